@@ -1,0 +1,366 @@
+/* commit - marks, expunges or moves exactly the given UIDs, then looks whether they are gone.
+ *
+ * A plain EXPUNGE is sent only where the settings allow it on a server
+ * without UIDPLUS, and only when a search right before shows that nothing
+ * but ours is marked; what another client marks between those two commands
+ * cannot be protected there. CLOSE is never sent. A connection that is lost
+ * after the first STORE is not restored.
+ *
+ * Runs in a session process.
+ */
+#include "commit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "login.h"
+#include "uidset.h"
+
+#define SET_MAX (CONN_COMMAND_MAX - 2400u) /* a quoted folder name and the words fit beside it */
+
+/* The set under way, in the order of the caller's positions. */
+struct removal {
+	struct drop *drop;
+	size_t count;
+	uint32_t *uids;	       /* ascending */
+	unsigned char *seen;   /* of each: still there, after a confirming FETCH */
+	unsigned char *marked; /* of each: bore \Deleted before our STORE ("alone"), or after it ("flag") */
+	unsigned char *gone;   /* the caller's */
+	struct popgate_error *error;
+};
+
+static struct guard_limits limits_for(const struct removal *r)
+{
+	struct guard_limits limits = conn_small;
+
+	limits.octets += (uint64_t)r->count * 256;
+	limits.lines += (uint64_t)r->count * 4;
+	return limits;
+}
+
+/* Sends `before` SET `after` for all of uids, in as many commands as it takes; stops at the first that is not OK. */
+static enum conn_end for_sets(struct removal *r, const uint32_t *uids, size_t count, const char *before,
+			      const char *after)
+{
+	struct guard_limits limits = limits_for(r);
+	char set[SET_MAX];
+	enum conn_end end = CONN_OK;
+
+	for (size_t done = 0; done < count && end == CONN_OK;) {
+		done += uidset_write(uids + done, count - done, set, sizeof(set));
+		end = conn_command(&r->drop->conn, &limits, "%s %s%s%s", before, set, *after != '\0' ? " " : "", after);
+	}
+	return end;
+}
+
+/* ---- looking ------------------------------------------------------------- */
+
+static bool is_deleted(const struct mailimap_msg_att_dynamic *dynamic)
+{
+	if (dynamic->att_list == NULL)
+		return false;
+	for (clistiter *at = clist_begin(dynamic->att_list); at != NULL; at = clist_next(at)) {
+		const struct mailimap_flag_fetch *flag = clist_content(at);
+
+		if (flag->fl_type == MAILIMAP_FLAG_FETCH_OTHER && flag->fl_flag->fl_type == MAILIMAP_FLAG_DELETED)
+			return true;
+	}
+	return false;
+}
+
+static void take_attributes(struct mailimap_msg_att *attributes, void *context)
+{
+	struct removal *r = context;
+	bool deleted = false;
+	uint32_t uid = 0;
+	size_t i;
+
+	for (clistiter *at = clist_begin(attributes->att_list); at != NULL; at = clist_next(at)) {
+		const struct mailimap_msg_att_item *item = clist_content(at);
+
+		if (item->att_type == MAILIMAP_MSG_ATT_ITEM_DYNAMIC)
+			deleted = deleted || is_deleted(item->att_data.att_dyn);
+		else if (item->att_type == MAILIMAP_MSG_ATT_ITEM_STATIC &&
+			 item->att_data.att_static->att_type == MAILIMAP_MSG_ATT_UID)
+			uid = item->att_data.att_static->att_data.att_uid;
+	}
+	i = uidset_find(r->uids, r->count, uid);
+	if (i < r->count) {
+		r->seen[i] = 1;
+		r->marked[i] = deleted;
+	}
+}
+
+static void no_progress(size_t current, size_t maximum, void *context)
+{
+	(void)current, (void)maximum, (void)context;
+}
+
+/* Which of the messages are there, and marked. */
+static int look(struct removal *r, const char *items)
+{
+	mailimap *imap = r->drop->conn.imap;
+	enum conn_end end;
+
+	memset(r->seen, 0, r->count);
+	memset(r->marked, 0, r->count);
+	mailimap_set_progress_callback(imap, no_progress, no_progress, NULL);
+	mailimap_set_msg_att_handler(imap, take_attributes, r);
+	end = for_sets(r, r->uids, r->count, "UID FETCH", items);
+	mailimap_set_msg_att_handler(imap, NULL, NULL);
+	mailimap_set_progress_callback(imap, NULL, NULL, NULL);
+	return end == CONN_OK ? 0 : conn_fail(&r->drop->conn, "confirming", STATUS_AT_COMMAND, r->error);
+}
+
+/* A FETCH that brings nothing of a UID confirms that it is gone. */
+static int confirm_gone(struct removal *r)
+{
+	size_t left = 0;
+
+	if (look(r, "(UID)") != 0)
+		return -1;
+	for (size_t i = 0; i < r->count; i++) {
+		r->gone[i] = r->seen[i] == 0;
+		left += r->seen[i];
+	}
+	if (left == 0)
+		return 0;
+	return status_fail(r->error, POPGATE_TEMP, "%zu of %zu messages are still there", left, r->count);
+}
+
+/* After the command that removes. One that was refused may have removed a part, so that it is looked at as well. */
+static int conclude(struct removal *r, enum conn_end end, const char *what)
+{
+	struct popgate_error reason;
+
+	if (end == CONN_OK)
+		return confirm_gone(r);
+	conn_fail(&r->drop->conn, what, STATUS_AT_COMMAND, r->error);
+	reason = *r->error;
+	if (end == CONN_NO)
+		confirm_gone(r);
+	*r->error = reason;
+	return -1;
+}
+
+/* ---- marking ------------------------------------------------------------- */
+
+static int mark(struct removal *r)
+{
+	if (for_sets(r, r->uids, r->count, "UID STORE", "+FLAGS.SILENT (\\Deleted)") == CONN_OK)
+		return 0;
+	return conn_fail(&r->drop->conn, "UID STORE", STATUS_AT_COMMAND, r->error);
+}
+
+/* Takes back the marks that were not there before us; best effort. */
+static void unmark(struct removal *r)
+{
+	uint32_t *uids = malloc(r->count * sizeof(*uids));
+	size_t count = 0;
+
+	if (uids == NULL)
+		return;
+	for (size_t i = 0; i < r->count; i++)
+		if (!r->marked[i])
+			uids[count++] = r->uids[i];
+	for_sets(r, uids, count, "UID STORE", "-FLAGS.SILENT (\\Deleted)");
+	free(uids);
+}
+
+static int flag_only(struct removal *r)
+{
+	size_t left = 0;
+
+	if (mark(r) != 0 || look(r, "(UID FLAGS)") != 0)
+		return -1;
+	for (size_t i = 0; i < r->count; i++) {
+		r->gone[i] = !r->seen[i] || r->marked[i];
+		left += !r->gone[i];
+	}
+	if (left == 0)
+		return 0;
+	return status_fail(r->error, POPGATE_TEMP, "%zu of %zu messages were not marked", left, r->count);
+}
+
+/* ---- expunging ----------------------------------------------------------- */
+
+/* What the server has marked: how many of ours (noted in `flags`), and whether anything else. */
+static int search_deleted(struct removal *r, unsigned char *flags, size_t *ours_r, bool *others_r)
+{
+	struct guard_limits limits = limits_for(r);
+	const struct mailimap_response_info *info;
+
+	limits.octets += (uint64_t)r->drop->exists * 11;
+	memset(flags, 0, r->count);
+	*ours_r = 0;
+	*others_r = false;
+	if (conn_command(&r->drop->conn, &limits, "UID SEARCH DELETED") != CONN_OK)
+		return conn_fail(&r->drop->conn, "UID SEARCH", STATUS_AT_COMMAND, r->error);
+	info = r->drop->conn.imap->imap_response_info;
+	if (info == NULL || info->rsp_search_result == NULL)
+		return 0;
+	for (clistiter *at = clist_begin(info->rsp_search_result); at != NULL; at = clist_next(at)) {
+		const uint32_t *uid = clist_content(at);
+		size_t i = uidset_find(r->uids, r->count, *uid);
+
+		if (i == r->count) {
+			*others_r = true;
+		} else if (!flags[i]) {
+			flags[i] = 1;
+			++*ours_r;
+		}
+	}
+	return 0;
+}
+
+static int refuse_others(struct removal *r)
+{
+	return status_fail(r->error, POPGATE_TEMP,
+			   "another client has marked messages as deleted, and the server has no UIDPLUS");
+}
+
+/* Whether an EXPUNGE would take ours alone, as things are. */
+static int check_alone(struct removal *r)
+{
+	size_t ours;
+	bool others;
+
+	if (!r->drop->conf->alone)
+		return status_fail(r->error, POPGATE_PERM,
+				   "the server has no UIDPLUS, and without_uidplus is \"refuse\"");
+	if (search_deleted(r, r->marked, &ours, &others) != 0)
+		return -1;
+	return others ? refuse_others(r) : 0;
+}
+
+/* Marks ours and looks that nothing else is marked. On failure the marks are taken back. */
+static int mark_alone(struct removal *r)
+{
+	size_t ours;
+	bool others;
+
+	if (check_alone(r) != 0)
+		return -1;
+	if (mark(r) == 0 && search_deleted(r, r->seen, &ours, &others) == 0) {
+		if (!others && ours == r->count)
+			return 0;
+		if (others)
+			refuse_others(r);
+		else
+			status_fail(r->error, POPGATE_TEMP, "only %zu of %zu messages were marked", ours, r->count);
+	}
+	if (r->drop->conn.usable)
+		unmark(r);
+	return -1;
+}
+
+static int expunge_alone(struct removal *r)
+{
+	struct guard_limits limits = limits_for(r);
+	enum conn_end end;
+
+	if (mark_alone(r) != 0)
+		return -1;
+	end = conn_command(&r->drop->conn, &limits, "EXPUNGE");
+	return conclude(r, end, "EXPUNGE");
+}
+
+static int expunge(struct removal *r)
+{
+	enum conn_end end;
+
+	if (!(r->drop->conn.caps & CONN_CAP_UIDPLUS))
+		return expunge_alone(r);
+	if (mark(r) != 0)
+		return -1;
+	end = for_sets(r, r->uids, r->count, "UID EXPUNGE", "");
+	return conclude(r, end, "UID EXPUNGE");
+}
+
+/* ---- moving -------------------------------------------------------------- */
+
+static int move(struct removal *r)
+{
+	const char *trash = r->drop->utf8 ? r->drop->conf->trash_utf8 : r->drop->conf->trash_utf7;
+	bool can_move = (r->drop->conn.caps & CONN_CAP_MOVE) != 0;
+	const char *verb = can_move ? "UID MOVE" : "UID COPY";
+	enum conn_end end;
+
+	/* a copy that could not be followed by an expunge would only be a double */
+	if (!can_move && !(r->drop->conn.caps & CONN_CAP_UIDPLUS) && check_alone(r) != 0)
+		return -1;
+	end = for_sets(r, r->uids, r->count, verb, trash);
+	if (can_move)
+		return conclude(r, end, verb);
+	return end == CONN_OK ? expunge(r) : conn_fail(&r->drop->conn, verb, STATUS_AT_COMMAND, r->error);
+}
+
+/* ---- the whole ----------------------------------------------------------- */
+
+/* What the server said meanwhile may be BYE; before the first change that costs nothing but a new login. */
+static int revive(struct drop *drop, int64_t deadline, struct popgate_error *error)
+{
+	struct conn *c = &drop->conn;
+
+	if (!drop->dead && c->usable) {
+		transport_deadline(c->transport, deadline);
+		if (transport_has_input(c->transport) && conn_command(c, &conn_small, "NOOP") == CONN_BROKEN &&
+		    !conn_is_lost(c))
+			return conn_fail(c, "NOOP", STATUS_AT_COMMAND, error);
+	}
+	if (login_again(drop, deadline, error) != 0)
+		return -1;
+	transport_deadline(c->transport, deadline);
+	return 0;
+}
+
+static int remove_all(struct removal *r)
+{
+	switch (r->drop->conf->delete) {
+	case CONF_EXPUNGE:
+		return expunge(r);
+	case CONF_FLAG:
+		return flag_only(r);
+	case CONF_MOVE:
+		return move(r);
+	case CONF_KEEP:
+		break;
+	}
+	memset(r->gone, 1, r->count);
+	return 0;
+}
+
+static int prepare(struct removal *r, const size_t *messages)
+{
+	r->uids = malloc(r->count * sizeof(*r->uids));
+	r->seen = calloc(r->count, 1);
+	r->marked = calloc(r->count, 1);
+	if (r->uids == NULL || r->seen == NULL || r->marked == NULL)
+		return status_fail(r->error, POPGATE_TEMP, "out of memory");
+	for (size_t i = 0; i < r->count; i++)
+		r->uids[i] = r->drop->messages[messages[i]].uid;
+	return 0;
+}
+
+int commit_messages(struct drop *drop, const size_t *messages, size_t count, unsigned char *gone, int64_t deadline,
+		    struct popgate_error *error)
+{
+	struct removal r = {.drop = drop, .count = count, .gone = gone, .error = error};
+	int result = -1;
+
+	if (count == 0)
+		return 0;
+	if (drop->conf->delete == CONF_KEEP)
+		return remove_all(&r);
+	if (revive(drop, deadline, error) != 0)
+		return -1;
+	if (drop->read_only)
+		return status_fail(error, POPGATE_PERM, "the folder is read-only");
+	if (prepare(&r, messages) == 0)
+		result = remove_all(&r);
+	free(r.uids);
+	free(r.seen);
+	free(r.marked);
+	return result;
+}

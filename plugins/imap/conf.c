@@ -1,0 +1,189 @@
+/* conf - settings of an imap backend, checked once.
+ *
+ * Settings that contradict each other are refused rather than ignored.
+ * Holds no credential. Runs in the spawner and in `popgate check`.
+ */
+#include "conf.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "folder.h"
+#include "status.h"
+
+static const char *const securities[] = {"tls", "starttls", "none", NULL};
+static const char *const deletes[] = {"expunge", "flag", "move", "keep", NULL};
+static const char *const withouts[] = {"alone", "refuse", NULL};
+
+const struct popgate_key conf_keys[] = {
+    {.name = "host",
+     .type = POPGATE_KEY_STRING,
+     .flags = POPGATE_KEY_REQUIRED,
+     .help = "IMAP server, a name or an address; its certificate must carry it"},
+    {.name = "port",
+     .type = POPGATE_KEY_INT,
+     .fallback = "0",
+     .max = 65535,
+     .help = "port; 0: 993 with security tls, else 143"},
+    {.name = "security",
+     .type = POPGATE_KEY_CHOICE,
+     .fallback = "tls",
+     .choices = securities,
+     .help = "tls from the first octet, starttls, or none (passwords and mail in clear)"},
+    {.name = "ca_file",
+     .type = POPGATE_KEY_FILE,
+     .help = "PEM file of the only certificate authorities to trust; the system's when unset"},
+    {.name = "folder",
+     .type = POPGATE_KEY_STRING,
+     .fallback = "INBOX",
+     .help = "folder that is the maildrop, in UTF-8"},
+    {.name = "delete",
+     .type = POPGATE_KEY_CHOICE,
+     .fallback = "expunge",
+     .choices = deletes,
+     .help = "what a deleted message's fate is: expunge, flag (only mark \\Deleted), move (to trash_folder) or keep"},
+    {.name = "trash_folder", .type = POPGATE_KEY_STRING, .help = "where delete = \"move\" puts messages"},
+    {.name = "without_uidplus",
+     .type = POPGATE_KEY_CHOICE,
+     .fallback = "alone",
+     .choices = withouts,
+     .help = "on servers without UIDPLUS: expunge when nobody else has marked a message (alone), or refuse"},
+    {.name = "send_id",
+     .type = POPGATE_KEY_BOOL,
+     .fallback = "true",
+     .help = "say the program's name to servers that have ID"},
+    {.name = "reconnect_timeout",
+     .type = POPGATE_KEY_SECONDS,
+     .fallback = "30",
+     .min = 1,
+     .max = 600,
+     .help = "how long a lost connection may take to come back"},
+    {.name = NULL},
+};
+
+static int refuse(struct popgate_error *error, const char *key, const char *why)
+{
+	return status_fail(error, POPGATE_PERM, "%s: %s", key, why);
+}
+
+/* The position of a value among its choices; the host has checked that it is there. */
+static int choice(const char *value, const char *const *choices)
+{
+	int i = 0;
+
+	while (choices[i + 1] != NULL && strcmp(value, choices[i]) != 0)
+		i++;
+	return i;
+}
+
+static int check_server(const char *server, struct popgate_error *error)
+{
+	if (*server == '\0')
+		return refuse(error, "host", "must not be empty");
+	for (const char *at = server; *at != '\0'; at++) {
+		if ((unsigned char)*at >= 0x80)
+			return refuse(error, "host", "must be ASCII; write an international name in its xn-- form");
+		if (*at <= ' ' || *at == 0x7f || strchr("/@\"\\", *at) != NULL)
+			return refuse(error, "host", "holds a character that no host name has");
+	}
+	return 0;
+}
+
+/* Both forms of a folder name for the command line. */
+static int write_folder(const char *key, const char *name, char **utf7_r, char **utf8_r, struct popgate_error *error)
+{
+	char *encoded;
+
+	if (*name == '\0')
+		return refuse(error, key, "must not be empty");
+	if (!folder_is_clean(name))
+		return refuse(error, key, "holds a control character or is not UTF-8");
+	if (strlen(name) > 1000)
+		return refuse(error, key, "is too long");
+	encoded = folder_encode(name);
+	*utf7_r = encoded != NULL ? folder_quote(encoded) : NULL;
+	*utf8_r = folder_quote(name);
+	free(encoded);
+	return *utf7_r != NULL && *utf8_r != NULL ? 0 : status_fail(error, POPGATE_PERM, "out of memory");
+}
+
+static int read_server(struct imap_conf *conf, const struct popgate_settings *settings, struct popgate_error *error)
+{
+	const struct popgate_host *host = conf->host;
+	const char *ca_file = host->setting_string(settings, "ca_file");
+	char text[200];
+
+	conf->server = host->setting_string(settings, "host");
+	if (conf->server == NULL)
+		return refuse(error, "host", "is required");
+	conf->port = (unsigned)host->setting_int(settings, "port");
+	conf->security = (enum conf_security)choice(host->setting_string(settings, "security"), securities);
+	if (conf->port == 0)
+		conf->port = conf->security == CONF_TLS ? 993 : 143;
+	if (check_server(conf->server, error) != 0)
+		return -1;
+	if (conf->security == CONF_NONE)
+		return ca_file != NULL ? refuse(error, "ca_file", "has no meaning with security = \"none\"") : 0;
+	if (transport_trust_new(ca_file, &conf->trust, text, sizeof(text)) != 0)
+		return refuse(error, "ca_file", text);
+	return 0;
+}
+
+static int read_folder(struct imap_conf *conf, const struct popgate_settings *settings, struct popgate_error *error)
+{
+	const char *folder = conf->host->setting_string(settings, "folder");
+
+	conf->inbox = folder == NULL || strcasecmp(folder, "INBOX") == 0;
+	conf->folder = conf->inbox ? "INBOX" : folder;
+	return write_folder("folder", conf->folder, &conf->folder_utf7, &conf->folder_utf8, error);
+}
+
+static int read_delete(struct imap_conf *conf, const struct popgate_settings *settings, struct popgate_error *error)
+{
+	const struct popgate_host *host = conf->host;
+	const char *trash = host->setting_string(settings, "trash_folder");
+
+	conf->delete = (enum conf_delete)choice(host->setting_string(settings, "delete"), deletes);
+	conf->alone = choice(host->setting_string(settings, "without_uidplus"), withouts) == 0;
+	if (conf->delete != CONF_MOVE)
+		return trash != NULL ? refuse(error, "trash_folder", "has a meaning only with delete = \"move\"") : 0;
+	if (trash == NULL)
+		return refuse(error, "trash_folder", "is required with delete = \"move\"");
+	if (strcmp(trash, conf->folder) == 0 || (conf->inbox && strcasecmp(trash, "INBOX") == 0))
+		return refuse(error, "trash_folder", "must not be the maildrop's own folder");
+	return write_folder("trash_folder", trash, &conf->trash_utf7, &conf->trash_utf8, error);
+}
+
+int conf_new(const struct popgate_host *host, const struct popgate_settings *settings, struct imap_conf **conf_r,
+	     struct popgate_error *error)
+{
+	struct imap_conf *conf = calloc(1, sizeof(*conf));
+
+	if (conf == NULL)
+		return status_fail(error, POPGATE_PERM, "out of memory");
+	conf->host = host;
+	conf->send_id = host->setting_bool(settings, "send_id") != 0;
+	conf->reconnect_timeout = host->setting_int(settings, "reconnect_timeout") * 1000;
+	if (read_server(conf, settings, error) != 0 || read_folder(conf, settings, error) != 0 ||
+	    read_delete(conf, settings, error) != 0) {
+		conf_free(&conf);
+		return -1;
+	}
+	*conf_r = conf;
+	return 0;
+}
+
+void conf_free(struct imap_conf **conf)
+{
+	if (*conf == NULL)
+		return;
+	transport_trust_free(&(*conf)->trust);
+	free((*conf)->folder_utf7);
+	free((*conf)->folder_utf8);
+	free((*conf)->trash_utf7);
+	free((*conf)->trash_utf8);
+	free(*conf);
+	*conf = NULL;
+}

@@ -1,0 +1,40 @@
+/* conf - a backend's settings: the key table and the checked values. */
+#ifndef IMAP_CONF_H
+#define IMAP_CONF_H
+
+#include <stdbool.h>
+
+#include <popgate/plugin.h>
+
+#include "transport.h"
+
+#define IMAP_VERSION "0.1.0"
+
+enum conf_security { CONF_TLS, CONF_STARTTLS, CONF_NONE };
+enum conf_delete { CONF_EXPUNGE, CONF_FLAG, CONF_MOVE, CONF_KEEP };
+
+/* An instance. Nothing of it changes after configure(). */
+struct imap_conf {
+	const struct popgate_host *host;
+	const char *server; /* owned by the host, as is folder */
+	unsigned port;
+	enum conf_security security;
+	struct transport_trust *trust; /* NULL where security is none */
+	const char *folder;	       /* canonical: "INBOX" or as configured, UTF-8 */
+	bool inbox;
+	char *folder_utf7, *folder_utf8; /* quoted, for the command line */
+	char *trash_utf7, *trash_utf8;	 /* likewise, or NULL */
+	enum conf_delete delete;
+	bool alone; /* without UIDPLUS: expunge when nothing but ours is marked */
+	bool send_id;
+	int64_t reconnect_timeout; /* milliseconds */
+};
+
+extern const struct popgate_key conf_keys[];
+
+/* Reads and checks the settings, and loads the trust. Errors: PERM, naming the key. */
+int conf_new(const struct popgate_host *host, const struct popgate_settings *settings, struct imap_conf **conf_r,
+	     struct popgate_error *error);
+void conf_free(struct imap_conf **conf);
+
+#endif

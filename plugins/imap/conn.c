@@ -1,0 +1,330 @@
+/* conn - sends commands itself and lets libetpan parse the answers.
+ *
+ * Commands don't go through libetpan's senders: they copy credentials into
+ * buffers that stay, and drop response codes. Everything written here was
+ * made by this plugin or checked for CR, LF and NUL before.
+ *
+ * Never sends LOGOUT and waits. Runs in a session process.
+ */
+#include "conn.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "stream.h"
+
+const struct guard_limits conn_small = {.octets = 1024 * 1024, .lines = 10000, .body = 0};
+
+static const struct {
+	const char *name;
+	enum conn_cap cap;
+} cap_names[] = {
+    {"STARTTLS", CONN_CAP_STARTTLS}, {"LOGINDISABLED", CONN_CAP_LOGINDISABLED},
+    {"SASL-IR", CONN_CAP_SASL_IR},   {"ID", CONN_CAP_ID},
+    {"ENABLE", CONN_CAP_ENABLE},     {"UTF8=ACCEPT", CONN_CAP_UTF8_ACCEPT},
+    {"UIDPLUS", CONN_CAP_UIDPLUS},   {"MOVE", CONN_CAP_MOVE},
+    {"AUTH=PLAIN", CONN_CAP_PLAIN},
+};
+
+void conn_init(struct conn *c, const struct popgate_host *host, struct popgate_session *session)
+{
+	memset(c, 0, sizeof(*c));
+	c->host = host;
+	c->session = session;
+}
+
+/* ---- capabilities ------------------------------------------------------ */
+
+static void note_cap(struct conn *c, const char *name)
+{
+	for (size_t i = 0; i < sizeof(cap_names) / sizeof(cap_names[0]); i++)
+		if (strcasecmp(name, cap_names[i].name) == 0)
+			c->caps |= cap_names[i].cap;
+}
+
+bool conn_read_caps(struct conn *c)
+{
+	const struct mailimap_connection_info *info = c->imap->imap_connection_info;
+
+	if (info == NULL || info->imap_capability == NULL)
+		return false;
+	c->caps = 0;
+	for (clistiter *at = clist_begin(info->imap_capability->cap_list); at != NULL; at = clist_next(at)) {
+		const struct mailimap_capability *cap = clist_content(at);
+
+		if (cap->cap_type == MAILIMAP_CAPABILITY_NAME)
+			note_cap(c, cap->cap_data.cap_name);
+		else if (strcasecmp(cap->cap_data.cap_auth_type, "PLAIN") == 0)
+			c->caps |= CONN_CAP_PLAIN;
+	}
+	return true;
+}
+
+void conn_forget_caps(struct conn *c)
+{
+	struct mailimap_connection_info *info = c->imap->imap_connection_info;
+
+	c->caps = 0;
+	if (info != NULL && info->imap_capability != NULL) {
+		mailimap_capability_data_free(info->imap_capability);
+		info->imap_capability = NULL;
+	}
+}
+
+/* ---- failures ---------------------------------------------------------- */
+
+static enum popgate_status status_of_fault(enum transport_fault fault)
+{
+	switch (fault) {
+	case TRANSPORT_FINE:
+	case TRANSPORT_UNREACHABLE:
+	case TRANSPORT_LOST:
+	case TRANSPORT_TIMEOUT:
+	case TRANSPORT_TLS:
+	case TRANSPORT_MEMORY:
+		return POPGATE_TEMP;
+	case TRANSPORT_STOPPED:
+		return POPGATE_STOPPED;
+	case TRANSPORT_CERTIFICATE:
+		return POPGATE_PERM;
+	case TRANSPORT_HOSTILE:
+		return POPGATE_PROTOCOL;
+	}
+	return POPGATE_TEMP;
+}
+
+int conn_fail(const struct conn *c, const char *what, enum status_place place, struct popgate_error *error)
+{
+	enum transport_fault fault = c->transport != NULL ? transport_fault(c->transport) : TRANSPORT_LOST;
+
+	if (c->status.kind == LINE_NO || c->status.kind == LINE_BAD || c->status.kind == LINE_BYE)
+		return status_fail(error, status_of_line(&c->status, place), "%s: the server says: %s", what,
+				   c->status.text);
+	if (fault != TRANSPORT_FINE)
+		return status_fail(error, status_of_fault(fault), "%s: %s", what,
+				   c->transport != NULL ? transport_text(c->transport) : "out of memory");
+	return status_fail(error, status_of_libetpan(c->result), "%s: %s", what, status_libetpan_text(c->result));
+}
+
+bool conn_is_lost(const struct conn *c)
+{
+	return c->status.kind == LINE_BYE || (c->transport != NULL && transport_fault(c->transport) == TRANSPORT_LOST);
+}
+
+/* ---- answers ----------------------------------------------------------- */
+
+const char *conn_current_line(const struct conn *c, size_t *size_r)
+{
+	const MMAPString *buffer = c->imap->imap_stream_buffer;
+	const char *line = line_last(buffer->str, buffer->len);
+
+	*size_r = (size_t)(buffer->str + buffer->len - line);
+	return line;
+}
+
+/* The status line that ended a command, or the BYE before the end of file. */
+static void note_status(struct conn *c)
+{
+	size_t size, length;
+	const char *line = conn_current_line(c, &size);
+	char tag[16];
+
+	line_read_status(line, size, &c->status);
+	length = (size_t)snprintf(tag, sizeof(tag), "%d ", c->imap->imap_tag);
+	/* of what is not the tagged answer, only BYE ends anything */
+	if (c->status.kind != LINE_BYE && (size < length || memcmp(line, tag, length) != 0))
+		c->status.kind = LINE_OTHER;
+}
+
+static void note_expunged(struct conn *c)
+{
+	const struct mailimap_response_info *info = c->imap->imap_response_info;
+
+	c->expunged = info != NULL && info->rsp_expunged != NULL && clist_begin(info->rsp_expunged) != NULL;
+}
+
+static enum conn_end broken(struct conn *c, int result)
+{
+	c->result = result;
+	c->usable = false;
+	return CONN_BROKEN;
+}
+
+/* Parses from the line that is in the buffer up to the tagged answer. */
+static enum conn_end parse(struct conn *c)
+{
+	struct mailimap_response *response = NULL;
+	int r = mailimap_parse_response(c->imap, &response);
+
+	note_status(c);
+	if (r == MAILIMAP_NO_ERROR) {
+		note_expunged(c);
+		mailimap_response_free(response);
+		c->result = r;
+		return c->status.kind == LINE_OK   ? CONN_OK
+		       : c->status.kind == LINE_NO ? CONN_NO
+						   : broken(c, MAILIMAP_ERROR_PARSE);
+	}
+	/* libetpan tells BAD by the same result as an answer to another command */
+	if (r == MAILIMAP_ERROR_PROTOCOL && c->status.kind == LINE_BAD) {
+		note_expunged(c);
+		c->result = r;
+		return CONN_NO;
+	}
+	if (c->status.kind != LINE_BYE)
+		c->status.kind = LINE_OTHER;
+	return broken(c, r);
+}
+
+static enum conn_end read_answer(struct conn *c)
+{
+	if (mailimap_read_line(c->imap) == NULL)
+		return broken(c, MAILIMAP_ERROR_STREAM);
+	return parse(c);
+}
+
+/* ---- commands ---------------------------------------------------------- */
+
+/* TAG SP line CRLF in one piece, so that it goes out in one segment. */
+static int send_line(struct conn *c, bool tagged, const char *line, size_t size)
+{
+	size_t room = size + 24;
+	char *whole = malloc(room);
+	int n, r;
+
+	if (whole == NULL)
+		return -1;
+	n = tagged ? snprintf(whole, room, "%d ", ++c->imap->imap_tag) : 0;
+	memcpy(whole + n, line, size);
+	memcpy(whole + n + size, "\r\n", 2);
+	r = transport_write(c->transport, whole, (size_t)n + size + 2);
+	explicit_bzero(whole, room);
+	free(whole);
+	return r;
+}
+
+static enum conn_end begin_command(struct conn *c, const struct guard_limits *limits, const char *line, size_t size)
+{
+	memset(&c->status, 0, sizeof(c->status));
+	c->expunged = false;
+	if (!c->usable)
+		return broken(c, MAILIMAP_ERROR_STREAM);
+	transport_expect(c->transport, limits);
+	return send_line(c, true, line, size) == 0 ? CONN_OK : broken(c, MAILIMAP_ERROR_STREAM);
+}
+
+enum conn_end conn_line(struct conn *c, const struct guard_limits *limits, const char *line, size_t size)
+{
+	enum conn_end end = begin_command(c, limits, line, size);
+
+	return end == CONN_OK ? read_answer(c) : end;
+}
+
+enum conn_end conn_command(struct conn *c, const struct guard_limits *limits, const char *format, ...)
+{
+	char line[CONN_COMMAND_MAX];
+	va_list arguments;
+	int n;
+
+	va_start(arguments, format);
+	n = vsnprintf(line, sizeof(line), format, arguments);
+	va_end(arguments);
+	if (n < 0 || (size_t)n >= sizeof(line))
+		return broken(c, MAILIMAP_ERROR_INVAL);
+	return conn_line(c, limits, line, (size_t)n);
+}
+
+/* Untagged data may stand before the "+": it is passed over, since nothing it could say counts yet. */
+static enum conn_end await_go_ahead(struct conn *c)
+{
+	for (;;) {
+		const MMAPString *buffer = c->imap->imap_stream_buffer;
+
+		if (mailimap_read_line(c->imap) == NULL)
+			return broken(c, MAILIMAP_ERROR_STREAM);
+		if (buffer->len > 0 && buffer->str[0] == '+')
+			return CONN_OK;
+		if (buffer->len == 0 || buffer->str[0] != '*' || strncasecmp(buffer->str, "* BYE", 5) == 0) {
+			enum conn_end end = parse(c);
+
+			return end == CONN_OK ? broken(c, MAILIMAP_ERROR_PROTOCOL) : end;
+		}
+	}
+}
+
+enum conn_end conn_begin(struct conn *c, const char *line, size_t size)
+{
+	enum conn_end end = begin_command(c, &conn_small, line, size);
+
+	return end == CONN_OK ? await_go_ahead(c) : end;
+}
+
+enum conn_end conn_next(struct conn *c, const char *line, size_t size)
+{
+	return send_line(c, false, line, size) == 0 ? await_go_ahead(c) : broken(c, MAILIMAP_ERROR_STREAM);
+}
+
+enum conn_end conn_continue(struct conn *c, const char *line, size_t size)
+{
+	if (send_line(c, false, line, size) != 0)
+		return broken(c, MAILIMAP_ERROR_STREAM);
+	return read_answer(c);
+}
+
+/* ---- open and close ---------------------------------------------------- */
+
+static int read_greeting(struct conn *c, struct popgate_error *error)
+{
+	mailstream *stream = stream_new(c->transport);
+
+	if (stream == NULL)
+		return status_fail(error, POPGATE_TEMP, "out of memory");
+	transport_expect(c->transport, &conn_small);
+	c->result = mailimap_connect(c->imap, stream);
+	if (c->result == MAILIMAP_NO_ERROR_NON_AUTHENTICATED) {
+		c->usable = true;
+		return 0;
+	}
+	/* nobody's credential would have been checked */
+	if (c->result == MAILIMAP_NO_ERROR_AUTHENTICATED)
+		return status_fail(error, POPGATE_TEMP, "greeting: PREAUTH is refused");
+	note_status(c);
+	return conn_fail(c, "greeting", STATUS_AT_GREETING, error);
+}
+
+int conn_open(struct conn *c, const char *name, unsigned port, const struct transport_trust *trust, int64_t deadline,
+	      struct popgate_error *error)
+{
+	c->transport = transport_new(c->host, c->session);
+	c->imap = mailimap_new(0, NULL);
+	if (c->transport == NULL || c->imap == NULL)
+		return status_fail(error, POPGATE_TEMP, "out of memory");
+	transport_deadline(c->transport, deadline);
+	if (transport_connect(c->transport, name, port) != 0)
+		return conn_fail(c, "connect", STATUS_AT_GREETING, error);
+	if (trust != NULL && transport_secure(c->transport, trust, name) != 0)
+		return conn_fail(c, "connect", STATUS_AT_GREETING, error);
+	return read_greeting(c, error);
+}
+
+void conn_close(struct conn *c)
+{
+	static const char logout[] = "ZZ LOGOUT\r\n";
+
+	if (c->usable)
+		transport_farewell(c->transport, logout, sizeof(logout) - 1);
+	if (c->imap != NULL) {
+		/* mailimap_free would send LOGOUT and wait */
+		if (c->imap->imap_stream != NULL)
+			mailstream_close(c->imap->imap_stream);
+		c->imap->imap_stream = NULL;
+		mailimap_free(c->imap);
+	}
+	c->imap = NULL;
+	transport_free(&c->transport);
+	c->usable = false;
+	c->caps = 0;
+}

@@ -1,0 +1,32 @@
+/* drop - one open maildrop: what open() made and the later calls share. */
+#ifndef IMAP_DROP_H
+#define IMAP_DROP_H
+
+#include <stdbool.h>
+
+#include "conf.h"
+#include "conn.h"
+
+/* One message of the snapshot. */
+struct drop_message {
+	uint64_t octets; /* RFC822.SIZE */
+	uint32_t uid;
+};
+
+struct drop {
+	const struct imap_conf *conf;
+	struct popgate_session *session;
+	struct conn conn;
+	unsigned flags; /* POPGATE_OPEN_... */
+	bool utf8;	/* UTF8=ACCEPT is on: folder names go out in UTF-8 */
+	bool read_only;
+	uint32_t uidvalidity, exists;  /* of the last SELECT */
+	struct drop_message *messages; /* ascending UIDs */
+	size_t count;
+	bool sequence_known; /* message i has the sequence number i + 1 */
+	bool late_uid;	     /* the server names the UID after the body */
+	bool size_reported;  /* that RFC822.SIZE is not the body's size here */
+	bool dead;	     /* every further call fails */
+};
+
+#endif

@@ -1,0 +1,11 @@
+/* fetch - a message, or its header and some of its text, into a sink. */
+#ifndef IMAP_FETCH_H
+#define IMAP_FETCH_H
+
+#include "drop.h"
+
+/* As popgate_plugin.fetch. Errors: GONE, TEMP, PROTOCOL, STOPPED. */
+int fetch_message(struct drop *drop, size_t message, int64_t lines, const struct popgate_sink *sink,
+		  const struct popgate_pace *pace, struct popgate_error *error);
+
+#endif

@@ -1,0 +1,140 @@
+/* folder - modified UTF-7 and quoted strings.
+ *
+ * Never does I/O. Runs in the spawner (configure) and in session processes.
+ */
+#include "folder.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+,";
+
+/* One character; *text is moved past it. 0: malformed. */
+static uint32_t next_character(const unsigned char **text)
+{
+	static const struct {
+		unsigned char mask, lead;
+		unsigned more;
+		uint32_t least;
+	} forms[] = {{0x80, 0x00, 0, 1}, {0xe0, 0xc0, 1, 0x80}, {0xf0, 0xe0, 2, 0x800}, {0xf8, 0xf0, 3, 0x10000}};
+	const unsigned char *at = *text;
+
+	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+		uint32_t c = *at & (unsigned char)~forms[i].mask;
+
+		if ((*at & forms[i].mask) != forms[i].lead)
+			continue;
+		for (unsigned n = 1; n <= forms[i].more; n++) {
+			if ((at[n] & 0xc0) != 0x80)
+				return 0;
+			c = c << 6 | (at[n] & 0x3f);
+		}
+		*text = at + 1 + forms[i].more;
+		return c < forms[i].least || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff) ? 0 : c;
+	}
+	return 0;
+}
+
+bool folder_is_clean(const char *text)
+{
+	const unsigned char *at = (const unsigned char *)text;
+
+	while (*at != '\0') {
+		uint32_t c = next_character(&at);
+
+		if (c < 0x20 || (c >= 0x7f && c < 0xa0))
+			return false;
+	}
+	return true;
+}
+
+bool folder_is_ascii(const char *text)
+{
+	for (; *text != '\0'; text++)
+		if ((unsigned char)*text >= 0x80)
+			return false;
+	return true;
+}
+
+/* Base64 over 16-bit units, as it grows. */
+struct shift {
+	char *at;
+	uint32_t bits;
+	unsigned count; /* of bits that wait */
+	bool open;
+};
+
+static void put_unit(struct shift *s, uint32_t unit)
+{
+	if (!s->open)
+		*s->at++ = '&';
+	s->open = true;
+	s->bits = s->bits << 16 | unit;
+	s->count += 16;
+	while (s->count >= 6) {
+		s->count -= 6;
+		*s->at++ = digits[s->bits >> s->count & 0x3f];
+	}
+	s->bits &= (1u << s->count) - 1;
+}
+
+static void close_shift(struct shift *s)
+{
+	if (!s->open)
+		return;
+	if (s->count > 0)
+		*s->at++ = digits[s->bits << (6 - s->count) & 0x3f];
+	*s->at++ = '-';
+	s->open = false;
+	s->bits = 0;
+	s->count = 0;
+}
+
+char *folder_encode(const char *name)
+{
+	const unsigned char *at = (const unsigned char *)name;
+	/* a unit of two octets becomes "&xxx-" at most, "&" becomes "&-" */
+	char *encoded = malloc(strlen(name) * 5 + 1);
+	struct shift s = {.at = encoded};
+
+	if (encoded == NULL)
+		return NULL;
+	while (*at != '\0') {
+		uint32_t c = next_character(&at);
+
+		if (c >= 0x10000) {
+			put_unit(&s, 0xd800 + ((c - 0x10000) >> 10));
+			put_unit(&s, 0xdc00 + ((c - 0x10000) & 0x3ff));
+		} else if (c >= 0x7f) {
+			put_unit(&s, c);
+		} else if (c != 0) {
+			close_shift(&s);
+			*s.at++ = (char)c;
+			if (c == '&')
+				*s.at++ = '-';
+		} else {
+			break;
+		}
+	}
+	close_shift(&s);
+	*s.at = '\0';
+	return encoded;
+}
+
+char *folder_quote(const char *text)
+{
+	char *quoted = malloc(strlen(text) * 2 + 3), *at = quoted;
+
+	if (quoted == NULL)
+		return NULL;
+	*at++ = '"';
+	for (; *text != '\0'; text++) {
+		if (*text == '"' || *text == '\\')
+			*at++ = '\\';
+		*at++ = *text;
+	}
+	*at++ = '"';
+	*at = '\0';
+	return quoted;
+}

@@ -1,0 +1,86 @@
+/* guard - watches a server's octets before libetpan's parser sees them.
+ *
+ * Pure: no I/O, no allocation. libetpan 1.9.4 wraps numbers, trusts literal
+ * sizes, keeps every line of a command in memory and crashes on some
+ * malformed lists; the guard refuses such input first.
+ */
+#ifndef IMAP_GUARD_H
+#define IMAP_GUARD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define GUARD_LINE_MAX	  (1024u * 1024u) /* octets between two line ends, literals left out */
+#define GUARD_DEPTH_MAX	  64u
+#define GUARD_WORD_MAX	  32u
+#define GUARD_LITERAL_MAX (64u * 1024u) /* a literal that is no message body */
+
+/* What one command may bring. */
+struct guard_limits {
+	uint64_t octets; /* outside body literals */
+	uint64_t lines;
+	uint64_t body; /* the size of one body literal; 0: none is expected */
+};
+
+/* The first thing wrong; GUARD_FINE otherwise. */
+enum guard_verdict {
+	GUARD_FINE,
+	GUARD_BAD_LITERAL,
+	GUARD_LONG_LITERAL,
+	GUARD_LONG_LINE,
+	GUARD_DEEP,
+	GUARD_BIG_NUMBER,
+	GUARD_BAD_FLAGS,
+	GUARD_BAD_SYNTAX,
+	GUARD_TOO_MUCH,
+	GUARD_TOO_MANY
+};
+
+enum guard_state {
+	GUARD_AT_START, /* before a response's first octet */
+	GUARD_IN_DATA,
+	GUARD_IN_QUOTED,
+	GUARD_IN_ESCAPE,
+	GUARD_IN_STATUS, /* after OK, NO, BAD, BYE, PREAUTH or "+" */
+	GUARD_IN_CODE,	 /* between the brackets of a status line */
+	GUARD_IN_FLAGS,	 /* PERMANENTFLAGS's list */
+	GUARD_IN_FLAG_ESCAPE,
+	GUARD_IN_TEXT,
+	GUARD_IN_SIZE,	  /* a literal's digits */
+	GUARD_AFTER_SIZE, /* its brace is closed, the line is not */
+	GUARD_IN_LITERAL
+};
+
+/* One connection's state. */
+struct guard {
+	struct guard_limits limits;
+	uint64_t octets, lines; /* so far in this command */
+	enum guard_state state;
+	enum guard_state quoted_in; /* where the quoted string stands */
+	enum guard_verdict verdict;
+	uint64_t literal; /* announced, then what is left of it */
+	uint64_t number;  /* of the token, UINT64_MAX when over */
+	uint32_t line;
+	unsigned depth;
+	unsigned tokens; /* finished in this response */
+	size_t length;	 /* of the token */
+	bool digits;	 /* the token is nothing but digits */
+	bool origin;	 /* the token follows "<" */
+	bool body;	 /* the literal is a message body */
+	bool size_begun;
+	bool flags_begun;
+	char token[GUARD_WORD_MAX], word[GUARD_WORD_MAX];
+};
+
+/* Makes g fit for a new connection; nothing is allowed before guard_command. */
+void guard_init(struct guard *g);
+/* A command leaves: its limits count from here. */
+void guard_command(struct guard *g, const struct guard_limits *limits);
+/* Looks at `size` octets; after anything but GUARD_FINE the connection must end, and every further call says the same.
+ */
+enum guard_verdict guard_feed(struct guard *g, const void *data, size_t size);
+/* What a verdict says, for the operator. */
+const char *guard_text(enum guard_verdict verdict);
+
+#endif

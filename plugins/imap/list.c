@@ -1,0 +1,158 @@
+/* list - one UID FETCH for every UID and size, checked against EXISTS.
+ *
+ * Nothing is handed on before the whole listing is in and consistent: a
+ * listing that is short, has a UID twice or none at all is a failure, never
+ * a smaller maildrop. Memory is 16 octets a message and libetpan's lines.
+ *
+ * Runs in a session process.
+ */
+#include "list.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A line of the listing holds a sequence number, a UID and a size; some servers add what changed meanwhile. */
+#define LINE_BUDGET  256u
+#define EXISTS_LIMIT 16000000u /* messages; beyond that a count is taken for nonsense */
+
+struct listing {
+	struct drop *drop;
+	size_t room;
+	bool ordered; /* the n-th has the sequence number n */
+	bool no_memory;
+};
+
+static int grow(struct listing *l)
+{
+	size_t room = l->room > 0 ? l->room * 2 : 256;
+	struct drop_message *messages = realloc(l->drop->messages, room * sizeof(*messages));
+
+	if (messages == NULL)
+		return -1;
+	l->drop->messages = messages;
+	l->room = room;
+	return 0;
+}
+
+/* libetpan has checked the response's form; the values are read from the line, since it keeps 32 bits of a size. */
+static void take_attributes(struct mailimap_msg_att *attributes, void *context)
+{
+	struct listing *l = context;
+	struct drop *drop = l->drop;
+	struct line_fetch fetch;
+	size_t size;
+	const char *line = conn_current_line(&drop->conn, &size);
+
+	(void)attributes;
+	/* without both it is news of a flag, not a line of the listing */
+	if (line_read_fetch(line, size, &fetch) != 0 || fetch.uid == 0 || !fetch.has_octets)
+		return;
+	if (drop->count == l->room && grow(l) != 0) {
+		l->no_memory = true;
+		return;
+	}
+	drop->messages[drop->count++] = (struct drop_message){.octets = fetch.octets, .uid = fetch.uid};
+	l->ordered = l->ordered && fetch.sequence == drop->count;
+}
+
+/* libetpan ignores the attribute handler when this is not set. */
+static void no_progress(size_t current, size_t maximum, void *context)
+{
+	(void)current, (void)maximum, (void)context;
+}
+
+static enum conn_end fetch_listing(struct listing *l)
+{
+	struct conn *c = &l->drop->conn;
+	struct guard_limits limits = conn_small;
+	enum conn_end end;
+
+	limits.octets += (uint64_t)l->drop->exists * LINE_BUDGET;
+	limits.lines += (uint64_t)l->drop->exists * 2;
+	mailimap_set_progress_callback(c->imap, no_progress, no_progress, NULL);
+	mailimap_set_msg_att_handler(c->imap, take_attributes, l);
+	end = conn_command(c, &limits, "UID FETCH 1:* (UID RFC822.SIZE)");
+	mailimap_set_msg_att_handler(c->imap, NULL, NULL);
+	mailimap_set_progress_callback(c->imap, NULL, NULL, NULL);
+	return end;
+}
+
+static int compare(const void *a, const void *b)
+{
+	const struct drop_message *left = a, *right = b;
+
+	return (left->uid > right->uid) - (left->uid < right->uid);
+}
+
+/* Servers may answer in any order; a maildrop has one. */
+static int put_in_order(struct drop *drop, struct popgate_error *error)
+{
+	bool sorted = true;
+
+	for (size_t i = 1; i < drop->count && sorted; i++)
+		sorted = drop->messages[i - 1].uid < drop->messages[i].uid;
+	if (!sorted)
+		qsort(drop->messages, drop->count, sizeof(*drop->messages), compare);
+	for (size_t i = 1; i < drop->count; i++)
+		if (drop->messages[i - 1].uid == drop->messages[i].uid)
+			return status_fail(error, POPGATE_PROTOCOL, "listing: UID %u came twice",
+					   drop->messages[i].uid);
+	for (size_t i = 0; i < drop->count; i++)
+		if (drop->messages[i].octets > INT64_MAX)
+			return status_fail(error, POPGATE_PROTOCOL, "listing: UID %u has an impossible size",
+					   drop->messages[i].uid);
+	return 0;
+}
+
+/* While the listing ran, messages may have come and gone; nothing else explains a difference. */
+static int check_count(const struct listing *l, struct popgate_error *error)
+{
+	const struct drop *drop = l->drop;
+	const struct mailimap_response_info *info = drop->conn.imap->imap_response_info;
+	size_t now = drop->conn.imap->imap_selection_info->sel_exists, gone = 0, least, most;
+
+	if (info != NULL && info->rsp_expunged != NULL)
+		gone = (size_t)clist_count(info->rsp_expunged);
+	least = drop->exists > gone ? drop->exists - gone : 0;
+	most = now + gone > drop->exists ? now + gone : drop->exists;
+	if (drop->count >= least && drop->count <= most)
+		return 0;
+	return status_fail(error, POPGATE_TEMP, "listing: the folder has %u messages, the server listed %zu",
+			   drop->exists, drop->count);
+}
+
+static int hand_over(const struct drop *drop, popgate_list_fn *add, void *context, struct popgate_error *error)
+{
+	char uidl[24];
+	struct popgate_message message = {.uidl = uidl};
+
+	for (size_t i = 0; i < drop->count; i++) {
+		snprintf(uidl, sizeof(uidl), "%u.%u", drop->uidvalidity, drop->messages[i].uid);
+		message.octets = drop->messages[i].octets;
+		if (add(context, &message) != 0)
+			return status_fail(error, POPGATE_STOPPED, "the listing was refused");
+	}
+	return 0;
+}
+
+int list_messages(struct drop *drop, popgate_list_fn *add, void *context, int64_t deadline, struct popgate_error *error)
+{
+	struct listing l = {.drop = drop, .ordered = true};
+
+	if (drop->exists == 0) {
+		drop->sequence_known = true;
+		return 0;
+	}
+	if (drop->exists > EXISTS_LIMIT)
+		return status_fail(error, POPGATE_PROTOCOL, "the server counts %u messages", drop->exists);
+	transport_deadline(drop->conn.transport, deadline);
+	if (fetch_listing(&l) != CONN_OK)
+		return conn_fail(&drop->conn, "listing", STATUS_AT_COMMAND, error);
+	if (l.no_memory)
+		return status_fail(error, POPGATE_TEMP, "listing: out of memory");
+	if (check_count(&l, error) != 0 || put_in_order(drop, error) != 0)
+		return -1;
+	drop->sequence_known = l.ordered && !drop->conn.expunged;
+	return hand_over(drop, add, context, error);
+}

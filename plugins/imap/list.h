@@ -1,0 +1,11 @@
+/* list - the snapshot of a folder. */
+#ifndef IMAP_LIST_H
+#define IMAP_LIST_H
+
+#include "drop.h"
+
+/* Fills drop->messages and hands each to add(). Errors: TEMP, PERM, PROTOCOL, STOPPED. */
+int list_messages(struct drop *drop, popgate_list_fn *add, void *context, int64_t deadline,
+		  struct popgate_error *error);
+
+#endif

@@ -1,0 +1,32 @@
+/* status - what an IMAP server's or libetpan's failure means for the POP3 client.
+ *
+ * Pure. The tables are total: what they don't name falls to the place's own default.
+ */
+#ifndef IMAP_STATUS_H
+#define IMAP_STATUS_H
+
+#include <popgate/plugin.h>
+
+#include "line.h"
+
+/* Where in a session the answer came. */
+enum status_place {
+	STATUS_AT_GREETING,
+	STATUS_AT_LOGIN,
+	STATUS_AT_SELECT,	/* of the inbox, which always exists */
+	STATUS_AT_SELECT_OTHER, /* of another folder */
+	STATUS_AT_COMMAND,
+	STATUS_PLACES
+};
+
+/* What a NO, BAD or BYE at `place` means, by its response code, then its text, then the place. */
+enum popgate_status status_of_line(const struct line_status *line, enum status_place place);
+/* What a libetpan result (MAILIMAP_ERROR_...) means; any int is allowed. */
+enum popgate_status status_of_libetpan(int result);
+/* A libetpan result's name for the operator. */
+const char *status_libetpan_text(int result);
+/* Fills *error; always returns -1. */
+int status_fail(struct popgate_error *error, enum popgate_status status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+#endif

@@ -1,0 +1,449 @@
+/* transport - OpenSSL or plain octets, under deadlines, through the guard.
+ *
+ * libetpan's own socket and TLS streams are never used: they check no
+ * certificate, call select() and spin at end of file. Nothing here raises
+ * SIGPIPE, waits without a deadline, or takes a lost connection for the end
+ * of a message.
+ *
+ * The trust is made in the spawner and shared; the rest runs in a session process.
+ */
+#include "transport.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+
+#include "dial.h"
+
+#define READ_AHEAD 65536u
+
+struct transport_trust {
+	SSL_CTX *context;
+	BIO_METHOD *method;
+};
+
+struct transport {
+	const struct popgate_host *host;
+	struct popgate_session *session;
+	int fd;
+	SSL *ssl; /* NULL: in clear */
+	struct guard guard;
+	int64_t deadline;
+	struct popgate_pace pace; /* window 0: the deadline counts */
+	int64_t waited;		  /* in this window */
+	uint64_t got;		  /* in this window */
+	uint64_t received;	  /* since transport_expect */
+	enum transport_fault fault;
+	char text[160];
+};
+
+/* ---- faults ------------------------------------------------------------ */
+
+static int fail(struct transport *t, enum transport_fault fault, const char *text)
+{
+	if (t->fault == TRANSPORT_FINE) {
+		t->fault = fault;
+		snprintf(t->text, sizeof(t->text), "%s", text);
+	}
+	return -1;
+}
+
+static void tls_reason(char *text, size_t size, const char *what)
+{
+	unsigned long code = ERR_peek_error();
+	const char *reason = code != 0 ? ERR_reason_error_string(code) : NULL;
+
+	if (ERR_SYSTEM_ERROR(code))
+		reason = strerror(ERR_GET_REASON(code));
+	snprintf(text, size, "%s: %s", what, reason != NULL ? reason : "connection lost");
+	ERR_clear_error();
+}
+
+/* ---- the trust --------------------------------------------------------- */
+
+/* A socket BIO of our own: OpenSSL's writes without MSG_NOSIGNAL. */
+static int bio_write(BIO *bio, const char *data, int size)
+{
+	ssize_t n = send((int)(intptr_t)BIO_get_data(bio), data, (size_t)size, MSG_NOSIGNAL);
+
+	BIO_clear_retry_flags(bio);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		BIO_set_retry_write(bio);
+	return (int)n;
+}
+
+static int bio_read(BIO *bio, char *data, int size)
+{
+	ssize_t n = recv((int)(intptr_t)BIO_get_data(bio), data, (size_t)size, 0);
+
+	BIO_clear_retry_flags(bio);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		BIO_set_retry_read(bio);
+	return (int)n;
+}
+
+static long bio_ctrl(BIO *bio, int command, long number, void *pointer)
+{
+	(void)bio, (void)number, (void)pointer;
+	return command == BIO_CTRL_FLUSH;
+}
+
+/* The system's authorities as one file, so that nothing is looked up after the fork. */
+static bool load_system(SSL_CTX *context)
+{
+	static const char *const bundles[] = {"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt",
+					      "/etc/ssl/ca-bundle.pem", "/etc/ssl/cert.pem"};
+	const char *chosen = getenv(X509_get_default_cert_file_env());
+
+	if (chosen != NULL)
+		return SSL_CTX_load_verify_file(context, chosen) == 1;
+	for (size_t i = 0; i < sizeof(bundles) / sizeof(bundles[0]); i++)
+		if (SSL_CTX_load_verify_file(context, bundles[i]) == 1)
+			return true;
+	return SSL_CTX_set_default_verify_paths(context) == 1;
+}
+
+static bool set_up(struct transport_trust *trust, const char *ca_file)
+{
+	trust->method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "popgate socket");
+	trust->context = SSL_CTX_new(TLS_client_method());
+	if (trust->method == NULL || trust->context == NULL)
+		return false;
+	BIO_meth_set_write(trust->method, bio_write);
+	BIO_meth_set_read(trust->method, bio_read);
+	BIO_meth_set_ctrl(trust->method, bio_ctrl);
+	SSL_CTX_set_min_proto_version(trust->context, TLS1_2_VERSION);
+	SSL_CTX_set_verify(trust->context, SSL_VERIFY_PEER, NULL);
+	SSL_CTX_set_mode(trust->context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
+					     SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+	SSL_CTX_set_session_cache_mode(trust->context, SSL_SESS_CACHE_OFF);
+	SSL_CTX_set_read_ahead(trust->context, 1);
+	SSL_CTX_set_default_read_buffer_len(trust->context, READ_AHEAD);
+	ERR_clear_error();
+	return ca_file != NULL ? SSL_CTX_load_verify_file(trust->context, ca_file) == 1 : load_system(trust->context);
+}
+
+int transport_trust_new(const char *ca_file, struct transport_trust **trust_r, char *text, size_t text_size)
+{
+	struct transport_trust *trust = calloc(1, sizeof(*trust));
+
+	if (trust == NULL) {
+		snprintf(text, text_size, "out of memory");
+		return -1;
+	}
+	if (!set_up(trust, ca_file)) {
+		tls_reason(text, text_size, ca_file != NULL ? ca_file : "the system's certificate authorities");
+		transport_trust_free(&trust);
+		return -1;
+	}
+	/* failed candidates leave their reasons behind */
+	ERR_clear_error();
+	*trust_r = trust;
+	return 0;
+}
+
+void transport_trust_free(struct transport_trust **trust)
+{
+	if (*trust == NULL)
+		return;
+	SSL_CTX_free((*trust)->context);
+	BIO_meth_free((*trust)->method);
+	free(*trust);
+	*trust = NULL;
+}
+
+/* ---- waiting ----------------------------------------------------------- */
+
+struct transport *transport_new(const struct popgate_host *host, struct popgate_session *session)
+{
+	struct transport *t = calloc(1, sizeof(*t));
+
+	if (t == NULL)
+		return NULL;
+	t->host = host;
+	t->session = session;
+	t->fd = -1;
+	guard_init(&t->guard);
+	return t;
+}
+
+void transport_free(struct transport **transport)
+{
+	struct transport *t = *transport;
+
+	if (t == NULL)
+		return;
+	SSL_free(t->ssl);
+	if (t->fd >= 0)
+		close(t->fd);
+	free(t);
+	*transport = NULL;
+}
+
+void transport_deadline(struct transport *t, int64_t deadline)
+{
+	t->deadline = deadline;
+	t->pace.window = 0;
+}
+
+void transport_pace(struct transport *t, const struct popgate_pace *pace)
+{
+	t->pace = *pace;
+	if (t->pace.window < 1)
+		t->pace.window = 1;
+	t->waited = 0;
+	t->got = 0;
+}
+
+void transport_expect(struct transport *t, const struct guard_limits *limits)
+{
+	guard_command(&t->guard, limits);
+	t->received = 0;
+}
+
+/* One window of waiting is over: was enough received in it? */
+static int judge_pace(struct transport *t)
+{
+	if (t->got < t->pace.octets)
+		return fail(t, TRANSPORT_TIMEOUT, "the server is too slow");
+	t->waited = 0;
+	t->got = 0;
+	return 0;
+}
+
+static int wait_for(struct transport *t, unsigned events)
+{
+	int64_t begin = t->host->now();
+	bool paced = t->pace.window > 0;
+	enum popgate_wait result;
+
+	if (!paced && begin >= t->deadline)
+		return fail(t, TRANSPORT_TIMEOUT, "timed out");
+	result = t->host->wait(t->session, t->fd, events, paced ? begin + t->pace.window - t->waited : t->deadline);
+	switch (result) {
+	case POPGATE_READY:
+	case POPGATE_TIMEOUT:
+		break;
+	case POPGATE_CLIENT_GONE:
+		return fail(t, TRANSPORT_STOPPED, "the client has gone");
+	case POPGATE_WAIT_FAILED:
+		return fail(t, TRANSPORT_MEMORY, "wait failed");
+	}
+	if (!paced)
+		return result == POPGATE_READY ? 0 : fail(t, TRANSPORT_TIMEOUT, "timed out");
+	t->waited += t->host->now() - begin;
+	return t->waited >= t->pace.window ? judge_pace(t) : 0;
+}
+
+int transport_connect(struct transport *t, const char *host, unsigned port)
+{
+	char text[sizeof(t->text)];
+	enum transport_fault fault = dial(t->host, t->session, host, port, t->deadline, &t->fd, text, sizeof(text));
+
+	return fault == TRANSPORT_FINE ? 0 : fail(t, fault, text);
+}
+
+/* ---- TLS --------------------------------------------------------------- */
+
+/* The name that the certificate must carry, and SNI; an address is no name. */
+static bool name_peer(SSL *ssl, const char *host)
+{
+	unsigned char address[sizeof(struct in6_addr)];
+
+	if (inet_pton(AF_INET, host, address) == 1 || inet_pton(AF_INET6, host, address) == 1)
+		return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host) == 1;
+	SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+	return SSL_set_tlsext_host_name(ssl, host) == 1 && SSL_set1_host(ssl, host) == 1;
+}
+
+static int make_tls(struct transport *t, const struct transport_trust *trust, const char *host)
+{
+	BIO *bio = BIO_new(trust->method);
+	SSL *ssl = SSL_new(trust->context);
+
+	if (bio == NULL || ssl == NULL || !name_peer(ssl, host)) {
+		BIO_free(bio);
+		SSL_free(ssl);
+		ERR_clear_error();
+		return fail(t, TRANSPORT_MEMORY, "TLS could not be set up");
+	}
+	BIO_set_data(bio, (void *)(intptr_t)t->fd);
+	BIO_set_init(bio, 1);
+	SSL_set_bio(ssl, bio, bio);
+	SSL_set_connect_state(ssl);
+	t->ssl = ssl;
+	return 0;
+}
+
+/* What OpenSSL wants before it can go on. 0: wait was fine; -1: it never can. */
+static int tls_wait(struct transport *t, int result, const char *what)
+{
+	char text[sizeof(t->text)];
+	int error = SSL_get_error(t->ssl, result);
+
+	if (error == SSL_ERROR_WANT_READ)
+		return wait_for(t, POPGATE_READABLE);
+	if (error == SSL_ERROR_WANT_WRITE)
+		return wait_for(t, POPGATE_WRITABLE);
+	if (error == SSL_ERROR_ZERO_RETURN)
+		return fail(t, TRANSPORT_LOST, "the server closed the connection");
+	tls_reason(text, sizeof(text), what);
+	return fail(t, SSL_is_init_finished(t->ssl) ? TRANSPORT_LOST : TRANSPORT_TLS, text);
+}
+
+int transport_secure(struct transport *t, const struct transport_trust *trust, const char *host)
+{
+	char text[sizeof(t->text)];
+	int r = -1;
+
+	if (t->fault != TRANSPORT_FINE || make_tls(t, trust, host) != 0)
+		return -1;
+	/* what was said in clear counts for nothing */
+	guard_init(&t->guard);
+	while (r != 1) {
+		long verdict;
+
+		ERR_clear_error();
+		r = SSL_do_handshake(t->ssl);
+		if (r == 1)
+			break;
+		verdict = SSL_get_verify_result(t->ssl);
+		if (verdict != X509_V_OK) {
+			snprintf(text, sizeof(text), "certificate of %s: %s", host,
+				 X509_verify_cert_error_string(verdict));
+			ERR_clear_error();
+			return fail(t, TRANSPORT_CERTIFICATE, text);
+		}
+		if (tls_wait(t, r, "TLS handshake") != 0)
+			return -1;
+	}
+	return 0;
+}
+
+bool transport_is_secure(const struct transport *t)
+{
+	return t->ssl != NULL && SSL_is_init_finished(t->ssl);
+}
+
+/* ---- octets ------------------------------------------------------------ */
+
+static ssize_t read_clear(struct transport *t, void *buffer, size_t size)
+{
+	ssize_t n = recv(t->fd, buffer, size, 0);
+
+	if (n > 0)
+		return n;
+	if (n == 0)
+		return fail(t, TRANSPORT_LOST, "the server closed the connection");
+	if (errno == EAGAIN || errno == EINTR)
+		return wait_for(t, POPGATE_READABLE);
+	return fail(t, TRANSPORT_LOST, strerror(errno));
+}
+
+/* As many records as are there: a server may send them small. */
+static ssize_t read_tls(struct transport *t, char *buffer, size_t size)
+{
+	size_t done = 0, n;
+	int r;
+
+	ERR_clear_error();
+	r = SSL_read_ex(t->ssl, buffer, size, &n);
+	if (r != 1)
+		return tls_wait(t, r, "TLS read");
+	for (done = n; done < size && SSL_has_pending(t->ssl); done += n)
+		if (SSL_read_ex(t->ssl, buffer + done, size - done, &n) != 1)
+			break; /* whatever it is, the next read tells */
+	return (ssize_t)done;
+}
+
+ssize_t transport_read(struct transport *t, void *buffer, size_t size)
+{
+	ssize_t n = 0;
+
+	if (t->pace.window == 0 && t->fault == TRANSPORT_FINE && t->host->now() >= t->deadline)
+		return fail(t, TRANSPORT_TIMEOUT, "timed out");
+	while (n == 0 && t->fault == TRANSPORT_FINE)
+		n = t->ssl != NULL ? read_tls(t, buffer, size) : read_clear(t, buffer, size);
+	if (t->fault != TRANSPORT_FINE)
+		return -1;
+	t->got += (uint64_t)n;
+	t->received += (uint64_t)n;
+	if (guard_feed(&t->guard, buffer, (size_t)n) != GUARD_FINE)
+		return fail(t, TRANSPORT_HOSTILE, guard_text(t->guard.verdict));
+	return n;
+}
+
+/* As much as goes out now; 0 after a wait. */
+static ssize_t send_some(struct transport *t, const void *data, size_t size)
+{
+	ssize_t n;
+
+	if (t->ssl != NULL) {
+		ERR_clear_error();
+		n = SSL_write(t->ssl, data, size > INT32_MAX ? INT32_MAX : (int)size);
+		return n > 0 ? n : tls_wait(t, (int)n, "TLS write");
+	}
+	n = send(t->fd, data, size, MSG_NOSIGNAL);
+	if (n >= 0)
+		return n;
+	if (errno == EAGAIN || errno == EINTR)
+		return wait_for(t, POPGATE_WRITABLE);
+	return fail(t, TRANSPORT_LOST, strerror(errno));
+}
+
+int transport_write(struct transport *t, const void *data, size_t size)
+{
+	const char *at = data;
+
+	while (size > 0) {
+		ssize_t n = t->fault == TRANSPORT_FINE ? send_some(t, at, size) : -1;
+
+		if (n < 0)
+			return -1;
+		at += n;
+		size -= (size_t)n;
+	}
+	return 0;
+}
+
+bool transport_has_input(struct transport *t)
+{
+	if (t->fault != TRANSPORT_FINE || (t->ssl != NULL && SSL_has_pending(t->ssl)))
+		return true;
+	return t->host->wait(t->session, t->fd, POPGATE_READABLE, t->host->now()) == POPGATE_READY;
+}
+
+void transport_farewell(struct transport *t, const void *data, size_t size)
+{
+	if (t->fd < 0 || t->fault != TRANSPORT_FINE)
+		return;
+	ERR_clear_error();
+	if (t->ssl == NULL)
+		(void)!send(t->fd, data, size, MSG_NOSIGNAL | MSG_DONTWAIT);
+	else if (SSL_write(t->ssl, data, (int)size) > 0)
+		SSL_shutdown(t->ssl);
+	ERR_clear_error();
+}
+
+enum transport_fault transport_fault(const struct transport *t)
+{
+	return t->fault;
+}
+
+const char *transport_text(const struct transport *t)
+{
+	return t->text;
+}
+
+uint64_t transport_received(const struct transport *t)
+{
+	return t->received;
+}

@@ -1,0 +1,71 @@
+/* transport - one connection to an IMAP server: TCP, then TLS.
+ *
+ * Every octet from the server passes the guard before it is handed on. The
+ * first fault ends the connection for good: each later call fails at once.
+ * Blocks only in host->wait, except that the resolver may block too.
+ */
+#ifndef IMAP_TRANSPORT_H
+#define IMAP_TRANSPORT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <popgate/plugin.h>
+
+#include "guard.h"
+
+/* What ended a connection. */
+enum transport_fault {
+	TRANSPORT_FINE,
+	TRANSPORT_UNREACHABLE, /* no address, or none took the connection */
+	TRANSPORT_LOST,	       /* end of file, reset */
+	TRANSPORT_TIMEOUT,
+	TRANSPORT_STOPPED,     /* the client has gone */
+	TRANSPORT_CERTIFICATE, /* the peer is not who it should be */
+	TRANSPORT_TLS,	       /* any other failure of the handshake or of the cipher */
+	TRANSPORT_HOSTILE,     /* the guard's verdict */
+	TRANSPORT_MEMORY
+};
+
+/* The certificate authorities and what else TLS shares; made once, read only afterwards. */
+struct transport_trust;
+struct transport;
+
+/* Loads the authorities: ca_file, or the system's when NULL. -1: *text (text_size octets) says why. */
+int transport_trust_new(const char *ca_file, struct transport_trust **trust_r, char *text, size_t text_size);
+void transport_trust_free(struct transport_trust **trust);
+
+/* A transport without connection; NULL: no memory. host and session outlive it. */
+struct transport *transport_new(const struct popgate_host *host, struct popgate_session *session);
+/* Closes without waiting. */
+void transport_free(struct transport **transport);
+
+/* From here on each wait ends at `deadline`. */
+void transport_deadline(struct transport *t, int64_t deadline);
+/* From here on the server must keep the pace, counted while waiting. */
+void transport_pace(struct transport *t, const struct popgate_pace *pace);
+/* A command leaves: what the server may bring from here on. */
+void transport_expect(struct transport *t, const struct guard_limits *limits);
+
+/* Tries every address of host until one takes the connection. */
+int transport_connect(struct transport *t, const char *host, unsigned port);
+/* TLS 1.2 or later with the peer and its name verified. What came in clear has been read before. */
+int transport_secure(struct transport *t, const struct transport_trust *trust, const char *host);
+bool transport_is_secure(const struct transport *t);
+/* At least one octet, or -1; end of file is a fault. */
+ssize_t transport_read(struct transport *t, void *buffer, size_t size);
+/* Writes everything. */
+int transport_write(struct transport *t, const void *data, size_t size);
+/* Whether the server has said something that was not read yet, or has gone; does not wait. */
+bool transport_has_input(struct transport *t);
+/* Writes what the kernel takes at once, best effort; never blocks. */
+void transport_farewell(struct transport *t, const void *data, size_t size);
+enum transport_fault transport_fault(const struct transport *t);
+/* Why, in words; "" without fault. */
+const char *transport_text(const struct transport *t);
+/* Octets received since the last transport_expect. */
+uint64_t transport_received(const struct transport *t);
+
+#endif

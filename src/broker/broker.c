@@ -1,0 +1,106 @@
+/* broker - see broker.h. An event loop that never waits for anything; holds
+ * credentials only while a login is under way. */
+#include "broker/broker.h"
+
+#include <stdlib.h>
+
+#include "broker/login.h"
+#include "common/log.h"
+
+static void on_front_message(void *context, struct ipc_inbox *inbox)
+{
+	struct broker_front *front = context;
+	const struct message *message = &inbox->message;
+
+	if (message->type == MESSAGE_LOGIN)
+		login_begin(front->broker, front, inbox);
+	else if (message->type == MESSAGE_RESPONSE)
+		login_respond(front->broker, front, &message->u.response);
+	else if (message->type == MESSAGE_CANCEL)
+		login_cancel(front->broker, front, message->u.cancel.id);
+}
+
+static void on_front_closed(void *context)
+{
+	struct broker_front *front = context, **at = &front->broker->fronts;
+
+	while (*at != front)
+		at = &(*at)->next;
+	*at = front->next;
+	login_front_lost(front->broker, front);
+	channel_free(&front->channel);
+	free(front);
+}
+
+static void add_front(struct broker *broker, int fd)
+{
+	struct broker_front *front = calloc(1, sizeof(*front));
+
+	if (front != NULL) {
+		front->broker = broker;
+		front->channel = channel_new(broker->base, fd, on_front_message, on_front_closed, front);
+	}
+	if (front == NULL || front->channel == NULL) {
+		log_say(POPGATE_LOG_WARN, NULL, "out of memory: a front is without broker");
+		free(front);
+		return;
+	}
+	front->next = broker->fronts;
+	broker->fronts = front;
+}
+
+static void on_spawner_message(void *context, struct ipc_inbox *inbox)
+{
+	(void)context;
+	(void)inbox; /* it has nothing to say */
+}
+
+static void on_spawner_closed(void *context)
+{
+	struct broker *broker = context;
+
+	channel_free(&broker->spawner);
+}
+
+static void on_control_message(void *context, struct ipc_inbox *inbox)
+{
+	const struct message *message = &inbox->message;
+	struct broker *broker = context;
+
+	if (message->type == MESSAGE_NEIGHBOUR && message->u.neighbour.role == PROCESS_FRONT) {
+		add_front(broker, ipc_take(inbox, 0));
+	} else if (message->type == MESSAGE_NEIGHBOUR && message->u.neighbour.role == PROCESS_SPAWNER) {
+		channel_free(&broker->spawner);
+		broker->spawner =
+		    channel_new(broker->base, ipc_take(inbox, 0), on_spawner_message, on_spawner_closed, broker);
+	} else if (message->type == MESSAGE_LOG) {
+		log_to(ipc_take(inbox, 0));
+	} else if (message->type == MESSAGE_STOP || message->type == MESSAGE_DRAIN) {
+		event_base_loopbreak(broker->base);
+	}
+}
+
+static void on_control_closed(void *context)
+{
+	struct broker *broker = context;
+
+	event_base_loopbreak(broker->base);
+}
+
+int broker_run(const struct process *process)
+{
+	struct broker *broker = calloc(1, sizeof(*broker));
+	const struct message ready = {.type = MESSAGE_READY};
+
+	if (broker == NULL)
+		return PROCESS_EXIT_FAILURE;
+	broker->process = process;
+	broker->base = event_base_new();
+	if (broker->base == NULL || process_identity_assume(process->identity) != 0)
+		return PROCESS_EXIT_FAILURE;
+	broker->control = channel_new(broker->base, process->control, on_control_message, on_control_closed, broker);
+	if (broker->control == NULL || channel_send(broker->control, &ready, NULL) != 0)
+		return PROCESS_EXIT_FAILURE;
+	event_base_dispatch(broker->base);
+	return PROCESS_EXIT_OK;
+}

@@ -1,0 +1,34 @@
+/* broker - decides about logins: who a name is, which backend it is routed
+ * to, and whether a session is opened. */
+#ifndef POPGATE_BROKER_BROKER_H
+#define POPGATE_BROKER_BROKER_H
+
+#include <event2/event.h>
+
+#include "common/channel.h"
+#include "common/process.h"
+
+#define BROKER_BUCKETS 4096
+
+struct login;
+struct broker;
+
+/* One front process, while its channel lives. */
+struct broker_front {
+	struct broker_front *next;
+	struct broker *broker;
+	struct channel *channel;
+};
+
+struct broker {
+	const struct process *process;
+	struct event_base *base;
+	struct channel *control, *spawner; /* spawner NULL: it has died, another will come */
+	struct broker_front *fronts;
+	struct login *buckets[BROKER_BUCKETS]; /* by connection id */
+};
+
+/* The broker process. */
+int broker_run(const struct process *process);
+
+#endif

@@ -1,0 +1,150 @@
+/* conf - the configuration: one libconfig file, read into plain structures.
+ *
+ * The only module beside conf_*.c that sees libconfig. Reading does file I/O
+ * and nothing else; it runs in the supervisor (and in `popgate check`), the
+ * other processes inherit the result. It holds no secret: names of files at most.
+ *
+ * Faults are collected in a conf_report, each with file, line, key and the
+ * remedy, so that one run shows them all. Parse faults are the exception:
+ * libconfig stops at the first.
+ */
+#ifndef POPGATE_COMMON_CONF_H
+#define POPGATE_COMMON_CONF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <popgate/plugin.h>
+
+/* ---- faults ---------------------------------------------------------- */
+
+struct conf_fault {
+	struct conf_fault *next;
+	char *text; /* "FILE:LINE: message", one line */
+};
+
+/* Zero-initialise; end with conf_report_free. */
+struct conf_report {
+	struct conf_fault *first, **last;
+	size_t count;
+};
+
+/* Adds a fault. file NULL: no place is printed; line 0: no line. */
+void conf_report_add(struct conf_report *report, const char *file, unsigned line, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+/* Writes the faults, one a line, in the order found. */
+void conf_report_print(const struct conf_report *report, FILE *stream);
+void conf_report_free(struct conf_report *report);
+
+/* ---- the configuration ----------------------------------------------- */
+
+enum conf_listener_tls { CONF_TLS_NONE, CONF_TLS_STARTTLS, CONF_TLS_IMPLICIT };
+
+struct conf_listener {
+	char *address; /* numeric IPv4 or IPv6, without brackets; "*" is written "0.0.0.0" or "::" */
+	unsigned port; /* 0-65535; 0 lets the system choose */
+	enum conf_listener_tls tls;
+	bool cleartext_login; /* USER, PASS, AUTH PLAIN and LOGIN allowed without TLS */
+	char *file;
+	unsigned line;
+};
+
+struct conf_tls {
+	char *certificate; /* PEM chain file, absolute; NULL where no listener needs it */
+	char *key;	   /* PEM file, absolute; NULL likewise */
+	char *file;
+	unsigned line;
+};
+
+struct conf_backend {
+	char *name;    /* unique; also part of the lock's name */
+	char *plugin;  /* module name, a-z 0-9 - */
+	void *section; /* the libconfig group, for conf_backend_settings */
+	char *file;
+	unsigned line;
+};
+
+struct conf_route {
+	char *users;	     /* pattern on the login name: "*", "*@example.org", "name@example.org";
+			      * '*' matches any run of octets, everything else itself; the domain
+			      * (after the last '@') is compared without regard to ASCII case */
+	size_t backend;	     /* index in conf.backends */
+	char *upstream_user; /* template: %u whole name, %n before the last '@', %d after it, %% a percent */
+	char *file;
+	unsigned line;
+};
+
+enum conf_log_target { CONF_LOG_STDERR, CONF_LOG_SYSLOG, CONF_LOG_FILE };
+
+struct conf_log {
+	enum conf_log_target target;
+	char *path; /* FILE only */
+	enum popgate_log_level level;
+};
+
+/* Times in milliseconds, sizes in octets. popgate.conf(5) has ranges and defaults. */
+struct conf_limits {
+	unsigned max_connections;	      /* client connections over all fronts */
+	unsigned max_connections_per_address; /* 0: no limit; 127.0.0.1 and ::1 exempt */
+	int64_t handshake_timeout;	      /* TLS handshake, absolute */
+	int64_t login_timeout;		      /* accept to proven login, absolute */
+	int64_t idle_timeout;		      /* between two commands after login; RFC 1939: 10 minutes at least */
+	int64_t stall_timeout;		      /* a client that takes no octet of a reply */
+	int64_t upstream_timeout;	      /* plugin open and list: connect, login, select */
+	int64_t fetch_window;		      /* at least fetch_minimum octets from the upstream in each */
+	uint64_t fetch_minimum;
+	int64_t commit_timeout;	  /* UPDATE, plus 10 ms a message */
+	int64_t shutdown_timeout; /* what running commands get after SIGTERM */
+	unsigned max_messages;	  /* of one maildrop */
+	uint64_t session_memory;  /* RLIMIT_AS of a session beyond what it has at the fork; 0: none */
+	unsigned session_cpu;	  /* RLIMIT_CPU, seconds; 0: none */
+};
+
+struct conf {
+	struct conf_listener *listeners;
+	size_t listener_count;
+	struct conf_tls tls;
+	struct conf_backend *backends;
+	size_t backend_count;
+	struct conf_route *routes;
+	size_t route_count;
+	struct conf_limits limits;
+	struct conf_log log;
+	unsigned fronts;	 /* front processes; never 0 here (0 in the file: one a core) */
+	char *user;		 /* whom children run as where started as root; NULL: popgate, else nobody */
+	char *runtime_directory; /* locks; NULL: the built-in choice */
+	char *plugin_directory;	 /* absolute; NULL: the built-in one */
+	void *config;		 /* libconfig's tree, kept for the plugins' sections */
+	bool without_file;	 /* made by conf_from_url */
+	char *source;		 /* path of the file, or what stands for it in messages */
+	char *folder;		 /* absolute; where relative paths in the configuration start */
+};
+
+/* Reads and checks a file. Returns a configuration, or NULL with at least one
+ * fault in report. What only a plugin knows (its keys) is not checked here. */
+struct conf *conf_read(const char *path, struct conf_report *report);
+/* Without a file: one backend of plugin imap at `url`, named host:port, one listener, one
+ * route for everybody. url: imaps://host[:port], imap://host[:port] (STARTTLS)
+ * or imap://host[:port]?security=none. listen: ADDRESS:PORT, [V6]:PORT or
+ * PORT; NULL is 127.0.0.1:1110; only loopback addresses are accepted.
+ * ca_file may be NULL; relative, it starts from the current directory. Faults
+ * name the option ("--imap: ...") instead of file and line. */
+struct conf *conf_from_url(const char *url, const char *listen, const char *ca_file, struct conf_report *report);
+void conf_free(struct conf **conf);
+
+/* Checks one backend's section against its plugin's key table. Returns the
+ * values, or NULL with faults in report. `name` and `plugin` are the core's
+ * own keys of the section. A FILE comes back absolute, starting from the configuration
+ * file's folder as @include does. The settings may outlive conf, not `keys`. */
+struct popgate_settings *conf_backend_settings(const struct conf *conf, const struct conf_backend *backend,
+					       const struct popgate_key *keys, struct conf_report *report);
+void conf_settings_free(struct popgate_settings **settings);
+/* The host's typed accessors (see popgate_host). A key that the table lacks aborts.
+ * An unset number is 0, an unset bool 0, an unset string NULL. */
+const char *conf_setting_string(const struct popgate_settings *settings, const char *key);
+int64_t conf_setting_int(const struct popgate_settings *settings, const char *key);
+int conf_setting_bool(const struct popgate_settings *settings, const char *key);
+
+#endif

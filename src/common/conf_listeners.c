@@ -1,0 +1,203 @@
+/* conf_listeners - the sections listeners and tls: where clients come in, and
+ * with which certificate. Looks at the certificate's files, never into them.
+ * Runs where conf does. */
+#include "common/conf_sections.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <libconfig.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* ---- tls ------------------------------------------------------------- */
+
+static int check_file(const struct conf_reader *reader, config_setting_t *group, const char *key, const char *path,
+		      struct stat *status_r)
+{
+	const char *why = NULL;
+
+	if (stat(path, status_r) != 0)
+		why = strerror(errno);
+	else if (!S_ISREG(status_r->st_mode))
+		why = "not a regular file";
+	if (why == NULL)
+		return 0;
+	conf_reader_fault(reader, config_setting_get_member(group, key), "`%s` in `tls`: %s: %s", key, path, why);
+	return -1;
+}
+
+/* A key of root's may be read by its group, as with Debian's ssl-cert. */
+static bool is_private(const struct stat *status)
+{
+	mode_t others = status->st_mode & (S_IRWXG | S_IRWXO);
+
+	return others == 0 || (others == S_IRGRP && status->st_uid == 0);
+}
+
+static void check_files(const struct conf_reader *reader, config_setting_t *group, const struct conf_tls *tls)
+{
+	struct stat status;
+
+	check_file(reader, group, "certificate", tls->certificate, &status);
+	if (check_file(reader, group, "key", tls->key, &status) == 0 && !is_private(&status))
+		conf_reader_fault(reader, config_setting_get_member(group, "key"),
+				  "`key` in `tls`: %s: others may use it (mode %04o): chmod 600 it", tls->key,
+				  (unsigned)status.st_mode & 07777);
+}
+
+void conf_read_tls(const struct conf_reader *reader, struct config_setting_t *root, struct conf *conf)
+{
+	struct conf_schema schema = {.what = "`tls`", .keys = conf_tls_keys};
+	struct popgate_settings *settings;
+	config_setting_t *group;
+
+	if (conf_section_group(reader, root, "tls", &group) != 0 || group == NULL)
+		return;
+	if ((settings = conf_keys_read(reader, group, &schema)) == NULL)
+		return;
+	conf->tls.certificate = conf_settings_take(settings, "certificate");
+	conf->tls.key = conf_settings_take(settings, "key");
+	conf->tls.file = conf_reader_place(reader, group, &conf->tls.line);
+	conf_settings_free(&settings);
+	check_files(reader, group, &conf->tls);
+}
+
+/* ---- listeners ------------------------------------------------------- */
+
+/* The address as the system writes it, so that equal ones are equal strings. */
+static char *canonical(const char *address)
+{
+	unsigned char octets[sizeof(struct in6_addr)];
+	char text[INET6_ADDRSTRLEN];
+	int family = strchr(address, ':') != NULL ? AF_INET6 : AF_INET;
+
+	if (inet_pton(family, address, octets) != 1)
+		return NULL;
+	return inet_ntop(family, octets, text, sizeof(text)) == NULL ? NULL : strdup(text);
+}
+
+static const char *address_remedy(const char *address)
+{
+	if (strcmp(address, "*") == 0)
+		return "write \"0.0.0.0\" or \"::\" for all addresses";
+	if (strcmp(address, "localhost") == 0)
+		return "write \"127.0.0.1\" or \"::1\"";
+	if (*address == '[')
+		return "write it without brackets";
+	return "write a numeric one, such as \"192.0.2.1\" or \"2001:db8::1\"";
+}
+
+static int read_address(const struct conf_reader *reader, config_setting_t *group,
+			const struct popgate_settings *settings, struct conf_listener *listener)
+{
+	const char *address = conf_setting_string(settings, "address");
+
+	if ((listener->address = canonical(address)) != NULL)
+		return 0;
+	conf_reader_fault(reader, config_setting_get_member(group, "address"),
+			  "`address` in `listeners`: \"%.64s\" is no IP address: %s", address, address_remedy(address));
+	return -1;
+}
+
+/* TLS that isn't there, and logins that nobody could make. */
+static int check_tls(const struct conf_reader *reader, config_setting_t *group, struct config_setting_t *root,
+		     const struct conf_listener *listener)
+{
+	config_setting_t *tls = config_setting_get_member(group, "tls");
+
+	if (listener->tls == CONF_TLS_NONE && !listener->cleartext_login)
+		conf_reader_fault(reader, tls,
+				  "`tls = \"none\"` without `cleartext_login = true`: nobody could log in here: give "
+				  "this listener TLS or, in a network you trust, allow clear-text logins");
+	else if (listener->tls == CONF_TLS_IMPLICIT && listener->cleartext_login)
+		conf_reader_fault(reader, config_setting_get_member(group, "cleartext_login"),
+				  "`cleartext_login = true` has no use with `tls = \"implicit\"`: remove it");
+	else if (listener->tls != CONF_TLS_NONE && config_setting_get_member(root, "tls") == NULL)
+		conf_reader_fault(reader, tls,
+				  "`tls = \"%s\"` needs a certificate: add tls = { certificate = \"PATH\"; key = "
+				  "\"PATH\"; };",
+				  config_setting_get_string(tls));
+	else
+		return 0;
+	return -1;
+}
+
+static int read_listener(const struct conf_reader *reader, config_setting_t *group, struct config_setting_t *root,
+			 struct conf_listener *listener)
+{
+	struct conf_schema schema = {.what = "`listeners`", .keys = conf_listener_keys};
+	struct popgate_settings *settings = conf_keys_read(reader, group, &schema);
+	int result;
+
+	if (settings == NULL)
+		return -1;
+	result = read_address(reader, group, settings, listener);
+	listener->port = (unsigned)conf_setting_int(settings, "port");
+	listener->tls = (enum conf_listener_tls)conf_settings_choice(settings, "tls");
+	listener->cleartext_login = conf_setting_bool(settings, "cleartext_login") != 0;
+	listener->file = conf_reader_place(reader, group, &listener->line);
+	conf_settings_free(&settings);
+	if (listener->file == NULL || check_tls(reader, group, root, listener) != 0)
+		return -1;
+	return result;
+}
+
+static bool is_wildcard(const char *address)
+{
+	return strcmp(address, "0.0.0.0") == 0 || strcmp(address, "::") == 0;
+}
+
+/* Whether two listeners want the same port of the same address. */
+static bool collide(const struct conf_listener *a, const struct conf_listener *b)
+{
+	bool a6 = strchr(a->address, ':') != NULL, b6 = strchr(b->address, ':') != NULL;
+
+	if (a->port == 0 || a->port != b->port || a6 != b6)
+		return false;
+	return strcmp(a->address, b->address) == 0 || is_wildcard(a->address) || is_wildcard(b->address);
+}
+
+static int check_collision(const struct conf_reader *reader, config_setting_t *group, const struct conf *conf,
+			   const struct conf_listener *listener)
+{
+	for (size_t i = 0; i < conf->listener_count; i++) {
+		const struct conf_listener *other = &conf->listeners[i];
+
+		if (!collide(other, listener))
+			continue;
+		conf_reader_fault(reader, group, "port %u of %s is taken by the listener at %s:%u", listener->port,
+				  listener->address, other->file, other->line);
+		return -1;
+	}
+	return 0;
+}
+
+void conf_read_listeners(const struct conf_reader *reader, struct config_setting_t *root, struct conf *conf)
+{
+	config_setting_t *group, *list;
+	struct conf_listener *listener;
+
+	list = conf_section_list(reader, root, "listeners",
+				 "address = \"127.0.0.1\"; port = 110; tls = \"none\"; cleartext_login = true;");
+	if (list == NULL)
+		return;
+	conf->listeners = calloc((size_t)config_setting_length(list), sizeof(*conf->listeners));
+	if (conf->listeners == NULL) {
+		conf_reader_no_memory(reader);
+		return;
+	}
+	for (int i = 0; i < config_setting_length(list); i++) {
+		listener = &conf->listeners[conf->listener_count];
+		if ((group = conf_section_element(reader, list, i)) == NULL)
+			continue;
+		if (read_listener(reader, group, root, listener) == 0 &&
+		    check_collision(reader, group, conf, listener) == 0) {
+			conf->listener_count++;
+			continue;
+		}
+		free(listener->address);
+		free(listener->file);
+		*listener = (struct conf_listener){0};
+	}
+}

@@ -1,0 +1,72 @@
+/* conf_pattern - see conf_pattern.h. Pure, supervisor and broker. */
+#include "common/conf_pattern.h"
+
+#include <string.h>
+
+static char lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
+}
+
+size_t conf_pattern_domain(const char *name)
+{
+	const char *at = strrchr(name, '@');
+
+	return at == NULL ? strlen(name) : (size_t)(at + 1 - name);
+}
+
+static bool same(char pattern, char name, bool fold)
+{
+	return pattern == name || (fold && lower(pattern) == lower(name));
+}
+
+/* Tries the latest '*' only, with ever more octets: an earlier one need never
+ * be tried again, so the cost is at most the product of both lengths. */
+static bool matches(const char *pattern, const char *name, size_t domain)
+{
+	const char *star = NULL, *start = name, *resume = name;
+
+	while (*name != '\0') {
+		if (*pattern == '*') {
+			star = pattern++;
+			resume = name;
+		} else if (*pattern != '\0' && same(*pattern, *name, (size_t)(name - start) >= domain)) {
+			pattern++;
+			name++;
+		} else if (star != NULL) {
+			pattern = star + 1;
+			name = ++resume;
+		} else {
+			return false;
+		}
+	}
+	while (*pattern == '*')
+		pattern++;
+	return *pattern == '\0';
+}
+
+bool conf_pattern_matches(const char *pattern, const char *name)
+{
+	return matches(pattern, name, conf_pattern_domain(name));
+}
+
+/* Read as a name, the other pattern's '*' is an octet that only a '*' takes. Case is
+ * folded where the octet is in the domain of every name the other takes: after an '@'
+ * behind which no '*' stands. */
+bool conf_pattern_covers(const char *pattern, const char *other)
+{
+	size_t domain = conf_pattern_domain(other);
+
+	return matches(pattern, other, strchr(other + domain, '*') == NULL ? domain : strlen(other));
+}
+
+bool conf_template_valid(const char *template, const char **bad_r)
+{
+	for (const char *at = template; (at = strchr(at, '%')) != NULL; at += 2) {
+		if (at[1] != '\0' && strchr("und%", at[1]) != NULL)
+			continue;
+		*bad_r = at;
+		return false;
+	}
+	return true;
+}

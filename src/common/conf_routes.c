@@ -1,0 +1,197 @@
+/* conf_routes - the section routes: which login names go to which backend, and
+ * as whom. A route that no name can reach is a fault, as it is not what its
+ * author meant. No I/O. Runs where conf does. */
+#include "common/conf_sections.h"
+
+#include <libconfig.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/conf_near.h"
+#include "common/conf_pattern.h"
+
+#define LONGEST 512 /* octets of a pattern or template */
+
+/* Routes read so far, in an order that finds those that hide a new one. */
+struct order {
+	size_t *plain, plain_count; /* without '*', sorted by pattern */
+	size_t *starred, starred_count;
+};
+
+static int find_backend(const struct conf_reader *reader, config_setting_t *group, const struct conf *conf,
+			const char *name, size_t *backend_r)
+{
+	struct conf_near near = {.word = name};
+
+	for (size_t i = 0; i < conf->backend_count; i++) {
+		if (strcmp(conf->backends[i].name, name) == 0) {
+			*backend_r = i;
+			return 0;
+		}
+		conf_near_offer(&near, conf->backends[i].name);
+	}
+	conf_reader_fault(reader, config_setting_get_member(group, "backend"),
+			  "`backend` in `routes`: there is no backend `%.64s`%s%s%s", name,
+			  near.best ? ": did you mean `" : "", near.best ? near.best : "", near.best ? "`?" : "");
+	return -1;
+}
+
+static int check_route(const struct conf_reader *reader, config_setting_t *group, const struct conf_route *route)
+{
+	const char *bad;
+
+	if (strlen(route->users) > LONGEST)
+		conf_reader_fault(reader, config_setting_get_member(group, "users"),
+				  "`users` in `routes` is too long: %d octets at most", LONGEST);
+	else if (strlen(route->upstream_user) > LONGEST)
+		conf_reader_fault(reader, config_setting_get_member(group, "upstream_user"),
+				  "`upstream_user` in `routes` is too long: %d octets at most", LONGEST);
+	else if (!conf_template_valid(route->upstream_user, &bad))
+		conf_reader_fault(reader, config_setting_get_member(group, "upstream_user"),
+				  "`upstream_user` in `routes`: `%.2s` stands for nothing: there are %%u, %%n, %%d and "
+				  "%%%%",
+				  bad);
+	else
+		return 0;
+	return -1;
+}
+
+static int read_route(const struct conf_reader *reader, config_setting_t *group, const struct conf *conf,
+		      bool backends_known, struct conf_route *route)
+{
+	struct conf_schema schema = {.what = "`routes`", .keys = conf_route_keys};
+	struct popgate_settings *settings = conf_keys_read(reader, group, &schema);
+	int result;
+
+	if (settings == NULL)
+		return -1;
+	route->users = conf_settings_take(settings, "users");
+	route->upstream_user = conf_settings_take(settings, "upstream_user");
+	route->file = conf_reader_place(reader, group, &route->line);
+	result = route->file == NULL ? -1 : check_route(reader, group, route);
+	if (backends_known &&
+	    find_backend(reader, group, conf, conf_setting_string(settings, "backend"), &route->backend) != 0)
+		result = -1;
+	conf_settings_free(&settings);
+	return result;
+}
+
+/* ---- routes that are never reached ----------------------------------- */
+
+/* Where a pattern stands among the plain ones, or would. */
+static size_t plain_position(const struct order *order, const struct conf *conf, const char *users, bool *found_r)
+{
+	size_t low = 0, high = order->plain_count;
+
+	*found_r = false;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		int difference = strcmp(conf->routes[order->plain[middle]].users, users);
+
+		if (difference == 0) {
+			*found_r = true;
+			return middle;
+		}
+		if (difference < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+/* The earlier route that takes all of a route's names; NULL if there is none. */
+static const struct conf_route *hiding(const struct order *order, const struct conf *conf, const char *users)
+{
+	bool found;
+	size_t position = plain_position(order, conf, users, &found);
+
+	if (found)
+		return &conf->routes[order->plain[position]];
+	for (size_t i = 0; i < order->starred_count; i++)
+		if (conf_pattern_covers(conf->routes[order->starred[i]].users, users))
+			return &conf->routes[order->starred[i]];
+	return NULL;
+}
+
+static void remember(struct order *order, const struct conf *conf, size_t route)
+{
+	const char *users = conf->routes[route].users;
+	size_t position;
+	bool found;
+
+	if (strchr(users, '*') != NULL) {
+		order->starred[order->starred_count++] = route;
+		return;
+	}
+	position = plain_position(order, conf, users, &found);
+	memmove(order->plain + position + 1, order->plain + position,
+		(order->plain_count - position) * sizeof(*order->plain));
+	order->plain[position] = route;
+	order->plain_count++;
+}
+
+static void check_reach(const struct conf_reader *reader, config_setting_t *group, const struct conf *conf,
+			const struct order *order, const struct conf_route *route)
+{
+	const struct conf_route *first = hiding(order, conf, route->users);
+
+	if (first != NULL)
+		conf_reader_fault(reader, group,
+				  "the route for `%.64s` is never reached: the one for `%.64s` at %s:%u comes first",
+				  route->users, first->users, first->file, first->line);
+}
+
+/* ---- the section ----------------------------------------------------- */
+
+/* Whether every backend in the file was read: else an unknown one may be no fault of the route. */
+static bool backends_sound(const config_setting_t *routes, const struct conf *conf)
+{
+	const config_setting_t *backends = config_setting_get_member(config_setting_parent(routes), "backends");
+
+	return backends != NULL && config_setting_length(backends) == (int)conf->backend_count &&
+	       conf->backend_count > 0;
+}
+
+static void read_list(const struct conf_reader *reader, config_setting_t *list, struct conf *conf, struct order *order)
+{
+	bool known = backends_sound(list, conf);
+	struct conf_route *route;
+	config_setting_t *group;
+
+	for (int i = 0; i < config_setting_length(list); i++) {
+		route = &conf->routes[conf->route_count];
+		if ((group = conf_section_element(reader, list, i)) == NULL)
+			continue;
+		if (read_route(reader, group, conf, known, route) != 0) {
+			free(route->users);
+			free(route->upstream_user);
+			free(route->file);
+			*route = (struct conf_route){0};
+			continue;
+		}
+		check_reach(reader, group, conf, order, route);
+		remember(order, conf, conf->route_count++);
+	}
+}
+
+void conf_read_routes(const struct conf_reader *reader, struct config_setting_t *root, struct conf *conf)
+{
+	struct order order = {0};
+	config_setting_t *list;
+	size_t room;
+
+	list = conf_section_list(reader, root, "routes", "users = \"*\"; backend = \"NAME\";");
+	if (list == NULL)
+		return;
+	room = (size_t)config_setting_length(list);
+	conf->routes = calloc(room, sizeof(*conf->routes));
+	order.plain = calloc(room, sizeof(*order.plain));
+	order.starred = calloc(room, sizeof(*order.starred));
+	if (conf->routes == NULL || order.plain == NULL || order.starred == NULL)
+		conf_reader_no_memory(reader);
+	else
+		read_list(reader, list, conf, &order);
+	free(order.plain);
+	free(order.starred);
+}

@@ -1,0 +1,78 @@
+/* conf_tables - see conf_tables.h. Constants only. */
+#include "common/conf_tables.h"
+
+#include <stddef.h>
+
+#define REQUIRED POPGATE_KEY_REQUIRED
+#define MIB	 (INT64_C(1) << 20)
+#define DAY	 86400
+
+const char *const conf_sections[] = {"listeners", "tls", "backends", "routes", "limits", "log", NULL};
+const char *const conf_backend_core[] = {"name", "plugin", NULL};
+
+/* In the order of enum conf_listener_tls, conf_log_target, popgate_log_level. */
+static const char *const tls_choices[] = {"none", "starttls", "implicit", NULL};
+static const char *const log_targets[] = {"stderr", "syslog", "file", NULL};
+static const char *const log_levels[] = {"warn", "info", "debug", NULL};
+
+/* clang-format off */
+const struct popgate_key conf_top_keys[] = {
+	{"fronts", POPGATE_KEY_INT, 0, "0", 0, 256, NULL, "front processes; 0: one a core"},
+	{"user", POPGATE_KEY_STRING, 0, NULL, 0, 0, NULL, "whom the processes run as where popgate is started as root"},
+	{"runtime_directory", POPGATE_KEY_FILE, 0, NULL, 0, 0, NULL, "where the locks are"},
+	{"plugin_directory", POPGATE_KEY_FILE, 0, NULL, 0, 0, NULL, "where the plugins are"},
+	{0},
+};
+
+const struct popgate_key conf_listener_keys[] = {
+	{"address", POPGATE_KEY_STRING, REQUIRED, NULL, 0, 0, NULL, "numeric IPv4 or IPv6 address"},
+	{"port", POPGATE_KEY_INT, REQUIRED, NULL, 0, 65535, NULL, "TCP port; 0: the system chooses"},
+	{"tls", POPGATE_KEY_CHOICE, REQUIRED, NULL, 0, 0, tls_choices, "whether and when TLS begins"},
+	{"cleartext_login", POPGATE_KEY_BOOL, 0, "false", 0, 0, NULL, "let passwords come in without TLS"},
+	{0},
+};
+
+const struct popgate_key conf_tls_keys[] = {
+	{"certificate", POPGATE_KEY_FILE, REQUIRED, NULL, 0, 0, NULL, "PEM file: the certificate and its chain"},
+	{"key", POPGATE_KEY_FILE, REQUIRED, NULL, 0, 0, NULL, "PEM file: the private key"},
+	{0},
+};
+
+const struct popgate_key conf_backend_keys[] = {
+	{"name", POPGATE_KEY_STRING, REQUIRED, NULL, 0, 0, NULL, "how routes and logs call it"},
+	{"plugin", POPGATE_KEY_STRING, REQUIRED, NULL, 0, 0, NULL, "the plugin that serves it"},
+	{0},
+};
+
+const struct popgate_key conf_route_keys[] = {
+	{"users", POPGATE_KEY_STRING, REQUIRED, NULL, 0, 0, NULL, "pattern on the login name"},
+	{"backend", POPGATE_KEY_STRING, REQUIRED, NULL, 0, 0, NULL, "the backend's name"},
+	{"upstream_user", POPGATE_KEY_STRING, 0, "%u", 0, 0, NULL, "template of the name upstream"},
+	{0},
+};
+
+const struct popgate_key conf_limits_keys[] = {
+	{"max_connections", POPGATE_KEY_INT, 0, "10000", 1, 1000000, NULL, "client connections over all fronts"},
+	{"max_connections_per_address", POPGATE_KEY_INT, 0, "100", 0, 1000000, NULL, "of one client address; 0: no limit"},
+	{"handshake_timeout", POPGATE_KEY_SECONDS, 0, "30", 1, 300, NULL, "TLS handshake"},
+	{"login_timeout", POPGATE_KEY_SECONDS, 0, "60", 1, 60, NULL, "from accept to proven login"},
+	{"idle_timeout", POPGATE_KEY_SECONDS, 0, "600", 600, DAY, NULL, "between two commands after login"},
+	{"stall_timeout", POPGATE_KEY_SECONDS, 0, "120", 1, 3600, NULL, "a client that takes nothing of a reply"},
+	{"upstream_timeout", POPGATE_KEY_SECONDS, 0, "45", 1, 600, NULL, "connect, login, select and list upstream"},
+	{"fetch_window", POPGATE_KEY_SECONDS, 0, "60", 1, 3600, NULL, "in each the upstream sends fetch_minimum"},
+	{"fetch_minimum", POPGATE_KEY_OCTETS, 0, "1024", 1, 1024 * MIB, NULL, "what the upstream sends in each fetch_window"},
+	{"commit_timeout", POPGATE_KEY_SECONDS, 0, "120", 1, 3600, NULL, "removing messages at QUIT, plus 10 ms a message"},
+	{"shutdown_timeout", POPGATE_KEY_SECONDS, 0, "30", 0, 3600, NULL, "what running commands get at the end"},
+	{"max_messages", POPGATE_KEY_INT, 0, "1000000", 1, 10000000, NULL, "of one maildrop"},
+	{"session_memory", POPGATE_KEY_OCTETS, 0, "268435456", 0, 1024 * 1024 * MIB, NULL, "memory of one session; 0: no limit"},
+	{"session_cpu", POPGATE_KEY_SECONDS, 0, "600", 0, DAY, NULL, "processor time of one session; 0: no limit"},
+	{0},
+};
+
+const struct popgate_key conf_log_keys[] = {
+	{"to", POPGATE_KEY_CHOICE, 0, "stderr", 0, 0, log_targets, "where the log goes"},
+	{"file", POPGATE_KEY_FILE, 0, NULL, 0, 0, NULL, "the log file where to = \"file\""},
+	{"level", POPGATE_KEY_CHOICE, 0, "info", 0, 0, log_levels, "how much is logged"},
+	{0},
+};
+/* clang-format on */

@@ -1,0 +1,145 @@
+/* message - the typed, bounded records that processes send each other. Pure.
+ *
+ * Sender and receiver distrust each other: decoding checks type, order,
+ * bounds, text and that nothing is left over. Who sends what:
+ *
+ *   supervisor -> all       NEIGHBOUR LOG DRAIN STOP
+ *   all -> supervisor       READY
+ *   front -> broker         LOGIN RESPONSE CANCEL
+ *   broker -> front         CHALLENGE OPENED REFUSED
+ *   broker -> spawner       SPAWN
+ *   broker -> session       OPEN
+ *   session -> broker       OPENED REFUSED
+ *   broker -> helper        VERIFY
+ *   helper -> broker        VERIFIED
+ */
+#ifndef POPGATE_COMMON_MESSAGE_H
+#define POPGATE_COMMON_MESSAGE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define MESSAGE_MAX 32768 /* octets of an encoded message */
+#define MESSAGE_FDS 3	  /* descriptors that may come with one */
+
+#define MESSAGE_NAME_MAX 1024	  /* login names, user names */
+#define MESSAGE_SECRET_MAX 12288  /* passwords and SASL responses */
+#define MESSAGE_TEXT_MAX 400	  /* text of a reply, without its status and CRLF */
+#define MESSAGE_ADDRESS_MAX 128	  /* "[v6]:port" and the like */
+
+enum message_type {
+	MESSAGE_NEIGHBOUR = 1, /* + channel end: the new neighbour of that role */
+	MESSAGE_LOG,	       /* + descriptor: log to this from now on */
+	MESSAGE_DRAIN,	       /* no new work; end when idle */
+	MESSAGE_STOP,	       /* end, finishing what runs */
+	MESSAGE_READY,	       /* loaded, checked, sandboxed */
+	MESSAGE_LOGIN,	       /* + stream end, phase page */
+	MESSAGE_RESPONSE,
+	MESSAGE_CANCEL,
+	MESSAGE_CHALLENGE,
+	MESSAGE_OPENED,
+	MESSAGE_REFUSED,
+	MESSAGE_SPAWN, /* + stream end, phase page, report channel end */
+	MESSAGE_OPEN,
+	MESSAGE_VERIFY,
+	MESSAGE_VERIFIED,
+	MESSAGE_TYPES
+};
+
+/* Octets inside the buffer that the message was decoded from; size 0: empty. */
+struct message_bytes {
+	const unsigned char *data;
+	size_t size;
+};
+
+struct message_neighbour {
+	uint32_t role; /* enum process_role of the neighbour */
+};
+
+struct message_seconds {
+	uint32_t milliseconds; /* how long running work may take */
+};
+
+#define LOGIN_HAS_RESPONSE 1u /* an initial response came with the command, perhaps empty */
+#define LOGIN_UTF8 2u	      /* the client issued UTF8 */
+
+struct message_login {
+	uint64_t id;			/* the connection's; also the session's in logs */
+	struct message_bytes peer;	/* address without port */
+	struct message_bytes tls;	/* "TLSv1.3" and the like; empty in clear */
+	struct message_bytes mechanism; /* SASL name, or "USER" for USER and PASS */
+	struct message_bytes user;	/* USER only */
+	struct message_bytes response;	/* the password, or the decoded initial response */
+	uint32_t flags;
+};
+
+struct message_response { /* RESPONSE and CHALLENGE, decoded */
+	uint64_t id;
+	struct message_bytes data;
+};
+
+struct message_id { /* CANCEL, SPAWN */
+	uint64_t id;
+};
+
+struct message_opened {
+	uint64_t id;
+	struct message_bytes text; /* what follows "+OK " */
+};
+
+struct message_refused {
+	uint64_t id;
+	uint32_t status;	   /* enum popgate_status */
+	struct message_bytes text; /* for the log: why */
+};
+
+struct message_open {
+	uint64_t id;
+	uint32_t backend; /* index in conf.backends */
+	uint32_t flags;	  /* LOGIN_UTF8 */
+	struct message_bytes peer, tls;
+	struct message_bytes user;	    /* as the client gave it */
+	struct message_bytes upstream_user; /* as the route made it */
+	struct message_bytes secret;
+};
+
+struct message_verify {
+	uint64_t id;
+	struct message_bytes hash, password;
+};
+
+struct message_verified {
+	uint64_t id;
+	uint32_t correct;
+};
+
+struct message {
+	enum message_type type;
+	union {
+		struct message_neighbour neighbour;
+		struct message_seconds drain, stop;
+		struct message_login login;
+		struct message_response response, challenge;
+		struct message_id cancel, spawn;
+		struct message_opened opened;
+		struct message_refused refused;
+		struct message_open open;
+		struct message_verify verify;
+		struct message_verified verified;
+	} u;
+};
+
+/* Writes the message into buffer. Returns its octets, or 0 when a field
+ * exceeds its bound or the whole MESSAGE_MAX. */
+size_t message_encode(const struct message *message, unsigned char buffer[MESSAGE_MAX]);
+/* Reads a message; its bytes point into buffer. Returns 0, or -1 when it is not well-formed. */
+int message_decode(const unsigned char *buffer, size_t size, struct message *message_r);
+/* How many descriptors come with a message of this type, always. */
+size_t message_fds(enum message_type type);
+/* "LOGIN" and the like, for logs. */
+const char *message_name(enum message_type type);
+/* Octets as a struct message_bytes. */
+struct message_bytes message_text(const char *text);
+struct message_bytes message_octets(const void *data, size_t size);
+
+#endif

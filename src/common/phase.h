@@ -1,0 +1,54 @@
+/* phase - the page that a session shares with its front.
+ *
+ * When a session dies, the front must know what its client is owed: nothing,
+ * a status line for each command that had not been answered, or the end of the
+ * connection because a multi-line reply had begun. The stream between them
+ * counts octets both ways; before each write the session notes here up to
+ * which input octet everything is answered once the write is done. A death
+ * at any instant is then told from the octets that arrived.
+ *
+ * The front makes the page (a sealed memfd, so that the session cannot shrink
+ * it under the front) and never believes it beyond what it bounds itself.
+ */
+#ifndef POPGATE_COMMON_PHASE_H
+#define POPGATE_COMMON_PHASE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct phase_page; /* the mapping */
+
+enum phase_state {
+	PHASE_OPENING,	/* before OPENED */
+	PHASE_WAITING,	/* for a command */
+	PHASE_WORKING,	/* on a command */
+	PHASE_UPDATING, /* QUIT was received in TRANSACTION: UPDATE */
+	PHASE_ENDED	/* the session ends on purpose: nothing more is owed */
+};
+
+/* What a client is owed after a session's death. */
+struct phase_debt {
+	bool ended;	  /* the session had ended on purpose */
+	bool updating;	  /* it died in UPDATE */
+	bool cut;	  /* a reply is torn: end the connection */
+	uint64_t settled; /* octets of input whose replies have arrived whole */
+};
+
+/* Makes a page. Returns a mapping and *fd_r to pass to the session, or NULL (errno). */
+struct phase_page *phase_create(int *fd_r);
+/* Maps a page that was received. NULL: failed. */
+struct phase_page *phase_map(int fd);
+void phase_unmap(struct phase_page **page);
+
+/* Session side. page may be NULL (no front is there). */
+void phase_set(struct phase_page *page, enum phase_state state);
+/* Before writing to the stream: after this write `sent` octets will have been
+ * written in all, and the replies to the first `settled` octets of input are whole;
+ * inside: the write ends in the middle of a multi-line reply. */
+void phase_note_write(struct phase_page *page, uint64_t sent, uint64_t settled, bool inside);
+
+/* Front side: `received` octets had come on the stream when it ended. */
+struct phase_debt phase_debt(const struct phase_page *page, uint64_t received);
+enum phase_state phase_get(const struct phase_page *page);
+
+#endif

@@ -1,0 +1,159 @@
+/* process - see process.h. */
+#include "common/process.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/log.h"
+
+const char *process_role_name(enum process_role role)
+{
+	switch (role) {
+	case PROCESS_FRONT:
+		return "front";
+	case PROCESS_BROKER:
+		return "broker";
+	case PROCESS_SPAWNER:
+		return "spawner";
+	case PROCESS_ROLES:
+		break;
+	}
+	return "none";
+}
+
+static const struct passwd *find_user(const struct conf *conf, struct conf_report *report)
+{
+	const struct passwd *entry;
+
+	if (conf->user != NULL) {
+		entry = getpwnam(conf->user);
+		if (entry == NULL)
+			conf_report_add(report, conf->source, 0, "user: there is no user `%s` on this system",
+					conf->user);
+		return entry;
+	}
+	entry = getpwnam("popgate");
+	if (entry == NULL)
+		entry = getpwnam("nobody");
+	if (entry == NULL)
+		conf_report_add(report, conf->source, 0,
+				"started as root, but there is neither a user popgate nor nobody: set `user`");
+	return entry;
+}
+
+int process_identity_find(const struct conf *conf, struct process_identity *identity_r, struct conf_report *report)
+{
+	const struct passwd *entry;
+
+	memset(identity_r, 0, sizeof(*identity_r));
+	if (geteuid() != 0) {
+		identity_r->uid = geteuid();
+		identity_r->gid = getegid();
+		return 0;
+	}
+	entry = find_user(conf, report);
+	if (entry == NULL)
+		return -1;
+	if (entry->pw_uid == 0) {
+		conf_report_add(report, conf->source, 0, "user: children may not run as root");
+		return -1;
+	}
+	identity_r->change = true;
+	identity_r->uid = entry->pw_uid;
+	identity_r->gid = entry->pw_gid;
+	snprintf(identity_r->name, sizeof(identity_r->name), "%s", entry->pw_name);
+	return 0;
+}
+
+int process_identity_assume(const struct process_identity *identity)
+{
+	if (!identity->change)
+		return 0;
+	if (setgroups(1, &identity->gid) != 0 || setresgid(identity->gid, identity->gid, identity->gid) != 0 ||
+	    setresuid(identity->uid, identity->uid, identity->uid) != 0) {
+		log_say(POPGATE_LOG_WARN, NULL, "cannot become user %s: %s", identity->name, strerror(errno));
+		return -1;
+	}
+	if (setuid(0) == 0 || geteuid() != identity->uid || getegid() != identity->gid) {
+		log_say(POPGATE_LOG_WARN, NULL, "root could be had back after becoming %s", identity->name);
+		return -1;
+	}
+	return 0;
+}
+
+static char *choose_directory(void)
+{
+	const char *base = getenv("XDG_RUNTIME_DIR");
+	char *path = NULL;
+	int size;
+
+	if (geteuid() == 0)
+		return strdup(RUNTIME_DIRECTORY);
+	if (base != NULL && base[0] == '/' && access(base, W_OK) == 0)
+		size = asprintf(&path, "%s/popgate", base);
+	else
+		size = asprintf(&path, "/tmp/popgate-%lu", (unsigned long)geteuid());
+	return size < 0 ? NULL : path;
+}
+
+/* Of a folder that was there already only owner and mode are judged: never a link followed into somebody else's. */
+static int adopt_directory(const char *path, const struct process_identity *identity)
+{
+	struct stat status;
+
+	if (mkdir(path, 0700) == 0)
+		return identity->change ? chown(path, identity->uid, identity->gid) : 0;
+	if (errno != EEXIST || lstat(path, &status) != 0)
+		return -1;
+	if (!S_ISDIR(status.st_mode) || (status.st_uid != identity->uid && status.st_uid != geteuid()) ||
+	    (status.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
+		errno = EPERM;
+		return -1;
+	}
+	return identity->change ? chown(path, identity->uid, identity->gid) : 0;
+}
+
+int process_runtime_directory(struct conf *conf, const struct process_identity *identity, struct conf_report *report)
+{
+	if (conf->runtime_directory == NULL)
+		conf->runtime_directory = choose_directory();
+	if (conf->runtime_directory == NULL) {
+		conf_report_add(report, NULL, 0, "out of memory");
+		return -1;
+	}
+	if (adopt_directory(conf->runtime_directory, identity) == 0)
+		return 0;
+	conf_report_add(report, conf->source, 0,
+			"runtime_directory %s: %s; it must be a folder of the service user that nobody else can write",
+			conf->runtime_directory, strerror(errno));
+	return -1;
+}
+
+void process_ignore_signals(void)
+{
+	static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGPIPE, SIGQUIT};
+	struct sigaction action = {.sa_handler = SIG_IGN};
+	sigset_t none;
+
+	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+		sigaction(signals[i], &action, NULL);
+	action.sa_handler = SIG_DFL;
+	sigaction(SIGCHLD, &action, NULL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+void process_no_cores(void)
+{
+	const struct rlimit none = {0, 0};
+
+	setrlimit(RLIMIT_CORE, &none);
+}

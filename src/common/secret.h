@@ -1,0 +1,26 @@
+/* secret - bytes that must not outlive their use. Any process. */
+#ifndef POPGATE_COMMON_SECRET_H
+#define POPGATE_COMMON_SECRET_H
+
+#include <stddef.h>
+
+/* At most this many octets (an OAuth token is the longest thing that comes). */
+#define SECRET_MAX 16384
+
+/* size octets and a NUL after them; empty: data NULL. Zero-initialise. */
+struct secret {
+	unsigned char *data;
+	size_t size;
+};
+
+/* Makes *secret a copy of the octets, wiping what it held. Returns 0, or -1
+ * when memory is short or size above SECRET_MAX (then it is empty). */
+int secret_set(struct secret *secret, const void *data, size_t size);
+/* Hands *from over to *to, which is wiped first. */
+void secret_move(struct secret *to, struct secret *from);
+/* Wipes and frees; *secret is empty then. */
+void secret_clear(struct secret *secret);
+/* Overwrites octets in a way that the compiler keeps. */
+void secret_wipe(void *data, size_t size);
+
+#endif

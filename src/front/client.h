@@ -1,0 +1,64 @@
+/* client - one connection of a POP3 client: TLS, the greeting, AUTHORIZATION,
+ * then a relay of octets, then the end. Front process, event-driven. */
+#ifndef POPGATE_FRONT_CLIENT_H
+#define POPGATE_FRONT_CLIENT_H
+
+#include <event2/bufferevent.h>
+#include <event2/event.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/conf.h"
+#include "common/log.h"
+#include "common/message.h"
+#include "pop3/authorization.h"
+#include "pop3/line.h"
+
+struct front;
+struct relay;
+
+enum client_state {
+	CLIENT_HANDSHAKE, /* TLS is being negotiated */
+	CLIENT_SPEAKING,  /* AUTHORIZATION: its lines are ours to answer */
+	CLIENT_STLS,	  /* "+OK" to STLS is leaving */
+	CLIENT_ASKING,	  /* the broker has a credential of it */
+	CLIENT_RELAYING,  /* logged in: a session answers */
+	CLIENT_LOST,	  /* its session died: every command is refused */
+	CLIENT_CLOSING	  /* the last octets are leaving */
+};
+
+struct client {
+	struct front *front;
+	struct client *previous, *next; /* all clients */
+	struct client *same_bucket;	/* of the table by id */
+	uint64_t id;
+	char name[LOG_SESSION_SIZE]; /* the id, for logs */
+	char peer[MESSAGE_ADDRESS_MAX];
+	const struct conf_listener *listener;
+	enum client_state state;
+	bool finished; /* the client sends no more */
+	bool greeted;
+	struct bufferevent *connection;
+	struct event *timer;
+	struct line_reader reader;
+	struct authorization authorization;
+	struct relay *relay;
+};
+
+/* Takes an accepted socket over. On failure the socket is closed, nothing else happens. */
+void client_new(struct front *front, evutil_socket_t fd, const char *peer, const struct conf_listener *listener);
+/* Ends at once, whatever is buffered. */
+void client_free(struct client *client);
+/* Sends what is buffered, says goodbye, ends. */
+void client_close(struct client *client);
+
+/* The broker's answers to a client that is ASKING. */
+void client_challenge(struct client *client, const unsigned char *data, size_t size);
+void client_refused(struct client *client, unsigned status);
+void client_opened(struct client *client, const unsigned char *text, size_t size);
+
+/* The relay's: its session died while nothing torn had been sent. The octets in `unanswered`
+ * are commands that the session had not answered. */
+void client_lost(struct client *client, struct evbuffer *unanswered);
+
+#endif

@@ -1,0 +1,332 @@
+/* front - see front.h. After READY it opens no file and connects nowhere; it
+ * holds the TLS key and the clients, and no account, plugin or upstream credential. */
+#include "front/front.h"
+
+#include <errno.h>
+#include <event2/bufferevent.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "front/relay.h"
+
+#define ACCEPT_PAUSE 500000 /* microseconds without accepting after EMFILE */
+#define ACCEPT_BURST 32	    /* connections taken before other events get their turn */
+#define STOP_POLL 50000	    /* microseconds between two looks for idle sessions */
+
+struct listener {
+	struct front *front;
+	const struct conf_listener *conf;
+	struct event *acceptable;
+};
+
+/* ---- bookkeeping ---- */
+
+static struct client **bucket_of(struct front *front, uint64_t id)
+{
+	return &front->buckets[id % FRONT_BUCKETS];
+}
+
+static void accept_again(struct front *front, bool on)
+{
+	for (size_t i = 0; front->listeners != NULL && i < front->process->conf->listener_count; i++) {
+		if (on)
+			event_add(front->listeners[i].acceptable, NULL);
+		else
+			event_del(front->listeners[i].acceptable);
+	}
+}
+
+void front_add(struct front *front, struct client *client)
+{
+	struct client **bucket = bucket_of(front, client->id);
+
+	client->same_bucket = *bucket;
+	*bucket = client;
+	client->next = front->clients;
+	if (front->clients != NULL)
+		front->clients->previous = client;
+	front->clients = client;
+	if (++front->count >= front->most)
+		accept_again(front, false);
+}
+
+void front_remove(struct front *front, struct client *client)
+{
+	struct client **at = bucket_of(front, client->id);
+
+	while (*at != client)
+		at = &(*at)->same_bucket;
+	*at = client->same_bucket;
+	if (client->next != NULL)
+		client->next->previous = client->previous;
+	if (client->previous != NULL)
+		client->previous->next = client->next;
+	else
+		front->clients = client->next;
+	front->count--;
+	if (front->draining && front->count == 0)
+		event_base_loopbreak(front->base);
+	else if (!front->draining && front->count == front->most - 1)
+		accept_again(front, true);
+}
+
+static struct client *find(struct front *front, uint64_t id)
+{
+	struct client *client = *bucket_of(front, id);
+
+	while (client != NULL && client->id != id)
+		client = client->same_bucket;
+	return client;
+}
+
+/* ---- the broker ---- */
+
+int front_ask(struct front *front, const struct message *message, const int *fds)
+{
+	return front->broker == NULL ? -1 : channel_send(front->broker, message, fds);
+}
+
+static void on_broker_message(void *context, struct ipc_inbox *inbox)
+{
+	const struct message *message = &inbox->message;
+	struct front *front = context;
+	struct client *client;
+
+	if (message->type == MESSAGE_CHALLENGE) {
+		client = find(front, message->u.challenge.id);
+		if (client != NULL)
+			client_challenge(client, message->u.challenge.data.data, message->u.challenge.data.size);
+	} else if (message->type == MESSAGE_REFUSED) {
+		client = find(front, message->u.refused.id);
+		if (client != NULL)
+			client_refused(client, message->u.refused.status);
+	} else if (message->type == MESSAGE_OPENED) {
+		client = find(front, message->u.opened.id);
+		if (client != NULL)
+			client_opened(client, message->u.opened.text.data, message->u.opened.text.size);
+	}
+}
+
+/* Logins under way died with it; whoever is logged in does not notice. */
+static void on_broker_closed(void *context)
+{
+	struct front *front = context;
+	struct client *client, *next;
+
+	channel_free(&front->broker);
+	for (client = front->clients; client != NULL; client = next) {
+		next = client->next;
+		client_refused(client, POPGATE_TEMP);
+	}
+}
+
+/* ---- listening ---- */
+
+static void on_pause_over(evutil_socket_t fd, short events, void *context)
+{
+	struct front *front = context;
+
+	(void)fd;
+	(void)events;
+	if (!front->draining && front->count < front->most)
+		accept_again(front, true);
+}
+
+static void pause_accepting(struct front *front)
+{
+	struct timeval pause = {.tv_usec = ACCEPT_PAUSE};
+
+	log_say(POPGATE_LOG_WARN, NULL, "accept: %s; no new connections for half a second", strerror(errno));
+	accept_again(front, false);
+	event_base_once(front->base, -1, EV_TIMEOUT, on_pause_over, front, &pause);
+}
+
+/* The address without port; an IPv4 client of an IPv6 socket gets its IPv4 address. */
+static void name_peer(const struct sockaddr *address, socklen_t size, char *text, size_t text_size)
+{
+	if (getnameinfo(address, size, text, (socklen_t)text_size, NULL, 0, NI_NUMERICHOST) != 0)
+		snprintf(text, text_size, "unknown");
+	else if (strncmp(text, "::ffff:", 7) == 0 && strchr(text, '.') != NULL)
+		memmove(text, text + 7, strlen(text + 7) + 1);
+}
+
+static void on_acceptable(evutil_socket_t fd, short events, void *context)
+{
+	struct listener *listener = context;
+	struct front *front = listener->front;
+
+	(void)events;
+	for (int i = 0; i < ACCEPT_BURST && front->count < front->most; i++) {
+		struct sockaddr_storage address;
+		socklen_t size = sizeof(address);
+		char peer[MESSAGE_ADDRESS_MAX];
+		int accepted = accept4(fd, (struct sockaddr *)&address, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+		if (accepted < 0) {
+			if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+				pause_accepting(front);
+			return;
+		}
+		name_peer((struct sockaddr *)&address, size, peer, sizeof(peer));
+		client_new(front, accepted, peer, listener->conf);
+	}
+}
+
+static int listen_all(struct front *front)
+{
+	size_t count = front->process->conf->listener_count;
+
+	front->listeners = calloc(count, sizeof(*front->listeners));
+	if (front->listeners == NULL)
+		return -1;
+	for (size_t i = 0; i < count; i++) {
+		struct listener *listener = &front->listeners[i];
+
+		listener->front = front;
+		listener->conf = &front->process->conf->listeners[i];
+		listener->acceptable = event_new(front->base, front->process->listeners[i], EV_READ | EV_PERSIST,
+						 on_acceptable, listener);
+		if (listener->acceptable == NULL || event_add(listener->acceptable, NULL) != 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* ---- the supervisor ---- */
+
+static void close_unproven(struct front *front)
+{
+	for (struct client *client = front->clients; client != NULL; client = client->next)
+		if (client->state != CLIENT_RELAYING)
+			client_close(client);
+}
+
+/* Sessions with nothing to do end now, as if their client had gone: nothing is removed. */
+static void on_stop_poll(evutil_socket_t fd, short events, void *context)
+{
+	struct front *front = context;
+
+	(void)fd;
+	(void)events;
+	for (struct client *client = front->clients; client != NULL; client = client->next)
+		if (client->state == CLIENT_RELAYING && relay_is_idle(client->relay) &&
+		    !relay_is_updating(client->relay))
+			client_close(client);
+}
+
+static void on_stop_deadline(evutil_socket_t fd, short events, void *context)
+{
+	struct front *front = context;
+
+	(void)fd;
+	(void)events;
+	log_say(POPGATE_LOG_WARN, NULL, "%u connections did not end in time", front->count);
+	event_base_loopbreak(front->base);
+}
+
+static void drain(struct front *front)
+{
+	front->draining = true;
+	accept_again(front, false);
+	if (front->count == 0)
+		event_base_loopbreak(front->base);
+}
+
+static void stop(struct front *front, uint32_t milliseconds)
+{
+	struct timeval poll = {.tv_usec = STOP_POLL};
+	struct timeval deadline = {.tv_sec = milliseconds / 1000, .tv_usec = milliseconds % 1000 * 1000};
+
+	front->stopping = true;
+	close_unproven(front);
+	drain(front);
+	event_add(front->stop_poll, &poll);
+	event_add(front->stop_deadline, &deadline);
+}
+
+/* The first broker opens the doors: before it nobody could log in. */
+static void take_broker(struct front *front, int fd)
+{
+	if (front->broker != NULL)
+		on_broker_closed(front);
+	front->broker = channel_new(front->base, fd, on_broker_message, on_broker_closed, front);
+	if (front->listeners == NULL && !front->draining && listen_all(front) != 0) {
+		log_say(POPGATE_LOG_WARN, NULL, "cannot listen: out of memory");
+		event_base_loopbreak(front->base);
+	}
+}
+
+static void on_control_message(void *context, struct ipc_inbox *inbox)
+{
+	const struct message *message = &inbox->message;
+	struct front *front = context;
+
+	if (message->type == MESSAGE_NEIGHBOUR) {
+		take_broker(front, ipc_take(inbox, 0));
+	} else if (message->type == MESSAGE_LOG) {
+		log_to(ipc_take(inbox, 0));
+	} else if (message->type == MESSAGE_DRAIN) {
+		drain(front);
+	} else if (message->type == MESSAGE_STOP) {
+		stop(front, message->u.stop.milliseconds);
+	}
+}
+
+/* The supervisor has gone: so do we. */
+static void on_control_closed(void *context)
+{
+	struct front *front = context;
+
+	event_base_loopbreak(front->base);
+}
+
+/* ---- start ---- */
+
+static int load_tls(struct front *front)
+{
+	const struct conf *conf = front->process->conf;
+	char text[1024];
+
+	if (conf->tls.certificate == NULL)
+		return 0;
+	front->tls = tls_server_new(&conf->tls, text, sizeof(text));
+	if (front->tls != NULL)
+		return 0;
+	log_say(POPGATE_LOG_WARN, NULL, "%s:%u: %s", conf->tls.file, conf->tls.line, text);
+	return -1;
+}
+
+static int make_events(struct front *front)
+{
+	front->base = event_base_new();
+	if (front->base == NULL)
+		return -1;
+	front->stop_poll = event_new(front->base, -1, EV_PERSIST, on_stop_poll, front);
+	front->stop_deadline = evtimer_new(front->base, on_stop_deadline, front);
+	front->control =
+	    channel_new(front->base, front->process->control, on_control_message, on_control_closed, front);
+	return front->stop_poll == NULL || front->stop_deadline == NULL || front->control == NULL ? -1 : 0;
+}
+
+int front_run(const struct process *process)
+{
+	struct front *front = calloc(1, sizeof(*front));
+	const struct message ready = {.type = MESSAGE_READY};
+
+	if (front == NULL)
+		return PROCESS_EXIT_FAILURE;
+	front->process = process;
+	front->most = (process->conf->limits.max_connections + process->conf->fronts - 1) / process->conf->fronts;
+	if (load_tls(front) != 0)
+		return PROCESS_EXIT_CONF;
+	if (process_identity_assume(process->identity) != 0 || make_events(front) != 0 ||
+	    channel_send(front->control, &ready, NULL) != 0)
+		return PROCESS_EXIT_FAILURE;
+	event_base_dispatch(front->base);
+	return PROCESS_EXIT_OK;
+}

@@ -1,0 +1,43 @@
+/* front - the process that speaks with POP3 clients until they are logged in,
+ * and moves octets from then on. */
+#ifndef POPGATE_FRONT_FRONT_H
+#define POPGATE_FRONT_FRONT_H
+
+#include <event2/event.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/channel.h"
+#include "common/process.h"
+#include "front/client.h"
+#include "front/tls.h"
+
+#define FRONT_BUCKETS 4096
+
+struct listener;
+
+struct front {
+	const struct process *process;
+	struct event_base *base;
+	struct channel *control, *broker; /* broker NULL: it has died, another will come */
+	struct tls_server *tls;		  /* NULL: no listener needs it */
+	struct listener *listeners;
+	struct client *clients;
+	struct client *buckets[FRONT_BUCKETS]; /* by id */
+	unsigned count, most;
+	bool draining; /* no new connections; ends with the last one */
+	bool stopping; /* SIGTERM: sessions that are idle end at once */
+	struct event *stop_poll, *stop_deadline;
+	struct authorization_step step; /* scratch of the running callback */
+};
+
+/* The front process. */
+int front_run(const struct process *process);
+
+/* The clients' bookkeeping. */
+void front_add(struct front *front, struct client *client);
+void front_remove(struct front *front, struct client *client);
+/* Sends to the broker. 0, or -1: there is none now. */
+int front_ask(struct front *front, const struct message *message, const int *fds);
+
+#endif

@@ -1,0 +1,248 @@
+/* relay - see relay.h. Looks at no octet of a reply, and at commands only to
+ * keep a bounded copy of those that the session has not answered yet. */
+#include "front/relay.h"
+
+#include <errno.h>
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "front/client.h"
+
+#define COMMANDS_MAX 16384  /* octets of commands forwarded and not answered */
+#define REPLIES_MAX 131072  /* octets of replies that wait for the client */
+#define REPLIES_LOW 32768   /* below it the session is read again */
+#define READ_SIZE 65536
+
+struct relay {
+	struct client *client;
+	int fd;
+	struct phase_page *page;
+	struct event *readable, *writable;
+	struct evbuffer *outgoing;   /* commands on their way to the session */
+	struct evbuffer *unanswered; /* copy of the commands from octet `answered` on */
+	uint64_t answered, received;
+	bool finished; /* the client sends no more: the stream's write side is shut when drained */
+};
+
+static void on_stream_readable(evutil_socket_t fd, short events, void *context);
+static void on_stream_writable(evutil_socket_t fd, short events, void *context);
+
+struct relay *relay_new(struct client *client, struct event_base *base, int fds_r[2])
+{
+	struct relay *relay = calloc(1, sizeof(*relay));
+	int ends[2] = {-1, -1}, page = -1;
+
+	if (relay == NULL)
+		return NULL;
+	relay->client = client;
+	relay->fd = -1;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
+		goto fail;
+	relay->fd = ends[0];
+	relay->page = phase_create(&page);
+	relay->outgoing = evbuffer_new();
+	relay->unanswered = evbuffer_new();
+	relay->readable = event_new(base, relay->fd, EV_READ | EV_PERSIST, on_stream_readable, relay);
+	relay->writable = event_new(base, relay->fd, EV_WRITE | EV_PERSIST, on_stream_writable, relay);
+	if (relay->page == NULL || relay->outgoing == NULL || relay->unanswered == NULL || relay->readable == NULL ||
+	    relay->writable == NULL || evutil_make_socket_nonblocking(relay->fd) != 0)
+		goto fail;
+	fds_r[0] = ends[1];
+	fds_r[1] = page;
+	return relay;
+fail:
+	if (ends[1] >= 0)
+		close(ends[1]);
+	if (page >= 0)
+		close(page);
+	relay_free(&relay);
+	return NULL;
+}
+
+void relay_free(struct relay **relay)
+{
+	struct relay *old = *relay;
+
+	*relay = NULL;
+	if (old == NULL)
+		return;
+	if (old->readable != NULL)
+		event_free(old->readable);
+	if (old->writable != NULL)
+		event_free(old->writable);
+	if (old->outgoing != NULL)
+		evbuffer_free(old->outgoing);
+	if (old->unanswered != NULL)
+		evbuffer_free(old->unanswered);
+	phase_unmap(&old->page);
+	if (old->fd >= 0)
+		close(old->fd);
+	free(old);
+}
+
+int relay_start(struct relay *relay)
+{
+	if (event_add(relay->readable, NULL) != 0)
+		return -1;
+	relay_client_readable(relay);
+	return 0;
+}
+
+/* Forgets the copies of commands that are answered by now. */
+static void settle(struct relay *relay)
+{
+	struct phase_debt debt = phase_debt(relay->page, relay->received);
+	size_t held = evbuffer_get_length(relay->unanswered);
+
+	if (debt.settled <= relay->answered || debt.settled - relay->answered > held)
+		return; /* nothing new, or a session that lies */
+	evbuffer_drain(relay->unanswered, (size_t)(debt.settled - relay->answered));
+	relay->answered = debt.settled;
+}
+
+static void send_outgoing(struct relay *relay)
+{
+	while (evbuffer_get_length(relay->outgoing) > 0) {
+		if (evbuffer_write(relay->outgoing, relay->fd) < 0) {
+			if (errno == EAGAIN || errno == EINTR)
+				event_add(relay->writable, NULL);
+			/* Otherwise the session has gone: the read side will tell what is owed. */
+			return;
+		}
+	}
+	event_del(relay->writable);
+	if (relay->finished && evbuffer_get_length(bufferevent_get_input(relay->client->connection)) == 0)
+		shutdown(relay->fd, SHUT_WR);
+}
+
+/* An unanswered command longer than everything that may be held has no end that could come. */
+static bool is_endless(struct relay *relay)
+{
+	struct evbuffer_ptr at = evbuffer_search_eol(relay->unanswered, NULL, NULL, EVBUFFER_EOL_LF);
+
+	return at.pos < 0;
+}
+
+void relay_client_readable(struct relay *relay)
+{
+	struct bufferevent *connection = relay->client->connection;
+	struct evbuffer *input = bufferevent_get_input(connection);
+	size_t size, held;
+
+	if (relay->client->state != CLIENT_RELAYING)
+		return;
+	settle(relay);
+	held = evbuffer_get_length(relay->unanswered);
+	size = evbuffer_get_length(input);
+	if (held + size > COMMANDS_MAX) {
+		size = held >= COMMANDS_MAX ? 0 : COMMANDS_MAX - held;
+		bufferevent_disable(connection, EV_READ);
+		if (size == 0 && is_endless(relay)) {
+			client_close(relay->client);
+			return;
+		}
+	} else if (!relay->finished) {
+		bufferevent_enable(connection, EV_READ);
+	}
+	if (size == 0)
+		return;
+	for (size_t done = 0; done < size;) {
+		struct evbuffer_iovec piece;
+
+		if (evbuffer_peek(input, (ssize_t)(size - done), NULL, &piece, 1) < 1)
+			break;
+		if (piece.iov_len > size - done)
+			piece.iov_len = size - done;
+		if (evbuffer_add(relay->unanswered, piece.iov_base, piece.iov_len) != 0 ||
+		    evbuffer_add(relay->outgoing, piece.iov_base, piece.iov_len) != 0) {
+			client_close(relay->client);
+			return;
+		}
+		evbuffer_drain(input, piece.iov_len);
+		done += piece.iov_len;
+	}
+	send_outgoing(relay);
+}
+
+void relay_client_finished(struct relay *relay)
+{
+	relay->finished = true;
+	relay_client_readable(relay);
+	send_outgoing(relay);
+}
+
+void relay_client_writable(struct relay *relay)
+{
+	event_add(relay->readable, NULL);
+}
+
+/* The session's end: everything it wrote has been read. */
+static void take_end(struct relay *relay)
+{
+	struct client *client = relay->client;
+	struct phase_debt debt = phase_debt(relay->page, relay->received);
+
+	event_del(relay->readable);
+	settle(relay);
+	if (debt.ended || debt.cut) {
+		client_close(client);
+		return;
+	}
+	client_lost(client, relay->unanswered);
+}
+
+static void on_stream_readable(evutil_socket_t fd, short events, void *context)
+{
+	struct relay *relay = context;
+	struct evbuffer *output = bufferevent_get_output(relay->client->connection);
+	struct evbuffer_iovec room;
+	ssize_t got;
+
+	(void)events;
+	if (relay->client->state != CLIENT_RELAYING || evbuffer_get_length(output) >= REPLIES_MAX) {
+		event_del(relay->readable);
+		return;
+	}
+	if (evbuffer_reserve_space(output, READ_SIZE, &room, 1) != 1) {
+		client_close(relay->client);
+		return;
+	}
+	got = recv(fd, room.iov_base, room.iov_len, 0);
+	if (got < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (got <= 0) {
+		take_end(relay);
+		return;
+	}
+	room.iov_len = (size_t)got;
+	relay->received += (uint64_t)got;
+	evbuffer_commit_space(output, &room, 1);
+	if (evbuffer_get_length(bufferevent_get_input(relay->client->connection)) > 0)
+		relay_client_readable(relay);
+	else
+		settle(relay);
+}
+
+static void on_stream_writable(evutil_socket_t fd, short events, void *context)
+{
+	(void)fd;
+	(void)events;
+	send_outgoing(context);
+}
+
+bool relay_is_idle(struct relay *relay)
+{
+	settle(relay);
+	return evbuffer_get_length(relay->unanswered) == 0;
+}
+
+bool relay_is_updating(const struct relay *relay)
+{
+	enum phase_state state = phase_get(relay->page);
+
+	return state == PHASE_UPDATING || state == PHASE_ENDED;
+}

@@ -1,0 +1,27 @@
+/* tls - the server side of TLS: certificate, key, policy. Front process; the
+ * only place in src/ that sees OpenSSL's TLS. */
+#ifndef POPGATE_FRONT_TLS_H
+#define POPGATE_FRONT_TLS_H
+
+#include <event2/bufferevent.h>
+#include <stddef.h>
+
+#include "common/conf.h"
+
+struct tls_server; /* a loaded certificate with its policy */
+
+/* Loads certificate chain and key, checks that they match. NULL: text says what
+ * is wrong with which file. */
+struct tls_server *tls_server_new(const struct conf_tls *conf, char *text, size_t size);
+void tls_server_free(struct tls_server **server);
+
+/* A bufferevent that negotiates as server on fd (taken over on success). NULL: no memory. */
+struct bufferevent *tls_accept(const struct tls_server *server, struct event_base *base, evutil_socket_t fd);
+/* The negotiated version, "TLSv1.3" and the like; "" where connection is in clear. */
+const char *tls_version(struct bufferevent *connection);
+/* Sends close_notify if the connection is TLS; what is buffered must have left. */
+void tls_say_goodbye(struct bufferevent *connection);
+/* Why the handshake or the connection failed, for the log. */
+void tls_error_text(struct bufferevent *connection, char *text, size_t size);
+
+#endif

@@ -1,0 +1,253 @@
+/* main - the verbs of the command line. Decides which configuration is meant
+ * and who runs what; everything else is in the folders of the processes. */
+#include <getopt.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "broker/broker.h"
+#include "common/log.h"
+#include "common/process.h"
+#include "config.h"
+#include "front/front.h"
+#include "session/host.h"
+#include "session/spawner.h"
+#include "session/standalone.h"
+#include "supervisor/supervisor.h"
+
+struct options {
+	const char *file, *imap, *listen, *ca_file, *plugin_directory;
+	bool debug;
+};
+
+struct verb {
+	const char *name, *summary, *help;
+	int (*run)(const struct options *options);
+};
+
+#define HELP_OPTIONS                                                                                                   \
+	"  -c, --config FILE      the configuration file (default " CONFIG_FILE ")\n"                                  \
+	"      --imap URL         no file: everybody's mail is at this IMAP server\n"                                  \
+	"                           imaps://HOST[:PORT]              TLS from the first octet\n"                      \
+	"                           imap://HOST[:PORT]               STARTTLS, required\n"                            \
+	"                           imap://HOST:PORT?security=none   in clear\n"                                      \
+	"      --ca-file FILE     with --imap: certificates to trust instead of the system's\n"                        \
+	"      --plugin-dir DIR   where the modules are (default " PLUGIN_DIRECTORY ")\n"                             \
+	"      --debug            log the protocol's course too\n"                                                    \
+	"  -h, --help             this text\n"
+
+#define HELP_EXIT                                                                                                      \
+	"\nExit status: 0 success, 1 something that was tried failed, 2 the command line\n"                             \
+	"is wrong, 3 the configuration, a plugin or a certificate is wrong.\n"
+
+static struct conf *read_conf(const void *context, struct conf_report *report)
+{
+	const struct options *options = context;
+	struct conf *conf;
+
+	if (options->imap != NULL)
+		conf = conf_from_url(options->imap, options->listen, options->ca_file, report);
+	else
+		conf = conf_read(options->file == NULL ? CONFIG_FILE : options->file, report);
+	if (conf != NULL && options->plugin_directory != NULL) {
+		free(conf->plugin_directory);
+		conf->plugin_directory = realpath(options->plugin_directory, NULL);
+		if (conf->plugin_directory == NULL) {
+			conf_report_add(report, NULL, 0, "--plugin-dir: there is no folder %s",
+					options->plugin_directory);
+			conf_free(&conf);
+		}
+	}
+	if (conf != NULL && options->debug)
+		conf->log.level = POPGATE_LOG_DEBUG;
+	return conf;
+}
+
+/* Prints the faults; true when there are any. */
+static bool complain(struct conf_report *report)
+{
+	bool any = report->count > 0;
+
+	conf_report_print(report, stderr);
+	conf_report_free(report);
+	return any;
+}
+
+static int run_serve(const struct options *options)
+{
+	const struct supervisor_plan plan = {.read = read_conf,
+					     .context = options,
+					     .entries = {[PROCESS_FRONT] = front_run,
+							 [PROCESS_BROKER] = broker_run,
+							 [PROCESS_SPAWNER] = spawner_run},
+					     .announce = options->imap != NULL};
+
+	return supervisor_run(&plan);
+}
+
+static int run_session(const struct options *options)
+{
+	struct process_identity self = {.uid = geteuid(), .gid = getegid()};
+	struct conf_report report = {0};
+	struct conf *conf = read_conf(options, &report);
+	int result = PROCESS_EXIT_CONF;
+
+	if (conf != NULL && process_runtime_directory(conf, &self, &report) == 0) {
+		log_set_level(conf->log.level);
+		result = standalone_run(conf);
+	}
+	complain(&report);
+	conf_free(&conf);
+	return result;
+}
+
+/* Everything that `serve` would check before it starts; nothing is bound or forked. */
+static int run_check(const struct options *options)
+{
+	struct conf_report report = {0};
+	struct process_identity identity;
+	struct plugin_set plugins = {0};
+	struct conf *conf = read_conf(options, &report);
+	char text[1024];
+
+	if (conf != NULL) {
+		struct tls_server *tls = NULL;
+
+		(void)process_identity_find(conf, &identity, &report);
+		(void)plugin_load(&plugins, conf, &host_functions, identity.uid, &report);
+		if (conf->tls.certificate != NULL &&
+		    (tls = tls_server_new(&conf->tls, text, sizeof(text))) == NULL)
+			conf_report_add(&report, conf->tls.file, conf->tls.line, "%s", text);
+		tls_server_free(&tls);
+	}
+	if (report.count == 0)
+		printf("%s: no fault found\n", conf->source);
+	plugin_unload(&plugins);
+	conf_free(&conf);
+	return complain(&report) ? PROCESS_EXIT_CONF : PROCESS_EXIT_OK;
+}
+
+static const struct verb verbs[] = {
+    {"serve", "run the gateway in the foreground",
+     "Usage: popgate serve [-c FILE]\n"
+     "       popgate serve --imap URL [--listen ADDRESS:PORT] [--ca-file FILE]\n"
+     "\nServes POP3 clients until SIGTERM or Ctrl-C. SIGHUP reads the configuration and\n"
+     "the certificates again, SIGUSR1 reopens the log file.\n\n" HELP_OPTIONS
+     "      --listen ADDR:PORT with --imap: where POP3 clients connect, loopback only\n"
+     "                         (default 127.0.0.1:1110)\n" HELP_EXIT,
+     run_serve},
+    {"session", "speak one POP3 session on standard input and output",
+     "Usage: popgate session [-c FILE | --imap URL [--ca-file FILE]]\n"
+     "\nFor inetd, ssh and tests: no port is opened, names and passwords come from\n"
+     "standard input, which is taken for private. Logs go to standard error.\n\n" HELP_OPTIONS HELP_EXIT,
+     run_session},
+    {"check", "read the configuration and tell its faults",
+     "Usage: popgate check [-c FILE]\n"
+     "\nReads the file, loads the plugins and certificates it names, and prints every\n"
+     "fault with file, line, key and remedy. Nothing is started.\n\n" HELP_OPTIONS HELP_EXIT,
+     run_check},
+};
+
+#define VERBS (sizeof(verbs) / sizeof(verbs[0]))
+
+static void print_usage(FILE *stream)
+{
+	fputs("Usage: popgate VERB [OPTIONS]\n\n"
+	      "popgate lets POP3 clients read mailboxes that only IMAP reaches.\n\n",
+	      stream);
+	for (size_t i = 0; i < VERBS; i++)
+		fprintf(stream, "  %-10s %s\n", verbs[i].name, verbs[i].summary);
+	fputs("\n  popgate VERB --help   the options of a verb\n"
+	      "  popgate --version     the version\n\n"
+	      "To try it:  popgate serve --imap imaps://imap.example.org\n",
+	      stream);
+}
+
+enum option_id { OPTION_IMAP = 256, OPTION_LISTEN, OPTION_CA_FILE, OPTION_PLUGIN_DIR, OPTION_DEBUG };
+
+static const struct option long_options[] = {
+    {"config", required_argument, NULL, 'c'},
+    {"imap", required_argument, NULL, OPTION_IMAP},
+    {"listen", required_argument, NULL, OPTION_LISTEN},
+    {"ca-file", required_argument, NULL, OPTION_CA_FILE},
+    {"plugin-dir", required_argument, NULL, OPTION_PLUGIN_DIR},
+    {"debug", no_argument, NULL, OPTION_DEBUG},
+    {"help", no_argument, NULL, 'h'},
+    {NULL, 0, NULL, 0},
+};
+
+static int usage_error(const struct verb *verb, const char *text)
+{
+	fprintf(stderr, "popgate %s: %s; see popgate %s --help\n", verb->name, text, verb->name);
+	return PROCESS_EXIT_USAGE;
+}
+
+static int check_options(const struct verb *verb, const struct options *options)
+{
+	if (options->imap != NULL && options->file != NULL)
+		return usage_error(verb, "--config and --imap exclude each other");
+	if (options->imap == NULL && (options->listen != NULL || options->ca_file != NULL))
+		return usage_error(verb, "--listen and --ca-file go with --imap; a file has its own keys for them");
+	return PROCESS_EXIT_OK;
+}
+
+static int run_verb(const struct verb *verb, int argc, char **argv)
+{
+	struct options options = {0};
+	int option, result;
+
+	while ((option = getopt_long(argc, argv, "c:h", long_options, NULL)) != -1) {
+		switch (option) {
+		case 'c':
+			options.file = optarg;
+			break;
+		case OPTION_IMAP:
+			options.imap = optarg;
+			break;
+		case OPTION_LISTEN:
+			options.listen = optarg;
+			break;
+		case OPTION_CA_FILE:
+			options.ca_file = optarg;
+			break;
+		case OPTION_PLUGIN_DIR:
+			options.plugin_directory = optarg;
+			break;
+		case OPTION_DEBUG:
+			options.debug = true;
+			break;
+		case 'h':
+			fputs(verb->help, stdout);
+			return PROCESS_EXIT_OK;
+		default:
+			return usage_error(verb, "unknown or incomplete option");
+		}
+	}
+	if (optind < argc)
+		return usage_error(verb, "words without an option");
+	result = check_options(verb, &options);
+	return result == PROCESS_EXIT_OK ? verb->run(&options) : result;
+}
+
+int main(int argc, char **argv)
+{
+	const char *name = argc < 2 ? "" : argv[1];
+
+	if (strcmp(name, "--version") == 0) {
+		printf("popgate %s, plugin ABI %u.%u\n", PACKAGE_VERSION, POPGATE_ABI_MAJOR, POPGATE_ABI_MINOR);
+		return PROCESS_EXIT_OK;
+	}
+	if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
+		print_usage(stdout);
+		return PROCESS_EXIT_OK;
+	}
+	for (size_t i = 0; i < VERBS; i++)
+		if (strcmp(name, verbs[i].name) == 0)
+			return run_verb(&verbs[i], argc - 1, argv + 1);
+	if (*name != '\0')
+		fprintf(stderr, "popgate: there is no verb `%s`\n\n", name);
+	print_usage(stderr);
+	return PROCESS_EXIT_USAGE;
+}

@@ -1,0 +1,76 @@
+/* authorization - the AUTHORIZATION state of RFC 1939 as a pure state machine:
+ * lines and verdicts in, replies and wishes out. It does no I/O and knows no
+ * password beyond the line it is given. Driven by the front, and by
+ * `popgate session`.
+ *
+ * The driver hands in one line at a time, does what the step says, and after
+ * LOGIN, RESPONSE or CANCEL hands in no line before it has called
+ * authorization_challenge or authorization_refused, or the login succeeded.
+ */
+#ifndef POPGATE_POP3_AUTHORIZATION_H
+#define POPGATE_POP3_AUTHORIZATION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <popgate/plugin.h>
+
+#include "pop3/line.h"
+
+#define AUTHORIZATION_REPLY_MAX 2048
+#define AUTHORIZATION_CHALLENGE_MAX 1024 /* octets of a SASL challenge, decoded */
+#define AUTHORIZATION_REPLY_LINE_MAX 512 /* RFC 1939 section 3: first line of a reply, with CRLF */
+
+enum authorization_action {
+	AUTHORIZATION_REPLY,	/* send the reply */
+	AUTHORIZATION_LOGIN,	/* a credential or the start of a SASL exchange: ask the broker */
+	AUTHORIZATION_RESPONSE, /* the next SASL response: ask the broker */
+	AUTHORIZATION_CANCEL,	/* send the reply; tell the broker that the exchange is off */
+	AUTHORIZATION_STLS,	/* send the reply, then negotiate TLS */
+	AUTHORIZATION_CLOSE	/* send the reply, if any, then close */
+};
+
+/* What the driver has to do. The pointers live until the next call. */
+struct authorization_step {
+	enum authorization_action action;
+	size_t reply_size; /* 0: none */
+	char reply[AUTHORIZATION_REPLY_MAX];
+	const char *mechanism; /* LOGIN: SASL name in capitals, or "USER" */
+	const char *user;      /* LOGIN by USER */
+	size_t user_size;
+	const unsigned char *response; /* LOGIN, RESPONSE: decoded; NULL: none came */
+	size_t response_size;
+	bool malformed; /* counts as a bad command for the log */
+};
+
+struct authorization {
+	/* Facts, the driver's to set. */
+	bool tls;	     /* the connection is encrypted (or as good as: a pipe) */
+	bool stls;	     /* STLS can be had */
+	bool cleartext_login; /* credentials are taken without TLS */
+	/* State. */
+	bool utf8;	 /* UTF8 was issued */
+	bool in_sasl;	 /* a SASL response is expected */
+	bool greeted;	 /* the first line has come */
+	unsigned unknown; /* unknown keywords */
+	unsigned refused; /* refused credentials */
+	char *user;	 /* from USER */
+	unsigned char *response;
+	size_t response_room;
+};
+
+/* Zero-initialised but for the facts. Takes one line's event. */
+void authorization_line(struct authorization *authorization, enum line_event event, const char *line, size_t size,
+			struct authorization_step *step);
+/* The broker goes on with a SASL exchange: step is a REPLY, "+ base64". */
+void authorization_challenge(struct authorization *authorization, const unsigned char *data, size_t size,
+			     struct authorization_step *step);
+/* The login failed; status 0: the credential was malformed. Step is REPLY or CLOSE. */
+void authorization_refused(struct authorization *authorization, unsigned status, struct authorization_step *step);
+/* Forgets everything but the facts (after STLS: RFC 2595 section 4), wiping it. */
+void authorization_reset(struct authorization *authorization);
+
+/* The text of a -ERR for a status of the plugin contract, without "-ERR " and CRLF; total over the enum. */
+const char *authorization_refusal(enum popgate_status status);
+
+#endif

@@ -1,0 +1,21 @@
+/* capability - see capability.h. Pure. Announced in AUTHORIZATION is announced
+ * in TRANSACTION too, save STLS, SASL and USER; IMPLEMENTATION only to those who logged in. */
+#include "pop3/capability.h"
+
+#include <stdio.h>
+
+#include "config.h"
+#include "pop3/sasl.h"
+
+size_t capability_reply(const struct capability_facts *facts, char reply[CAPABILITY_REPLY_MAX])
+{
+	int size = snprintf(reply, CAPABILITY_REPLY_MAX,
+			    "+OK capabilities follow\r\n"
+			    "TOP\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\nUTF8 USER\r\nLANG\r\n"
+			    "%s%s%s%s.\r\n",
+			    !facts->transaction && facts->stls ? "STLS\r\n" : "",
+			    !facts->transaction && facts->credentials ? "USER\r\n" : "",
+			    !facts->transaction && facts->credentials ? "SASL " SASL_MECHANISMS "\r\n" : "",
+			    facts->transaction ? "IMPLEMENTATION popgate-" PACKAGE_VERSION "\r\n" : "");
+	return (size_t)size;
+}

@@ -1,0 +1,125 @@
+/* sasl - see sasl.h. Pure; never logs, never compares a password. */
+#include "pop3/sasl.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/text.h"
+
+static const struct {
+	const char *name;
+	enum sasl_mechanism mechanism;
+} mechanisms[] = {{"PLAIN", SASL_PLAIN}, {"LOGIN", SASL_LOGIN}};
+
+bool sasl_find(const char *name, size_t size, enum sasl_mechanism *mechanism_r)
+{
+	for (size_t i = 0; i < sizeof(mechanisms) / sizeof(mechanisms[0]); i++) {
+		if (text_same_case(name, size, mechanisms[i].name)) {
+			*mechanism_r = mechanisms[i].mechanism;
+			return true;
+		}
+	}
+	return false;
+}
+
+void sasl_init(struct sasl *sasl, enum sasl_mechanism mechanism)
+{
+	memset(sasl, 0, sizeof(*sasl));
+	sasl->mechanism = mechanism;
+}
+
+void sasl_clear(struct sasl *sasl)
+{
+	free(sasl->name);
+	sasl->name = NULL;
+	secret_clear(&sasl->password);
+}
+
+/* No control characters: they would break upstream commands, lock names and logs. */
+static bool name_is_fit(const char *name, size_t size)
+{
+	if (size == 0 || size > SASL_NAME_MAX || !text_is_utf8(name, size))
+		return false;
+	for (size_t i = 0; i < size; i++)
+		if ((unsigned char)name[i] < 0x20 || name[i] == 0x7f)
+			return false;
+	return true;
+}
+
+static bool password_is_fit(const unsigned char *password, size_t size)
+{
+	return size > 0 && size <= SECRET_MAX && memchr(password, '\0', size) == NULL &&
+	       memchr(password, '\r', size) == NULL && memchr(password, '\n', size) == NULL;
+}
+
+static int set_name(struct sasl *sasl, const void *name, size_t size)
+{
+	if (!name_is_fit(name, size))
+		return -1;
+	sasl->name = strndup(name, size);
+	return sasl->name == NULL ? -1 : 0;
+}
+
+static int set_password(struct sasl *sasl, const void *password, size_t size)
+{
+	return password_is_fit(password, size) ? secret_set(&sasl->password, password, size) : -1;
+}
+
+enum sasl_result sasl_userpass(struct sasl *sasl, const void *name, size_t name_size, const void *password,
+			       size_t password_size)
+{
+	if (set_name(sasl, name, name_size) != 0 || set_password(sasl, password, password_size) != 0)
+		return SASL_MALFORMED;
+	return SASL_DONE;
+}
+
+/* authzid NUL authcid NUL password; acting for somebody else is not offered. */
+static enum sasl_result plain_step(struct sasl *sasl, const unsigned char *data, size_t size)
+{
+	const unsigned char *end = data + size, *name, *password;
+	size_t authzid_size, name_size;
+
+	name = memchr(data, '\0', size);
+	if (name == NULL)
+		return SASL_MALFORMED;
+	authzid_size = (size_t)(name - data);
+	name++;
+	password = memchr(name, '\0', (size_t)(end - name));
+	if (password == NULL)
+		return SASL_MALFORMED;
+	name_size = (size_t)(password - name);
+	password++;
+	if (sasl_userpass(sasl, name, name_size, password, (size_t)(end - password)) != SASL_DONE)
+		return SASL_MALFORMED;
+	if (authzid_size > 0 && (authzid_size != name_size || memcmp(data, name, name_size) != 0))
+		return SASL_REFUSED;
+	return SASL_DONE;
+}
+
+static enum sasl_result login_step(struct sasl *sasl, const unsigned char *data, size_t size)
+{
+	if (sasl->name == NULL) {
+		if (set_name(sasl, data, size) != 0)
+			return SASL_MALFORMED;
+		sasl->challenge = "Password:";
+		return SASL_CONTINUE;
+	}
+	return set_password(sasl, data, size) == 0 ? SASL_DONE : SASL_MALFORMED;
+}
+
+enum sasl_result sasl_step(struct sasl *sasl, const unsigned char *data, size_t size)
+{
+	if (data == NULL) {
+		sasl->challenge = sasl->mechanism == SASL_LOGIN ? "Username:" : "";
+		return SASL_CONTINUE;
+	}
+	switch (sasl->mechanism) {
+	case SASL_USERPASS:
+		return SASL_MALFORMED;
+	case SASL_PLAIN:
+		return plain_step(sasl, data, size);
+	case SASL_LOGIN:
+		return login_step(sasl, data, size);
+	}
+	return SASL_MALFORMED;
+}

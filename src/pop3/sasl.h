@@ -1,0 +1,43 @@
+/* sasl - server side of PLAIN (RFC 4616) and LOGIN, and the checks that every
+ * name and password passes before it goes anywhere. Pure. Runs in the broker
+ * and in `popgate session`. */
+#ifndef POPGATE_POP3_SASL_H
+#define POPGATE_POP3_SASL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "common/secret.h"
+
+#define SASL_MECHANISMS "PLAIN LOGIN" /* as CAPA lists them */
+#define SASL_NAME_MAX 1024	      /* octets of a login name */
+
+enum sasl_mechanism { SASL_USERPASS, SASL_PLAIN, SASL_LOGIN };
+
+enum sasl_result {
+	SASL_CONTINUE,	/* send sasl->challenge */
+	SASL_DONE,	/* sasl->name and sasl->password are there */
+	SASL_MALFORMED, /* -ERR: the client broke the mechanism's syntax */
+	SASL_REFUSED	/* -ERR [AUTH]: well-formed but not acceptable */
+};
+
+struct sasl {
+	enum sasl_mechanism mechanism;
+	const char *challenge; /* undecorated text */
+	char *name;	       /* UTF-8 without control characters; NUL-terminated */
+	struct secret password;
+};
+
+/* Whether a mechanism is offered; name in any case. SASL_USERPASS is not among them. */
+bool sasl_find(const char *name, size_t size, enum sasl_mechanism *mechanism_r);
+/* Begins an exchange. *sasl is overwritten. */
+void sasl_init(struct sasl *sasl, enum sasl_mechanism mechanism);
+/* Takes a response; data NULL: the client sent none with the command. */
+enum sasl_result sasl_step(struct sasl *sasl, const unsigned char *data, size_t size);
+/* Takes a name and a password that came by USER and PASS. */
+enum sasl_result sasl_userpass(struct sasl *sasl, const void *name, size_t name_size, const void *password,
+			       size_t password_size);
+/* Wipes and frees. */
+void sasl_clear(struct sasl *sasl);
+
+#endif

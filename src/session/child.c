@@ -1,0 +1,178 @@
+/* child - see child.h. Knows one user's credential and nothing of any other.
+ * The work is done on a thread of its own: glibc gives it a fresh malloc
+ * arena, so that the spawner's heap stays shared instead of being copied page
+ * by page (a quarter of the memory of a session that allocates in it). */
+#include "session/child.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "common/ipc.h"
+#include "common/process.h"
+#include "common/text.h"
+#include "config.h"
+#include "session/session.h"
+
+#define STACK_OCTETS (1024 * 1024)
+#define OPEN_WAIT 30000 /* milliseconds for the broker's OPEN */
+#define SESSION_FDS 64
+
+struct child {
+	const struct child_start *start;
+	struct popgate_session session;
+	struct ipc_inbox inbox;
+};
+
+static uint64_t address_space(void)
+{
+	unsigned long pages = 0;
+	FILE *file = fopen("/proc/self/statm", "re");
+
+	if (file == NULL)
+		return 0;
+	if (fscanf(file, "%lu", &pages) != 1)
+		pages = 0;
+	fclose(file);
+	return (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+static void limit(int resource, uint64_t value)
+{
+	struct rlimit limits;
+
+	if (getrlimit((__rlimit_resource_t)resource, &limits) != 0)
+		return;
+	if (limits.rlim_max == RLIM_INFINITY || value < limits.rlim_max)
+		limits.rlim_cur = limits.rlim_max = value;
+	(void)setrlimit((__rlimit_resource_t)resource, &limits);
+}
+
+static void limit_resources(const struct conf_limits *limits)
+{
+	limit(RLIMIT_NOFILE, SESSION_FDS);
+	if (limits->session_cpu > 0)
+		limit(RLIMIT_CPU, limits->session_cpu);
+#ifndef WITH_SANITIZERS
+	if (limits->session_memory > 0)
+		limit(RLIMIT_AS, address_space() + limits->session_memory);
+#else
+	(void)address_space;
+#endif
+}
+
+static char *copy(const struct message_bytes *bytes)
+{
+	return strndup(bytes->size == 0 ? "" : (const char *)bytes->data, bytes->size);
+}
+
+/* Takes OPEN apart. */
+static int accept_open(struct child *child)
+{
+	const struct message_open *open = &child->inbox.message.u.open;
+	struct popgate_session *session = &child->session;
+
+	if (child->inbox.message.type != MESSAGE_OPEN || open->id != child->start->id ||
+	    open->backend >= child->start->plugins->count)
+		return -1;
+	session->backend = &child->start->conf->backends[open->backend];
+	session->plugin = &child->start->plugins->items[open->backend];
+	session->utf8 = (open->flags & LOGIN_UTF8) != 0;
+	session->peer = copy(&open->peer);
+	session->tls = copy(&open->tls);
+	session->user = copy(&open->user);
+	session->upstream_user = copy(&open->upstream_user);
+	if (session->peer == NULL || session->tls == NULL || session->user == NULL || session->upstream_user == NULL)
+		return -1;
+	return secret_set(&session->secret, open->secret.data, open->secret.size);
+}
+
+static void refuse(const struct child *child, const struct popgate_error *error)
+{
+	char text[MESSAGE_TEXT_MAX];
+	struct message message = {.type = MESSAGE_REFUSED};
+
+	text_harmless(error->text, strnlen(error->text, sizeof(error->text)), text, sizeof(text));
+	message.u.refused.id = child->start->id;
+	message.u.refused.status = error->status;
+	message.u.refused.text = message_text(text);
+	(void)ipc_send(child->start->report, &message, NULL);
+}
+
+static int tell_opened(const struct child *child, const char *text)
+{
+	struct message message = {.type = MESSAGE_OPENED};
+
+	message.u.opened.id = child->start->id;
+	message.u.opened.text = message_text(text);
+	return ipc_send(child->start->report, &message, NULL) == IPC_OK ? 0 : -1;
+}
+
+static void serve(struct child *child)
+{
+	struct popgate_session *session = &child->session;
+	struct phase_page *page = phase_map(child->start->page);
+	struct popgate_error error;
+	char text[MESSAGE_TEXT_MAX];
+
+	session->in = child->start->stream;
+	output_init(&session->output, child->start->stream, session->conf->limits.stall_timeout, page);
+	if (page == NULL)
+		return;
+	close(child->start->page);
+	host_arm(OPEN_WAIT);
+	if (ipc_receive(child->start->report, &child->inbox) != IPC_OK || accept_open(child) != 0)
+		return;
+	ipc_inbox_clear(&child->inbox);
+	if (session_open(session, text, sizeof(text), &error) != 0) {
+		session_abandon(session); /* the lock is free before the refusal is told */
+		refuse(child, &error);
+		return;
+	}
+	if (tell_opened(child, text) != 0) {
+		session_abandon(session);
+		return;
+	}
+	session_close(session, session_serve(session, NULL, 0));
+}
+
+static void *thread_main(void *argument)
+{
+	const struct child_start *start = argument;
+	struct child *child = calloc(1, sizeof(*child));
+
+	if (child == NULL)
+		_exit(PROCESS_EXIT_FAILURE);
+	child->start = start;
+	child->session.id = start->id;
+	child->session.conf = start->conf;
+	child->session.lock.fd = -1;
+	serve(child);
+	_exit(PROCESS_EXIT_OK);
+	return NULL;
+}
+
+noreturn void child_run(const struct child_start *start)
+{
+	char text[LOG_SESSION_SIZE];
+	pthread_attr_t attributes;
+	pthread_t thread;
+
+	process_ignore_signals();
+	prctl(PR_SET_NAME, "popgate-session");
+	log_set_process("session");
+	log_session_id(start->id, text);
+	log_set_session(text);
+	limit_resources(&start->conf->limits);
+	pthread_attr_init(&attributes);
+	pthread_attr_setstacksize(&attributes, STACK_OCTETS);
+	if (pthread_create(&thread, &attributes, thread_main, (void *)(uintptr_t)start) != 0)
+		_exit(PROCESS_EXIT_FAILURE);
+	pthread_join(thread, NULL);
+	_exit(PROCESS_EXIT_FAILURE);
+}

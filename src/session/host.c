@@ -1,0 +1,133 @@
+/* host - see host.h. The only place where a session blocks is wait(), besides
+ * writing to its client and waiting for its next command. */
+#include "session/host.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/deadline.h"
+
+#define ALARM_SLACK 30	    /* seconds that a hang may last beyond its deadline */
+#define LOCK_WAIT 2000	    /* milliseconds for a holder that is on its way out */
+#define LOCK_INTERVAL 25    /* milliseconds between two tries */
+
+void host_arm(int64_t milliseconds)
+{
+	if (milliseconds <= 0)
+		alarm(0);
+	else
+		alarm((unsigned)(milliseconds / 1000 > 86400 ? 86400 : milliseconds / 1000) + ALARM_SLACK);
+}
+
+/* Waits for fd (-1: for nothing but the clock), watching the client. */
+static enum popgate_wait wait_for(struct popgate_session *session, int fd, short events, int64_t deadline)
+{
+	struct pollfd fds[2] = {{.fd = fd, .events = events}, {.fd = session->output.fd, .events = 0}};
+	int left = deadline_left(deadline);
+	int ready;
+
+	if (session->updating)
+		fds[1].fd = -1;
+	host_arm(left < 0 ? 86400000 : left + 1);
+	do
+		ready = poll(fds, 2, deadline_left(deadline));
+	while (ready < 0 && errno == EINTR);
+	host_arm(1);
+	if (ready < 0)
+		return POPGATE_WAIT_FAILED;
+	if (fds[0].revents != 0)
+		return POPGATE_READY;
+	if ((fds[1].revents & (POLLHUP | POLLERR)) != 0)
+		return POPGATE_CLIENT_GONE;
+	return ready == 0 ? POPGATE_TIMEOUT : POPGATE_WAIT_FAILED;
+}
+
+static enum popgate_wait host_wait(struct popgate_session *session, int fd, unsigned events, int64_t deadline)
+{
+	short wanted = 0;
+
+	if ((events & POPGATE_READABLE) != 0)
+		wanted |= POLLIN;
+	if ((events & POPGATE_WRITABLE) != 0)
+		wanted |= POLLOUT;
+	return wait_for(session, fd, wanted, deadline);
+}
+
+static int host_credential(struct popgate_session *session, struct popgate_credential *credential_r,
+			   struct popgate_error *error)
+{
+	if (session->secret.data == NULL) {
+		error->status = POPGATE_TEMP;
+		snprintf(error->text, sizeof(error->text), "the credential is no longer there");
+		return -1;
+	}
+	credential_r->user = session->upstream_user;
+	credential_r->secret = session->secret.data;
+	credential_r->secret_size = session->secret.size;
+	return 0;
+}
+
+static int lock_fault(struct popgate_error *error, enum popgate_status status, const char *text, const char *detail)
+{
+	error->status = status;
+	snprintf(error->text, sizeof(error->text), "%s%.200s", text, detail);
+	return -1;
+}
+
+static int host_lock(struct popgate_session *session, const char *folder, struct popgate_error *error)
+{
+	int64_t deadline = deadline_in(LOCK_WAIT);
+
+	if (lock_name(&session->lock, session->conf->runtime_directory, session->backend->name, session->upstream_user,
+		      folder) != 0)
+		return lock_fault(error, POPGATE_TEMP, "the lock's name cannot be made", "");
+	for (;;) {
+		switch (lock_try(&session->lock)) {
+		case LOCK_TAKEN:
+			return 0;
+		case LOCK_FAILED:
+			return lock_fault(error, POPGATE_TEMP, "the lock file: ", strerror(errno));
+		case LOCK_HELD:
+			break;
+		}
+		if (deadline_left(deadline) == 0)
+			return lock_fault(error, POPGATE_IN_USE, "another session holds ", session->lock.path);
+		if (wait_for(session, -1, 0, deadline_in(LOCK_INTERVAL)) == POPGATE_CLIENT_GONE)
+			return lock_fault(error, POPGATE_STOPPED, "the client has gone", "");
+	}
+}
+
+static void host_log(struct popgate_session *session, enum popgate_log_level level, const char *format, ...)
+{
+	struct log_line line;
+	char text[900];
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	log_begin(&line, level, "plugin", NULL);
+	if (session != NULL)
+		log_text(&line, "backend", session->backend->name);
+	log_text(&line, "msg", text);
+	log_end(&line);
+}
+
+const struct popgate_host host_functions = {
+    .size = sizeof(struct popgate_host),
+    .abi_major = POPGATE_ABI_MAJOR,
+    .abi_minor = POPGATE_ABI_MINOR,
+    .setting_string = conf_setting_string,
+    .setting_int = conf_setting_int,
+    .setting_bool = conf_setting_bool,
+    .now = deadline_now,
+    .wait = host_wait,
+    .credential = host_credential,
+    .lock = host_lock,
+    .log = host_log,
+};

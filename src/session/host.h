@@ -1,0 +1,51 @@
+/* host - one session's state, and the functions that its plugin calls.
+ * Session process; in the spawner and `popgate check` only the settings' accessors are used. */
+#ifndef POPGATE_SESSION_HOST_H
+#define POPGATE_SESSION_HOST_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <popgate/plugin.h>
+
+#include "common/conf.h"
+#include "common/log.h"
+#include "common/secret.h"
+#include "session/lock.h"
+#include "session/maildrop.h"
+#include "session/output.h"
+#include "session/plugin.h"
+
+/* For the line at a session's end. */
+struct session_counts {
+	uint64_t retrieved, tops, octets, deleted;
+};
+
+struct popgate_session {
+	/* What was asked for; the strings are the session's own. */
+	uint64_t id;
+	const struct conf *conf;
+	const struct conf_backend *backend;
+	const struct plugin_backend *plugin;
+	char *peer, *tls, *user, *upstream_user;
+	struct secret secret;
+	bool utf8;
+	/* What came of it. */
+	int in;			  /* the client's octets */
+	struct output output;	  /* to the client */
+	void *drop;
+	struct lock lock;
+	struct maildrop maildrop;
+	bool updating;		  /* in commit: the client's departure no longer counts */
+	bool dead;		  /* the drop failed for good: every command is refused */
+	struct session_counts counts;
+	int64_t begun;
+};
+
+extern const struct popgate_host host_functions;
+
+/* Arms the timer that ends a session which hangs: the process dies by SIGALRM
+ * `milliseconds` and some slack from now unless it is armed anew. 0 disarms. */
+void host_arm(int64_t milliseconds);
+
+#endif

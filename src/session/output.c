@@ -1,0 +1,115 @@
+/* output - see output.h. Never drops an octet silently; never writes after a failure. */
+#include "session/output.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/deadline.h"
+
+#define LINE_OCTETS 512
+
+void output_init(struct output *output, int fd, int64_t stall, struct phase_page *page)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	memset(output, 0, offsetof(struct output, buffer));
+	output->fd = fd;
+	output->stall = stall;
+	output->page = page;
+	if (flags >= 0)
+		(void)fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+}
+
+static ssize_t write_some(int fd, const char *data, size_t size)
+{
+	ssize_t wrote;
+
+	do {
+		wrote = send(fd, data, size, MSG_NOSIGNAL);
+		if (wrote < 0 && errno == ENOTSOCK)
+			wrote = write(fd, data, size); /* a pipe; SIGPIPE is ignored in every process */
+	} while (wrote < 0 && errno == EINTR);
+	return wrote;
+}
+
+static int wait_writable(struct output *output, int64_t deadline)
+{
+	struct pollfd pollfd = {.fd = output->fd, .events = POLLOUT};
+	int ready;
+
+	do
+		ready = poll(&pollfd, 1, deadline_left(deadline));
+	while (ready < 0 && errno == EINTR);
+	output->stalled = ready == 0;
+	return ready == 1 ? 0 : -1;
+}
+
+static int send_all(struct output *output, const char *data, size_t size)
+{
+	int64_t deadline = deadline_in(output->stall);
+
+	phase_note_write(output->page, output->sent + size, output->settled, output->inside);
+	while (size > 0) {
+		ssize_t wrote = write_some(output->fd, data, size);
+
+		if (wrote > 0) {
+			data += wrote;
+			size -= (size_t)wrote;
+			output->sent += (uint64_t)wrote;
+			deadline = deadline_in(output->stall);
+		} else if (wrote == 0 || (errno != EAGAIN && errno != EWOULDBLOCK) ||
+			   wait_writable(output, deadline) != 0) {
+			output->failed = true;
+			return -1;
+		}
+	}
+	return 0;
+}
+
+int output_flush(struct output *output)
+{
+	size_t size = output->size;
+
+	if (output->failed)
+		return -1;
+	output->size = 0;
+	return size == 0 ? 0 : send_all(output, output->buffer, size);
+}
+
+int output_write(struct output *output, const void *data, size_t size)
+{
+	if (output->failed)
+		return -1;
+	if (size > sizeof(output->buffer) - output->size) {
+		if (output_flush(output) != 0)
+			return -1;
+		if (size >= sizeof(output->buffer))
+			return send_all(output, data, size);
+	}
+	memcpy(output->buffer + output->size, data, size);
+	output->size += size;
+	return 0;
+}
+
+int output_line(struct output *output, const char *format, ...)
+{
+	char line[LINE_OCTETS + 1];
+	va_list arguments;
+	int size;
+
+	va_start(arguments, format);
+	size = vsnprintf(line, LINE_OCTETS - 1, format, arguments);
+	va_end(arguments);
+	if (size < 0)
+		return -1;
+	if (size > LINE_OCTETS - 2)
+		size = LINE_OCTETS - 2;
+	memcpy(line + size, "\r\n", 2);
+	return output_write(output, line, (size_t)size + 2);
+}

@@ -1,0 +1,36 @@
+/* output - the session's buffered way to its client, with back-pressure, the
+ * stall deadline and the notes on the phase page. Session process. */
+#ifndef POPGATE_SESSION_OUTPUT_H
+#define POPGATE_SESSION_OUTPUT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/phase.h"
+
+#define OUTPUT_BUFFER 16384
+
+struct output {
+	int fd;
+	int64_t stall;		 /* milliseconds the client may take no octet */
+	struct phase_page *page; /* NULL: none */
+	uint64_t sent;		 /* octets written to fd */
+	uint64_t settled;	 /* octets of input whose replies are in the buffer or gone */
+	bool inside;		 /* a multi-line reply is being written */
+	bool failed;		 /* the client has gone or stalled; everything is refused from then on */
+	bool stalled;		 /* it stalled */
+	size_t size;
+	char buffer[OUTPUT_BUFFER];
+};
+
+/* fd is borrowed and made non-blocking. */
+void output_init(struct output *output, int fd, int64_t stall, struct phase_page *page);
+/* Appends; blocks while the client is slow. 0, or -1 once the client has gone or stalled. */
+int output_write(struct output *output, const void *data, size_t size);
+/* Appends one line and CRLF; the line is cut to RFC 1939's 512 octets. */
+int output_line(struct output *output, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Sends what is buffered. 0 or -1. */
+int output_flush(struct output *output);
+
+#endif

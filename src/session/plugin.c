@@ -1,0 +1,196 @@
+/* plugin - see plugin.h. A module's file and its exported data are judged
+ * before any of its functions is called. */
+#include "session/plugin.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define PATH_OCTETS 4096
+
+/* What a fault refers to. */
+struct place {
+	const struct conf_backend *backend;
+	struct conf_report *report;
+	const char *path;
+};
+
+#define FAULT(place, ...) conf_report_add((place)->report, (place)->backend->file, (place)->backend->line, __VA_ARGS__)
+
+static int check_owner(const struct place *place, const char *path, const struct stat *status, uid_t owner)
+{
+	if (status->st_uid != 0 && status->st_uid != owner) {
+		FAULT(place, "plugin %s: %s belongs to user %lu, who is neither root nor the service user: chown it",
+		      place->backend->plugin, path, (unsigned long)status->st_uid);
+		return -1;
+	}
+	if ((status->st_mode & (S_IWGRP | S_IWOTH)) != 0) {
+		FAULT(place, "plugin %s: %s can be written by its group or by others (mode %04o): chmod go-w it",
+		      place->backend->plugin, path, (unsigned)status->st_mode & 07777u);
+		return -1;
+	}
+	return 0;
+}
+
+static int check_file(const struct place *place, const char *directory, uid_t owner)
+{
+	struct stat status;
+
+	if (stat(directory, &status) != 0 || stat(place->path, &status) != 0) {
+		FAULT(place, "plugin %s: no module %s (%s); the folder is plugin_directory or --plugin-dir",
+		      place->backend->plugin, place->path, strerror(errno));
+		return -1;
+	}
+	if (!S_ISREG(status.st_mode)) {
+		FAULT(place, "plugin %s: %s is not a regular file", place->backend->plugin, place->path);
+		return -1;
+	}
+	if (check_owner(place, place->path, &status, owner) != 0 || stat(directory, &status) != 0)
+		return -1;
+	return check_owner(place, directory, &status, owner);
+}
+
+/* The functions that every plugin must have, and those its capabilities announce. */
+static const char *missing_function(const struct popgate_plugin *plugin)
+{
+	const struct {
+		bool there;
+		const char *name;
+	} functions[] = {
+	    {plugin->configure != NULL, "configure"},
+	    {plugin->destroy != NULL, "destroy"},
+	    {plugin->open != NULL, "open"},
+	    {plugin->list != NULL, "list"},
+	    {plugin->fetch != NULL, "fetch"},
+	    {plugin->commit != NULL, "commit"},
+	    {plugin->close != NULL, "close"},
+	    {plugin->prefetch != NULL || (plugin->capabilities & POPGATE_CAN_PREFETCH) == 0, "prefetch"},
+	    {plugin->refresh != NULL || (plugin->capabilities & POPGATE_CAN_REFRESH) == 0, "refresh"},
+	};
+
+	for (size_t i = 0; i < sizeof(functions) / sizeof(functions[0]); i++)
+		if (!functions[i].there)
+			return functions[i].name;
+	return NULL;
+}
+
+/* Looks at data only. */
+static int check_table(const struct place *place, const struct popgate_plugin *plugin)
+{
+	const char *missing;
+
+	if (plugin->magic != POPGATE_PLUGIN_MAGIC) {
+		FAULT(place, "plugin %s: %s exports something else as `popgate_plugin`: rebuild it with popgate's header",
+		      place->backend->plugin, place->path);
+		return -1;
+	}
+	if (plugin->abi_major != POPGATE_ABI_MAJOR || plugin->abi_minor > POPGATE_ABI_MINOR) {
+		FAULT(place, "plugin %s: %s was built for plugin ABI %u.%u, this popgate has %u.%u: %s",
+		      place->backend->plugin, place->path, plugin->abi_major, plugin->abi_minor, POPGATE_ABI_MAJOR,
+		      POPGATE_ABI_MINOR,
+		      plugin->abi_major > POPGATE_ABI_MAJOR || plugin->abi_minor > POPGATE_ABI_MINOR
+			  ? "upgrade popgate, or rebuild the plugin with its header"
+			  : "rebuild the plugin");
+		return -1;
+	}
+	if (plugin->size < sizeof(*plugin) || plugin->key_size != sizeof(struct popgate_key)) {
+		FAULT(place, "plugin %s: %s has structures of other sizes (%zu and %zu octets, not %zu and %zu): rebuild it",
+		      place->backend->plugin, place->path, plugin->size, plugin->key_size, sizeof(*plugin),
+		      sizeof(struct popgate_key));
+		return -1;
+	}
+	if (plugin->name == NULL || strcmp(plugin->name, place->backend->plugin) != 0 || plugin->keys == NULL) {
+		FAULT(place, "plugin %s: %s calls itself %s or has no key table", place->backend->plugin, place->path,
+		      plugin->name == NULL ? "nothing" : plugin->name);
+		return -1;
+	}
+	missing = missing_function(plugin);
+	if (missing != NULL) {
+		FAULT(place, "plugin %s: %s lacks the function %s", place->backend->plugin, place->path, missing);
+		return -1;
+	}
+	return 0;
+}
+
+static const struct popgate_plugin *load_module(const struct place *place, const char *directory, uid_t owner)
+{
+	const struct popgate_plugin *plugin;
+	void *module;
+
+	if (check_file(place, directory, owner) != 0)
+		return NULL;
+	module = dlopen(place->path, RTLD_NOW | RTLD_LOCAL);
+	if (module == NULL) {
+		FAULT(place, "plugin %s: cannot be loaded: %s", place->backend->plugin, dlerror());
+		return NULL;
+	}
+	plugin = dlsym(module, "popgate_plugin");
+	if (plugin == NULL)
+		FAULT(place, "plugin %s: %s exports no `popgate_plugin`: it is not a popgate plugin",
+		      place->backend->plugin, place->path);
+	return plugin != NULL && check_table(place, plugin) == 0 ? plugin : NULL;
+}
+
+static int load_backend(struct plugin_backend *item, const struct conf *conf, const struct conf_backend *backend,
+			const struct popgate_host *host, uid_t owner, struct conf_report *report)
+{
+	const char *directory = conf->plugin_directory == NULL ? PLUGIN_DIRECTORY : conf->plugin_directory;
+	struct place place = {.backend = backend, .report = report};
+	struct popgate_error error = {.status = POPGATE_PERM};
+	char path[PATH_OCTETS];
+	int size = snprintf(path, sizeof(path), "%s/%s.so", directory, backend->plugin);
+
+	if (size < 0 || (size_t)size >= sizeof(path)) {
+		FAULT(&place, "plugin %s: plugin_directory is too long", backend->plugin);
+		return -1;
+	}
+	place.path = path;
+	item->plugin = load_module(&place, directory, owner);
+	if (item->plugin == NULL)
+		return -1;
+	item->settings = conf_backend_settings(conf, backend, item->plugin->keys, report);
+	if (item->settings == NULL)
+		return -1;
+	if (item->plugin->configure(host, item->settings, &item->instance, &error) != 0) {
+		FAULT(&place, "backend %s: %s", backend->name, error.text);
+		return -1;
+	}
+	return 0;
+}
+
+int plugin_load(struct plugin_set *set, const struct conf *conf, const struct popgate_host *host, uid_t owner,
+		struct conf_report *report)
+{
+	int result = 0;
+
+	set->count = 0;
+	set->items = calloc(conf->backend_count, sizeof(*set->items));
+	if (set->items == NULL) {
+		conf_report_add(report, conf->source, 0, "out of memory");
+		return -1;
+	}
+	set->count = conf->backend_count;
+	for (size_t i = 0; i < set->count; i++)
+		if (load_backend(&set->items[i], conf, &conf->backends[i], host, owner, report) != 0)
+			result = -1;
+	if (result != 0)
+		plugin_unload(set);
+	return result;
+}
+
+void plugin_unload(struct plugin_set *set)
+{
+	for (size_t i = 0; i < set->count; i++) {
+		if (set->items[i].instance != NULL)
+			set->items[i].plugin->destroy(set->items[i].instance);
+		conf_settings_free(&set->items[i].settings);
+	}
+	free(set->items);
+	set->items = NULL;
+	set->count = 0;
+}

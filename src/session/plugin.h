@@ -1,0 +1,33 @@
+/* plugin - loads backend modules and makes the configured instances of them.
+ * The only place with dlopen. Spawner, `popgate session`, `popgate check`. */
+#ifndef POPGATE_SESSION_PLUGIN_H
+#define POPGATE_SESSION_PLUGIN_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+#include <popgate/plugin.h>
+
+#include "common/conf.h"
+
+/* A configured backend: conf.backends[i] is set.items[i]. */
+struct plugin_backend {
+	const struct popgate_plugin *plugin;
+	struct popgate_settings *settings;
+	void *instance;
+};
+
+struct plugin_set {
+	struct plugin_backend *items;
+	size_t count;
+};
+
+/* Loads the module of each backend, checks the backend's section against its
+ * key table and configures an instance. owner: who may own a module, beside root.
+ * Returns 0, or -1 with every fault in report (and the set empty).
+ * Modules stay loaded until the process ends. */
+int plugin_load(struct plugin_set *set, const struct conf *conf, const struct popgate_host *host, uid_t owner,
+		struct conf_report *report);
+void plugin_unload(struct plugin_set *set);
+
+#endif

@@ -1,0 +1,291 @@
+/* session - see session.h. Never removes a message without a QUIT that was
+ * received in TRANSACTION; never writes to the stream before it has opened. */
+#include "session/session.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/deadline.h"
+#include "pop3/command.h"
+#include "pop3/line.h"
+#include "session/commands.h"
+
+#define UNKNOWN_MAX 20 /* unknown commands before the connection is closed */
+#define CHUNK 4096     /* octets of input taken at a time */
+
+/* ---- opening ---- */
+
+struct listing {
+	struct maildrop *maildrop;
+	size_t most;
+	enum maildrop_fault fault;
+};
+
+static int take_listed(void *context, const struct popgate_message *message)
+{
+	struct listing *listing = context;
+
+	listing->fault = maildrop_add(listing->maildrop, message, listing->most);
+	return listing->fault == MAILDROP_FINE ? 0 : -1;
+}
+
+static int list(struct popgate_session *session, struct popgate_error *error)
+{
+	const struct conf_limits *limits = &session->conf->limits;
+	struct listing listing = {.maildrop = &session->maildrop, .most = limits->max_messages};
+	int result;
+
+	host_arm(limits->upstream_timeout);
+	result = session->plugin->plugin->list(session->drop, take_listed, &listing,
+					       deadline_in(limits->upstream_timeout), error);
+	if (result == 0 && listing.fault == MAILDROP_FINE)
+		listing.fault = maildrop_check(&session->maildrop);
+	if (listing.fault == MAILDROP_FINE)
+		return result;
+	error->status = listing.fault == MAILDROP_TOO_MANY ? POPGATE_PERM : POPGATE_TEMP;
+	snprintf(error->text, sizeof(error->text), "%s", maildrop_fault_text(listing.fault));
+	return -1;
+}
+
+/* open() without lock() would let two sessions into one maildrop. */
+static int check_locked(const struct popgate_session *session, struct popgate_error *error)
+{
+	if (session->lock.fd >= 0)
+		return 0;
+	error->status = POPGATE_PERM;
+	snprintf(error->text, sizeof(error->text), "plugin %s opened the maildrop without taking its lock",
+		 session->backend->plugin);
+	return -1;
+}
+
+int session_open(struct popgate_session *session, char *text, size_t size, struct popgate_error *error)
+{
+	const struct popgate_open open = {.size = sizeof(open),
+					  .user = session->upstream_user,
+					  .flags = session->utf8 ? POPGATE_OPEN_UTF8 : 0,
+					  .deadline = deadline_in(session->conf->limits.upstream_timeout)};
+
+	session->begun = deadline_now();
+	session->lock.fd = -1;
+	memset(error, 0, sizeof(*error));
+	error->status = POPGATE_TEMP;
+	host_arm(session->conf->limits.upstream_timeout);
+	/* host is the plugin's since configure() */
+	if (session->plugin->plugin->open(session->plugin->instance, session, &open, &session->drop, error) != 0 ||
+	    check_locked(session, error) != 0 || list(session, error) != 0)
+		return -1;
+	host_arm(0);
+	snprintf(text, size, "%zu messages (%llu octets)", session->maildrop.count,
+		 (unsigned long long)session->maildrop.octets);
+	return 0;
+}
+
+/* ---- the loop ---- */
+
+struct loop {
+	struct popgate_session *session;
+	struct line_reader reader;
+	unsigned unknown;
+	const char *data; /* input at hand */
+	size_t size;
+	uint64_t consumed;
+	char chunk[CHUNK];
+};
+
+/* One outcome of a step. */
+enum step { STEP_ON, STEP_END };
+
+/* Reads without waiting, or waits until the idle deadline. */
+static enum step read_input(struct loop *loop, int64_t deadline, enum session_end *end_r)
+{
+	struct popgate_session *session = loop->session;
+	struct pollfd pollfd = {.fd = session->in, .events = POLLIN};
+	ssize_t got;
+	int ready;
+
+	ready = poll(&pollfd, 1, 0);
+	if (ready == 0) {
+		if (output_flush(&session->output) != 0) {
+			*end_r = session->output.stalled ? SESSION_STALLED : SESSION_DISCONNECTED;
+			return STEP_END;
+		}
+		phase_set(session->output.page, PHASE_WAITING);
+		host_arm(0);
+		do
+			ready = poll(&pollfd, 1, deadline_left(deadline));
+		while (ready < 0 && errno == EINTR);
+	}
+	if (ready == 0) {
+		*end_r = SESSION_IDLE;
+		return STEP_END;
+	}
+	do
+		got = read(session->in, loop->chunk, sizeof(loop->chunk));
+	while (got < 0 && errno == EINTR);
+	if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+		return STEP_ON;
+	if (got <= 0) {
+		*end_r = SESSION_DISCONNECTED;
+		return STEP_END;
+	}
+	loop->data = loop->chunk;
+	loop->size = (size_t)got;
+	return STEP_ON;
+}
+
+static enum step run_command(struct loop *loop, enum session_end *end_r)
+{
+	struct popgate_session *session = loop->session;
+	struct command_call call;
+
+	switch (command_parse(loop->reader.data, loop->reader.size, COMMAND_TRANSACTION, &call)) {
+	case COMMAND_UNKNOWN:
+		output_line(&session->output, "-ERR unknown command");
+		*end_r = SESSION_ABUSE;
+		return ++loop->unknown >= UNKNOWN_MAX ? STEP_END : STEP_ON;
+	case COMMAND_WRONG_STATE:
+		output_line(&session->output, "-ERR you are logged in already");
+		return STEP_ON;
+	case COMMAND_BAD_ARGUMENTS:
+		output_line(&session->output, "-ERR malformed arguments");
+		return STEP_ON;
+	case COMMAND_OK:
+		break;
+	}
+	switch (commands_run(session, &call)) {
+	case COMMAND_REPLIED:
+		return STEP_ON;
+	case COMMAND_QUIT_DONE:
+		*end_r = SESSION_QUIT;
+		return STEP_END;
+	case COMMAND_QUIT_FAILED:
+		*end_r = SESSION_QUIT_FAILED;
+		return STEP_END;
+	case COMMAND_CUT:
+		*end_r = SESSION_CUT;
+		return STEP_END;
+	}
+	return STEP_END;
+}
+
+static enum step take_line(struct loop *loop, enum line_event event, enum session_end *end_r)
+{
+	struct output *output = &loop->session->output;
+
+	*end_r = SESSION_ABUSE;
+	switch (event) {
+	case LINE_MORE:
+		return STEP_ON;
+	case LINE_COMPLETE:
+		return run_command(loop, end_r);
+	case LINE_TOO_LONG:
+		output_line(output, "-ERR line too long");
+		return STEP_ON;
+	case LINE_NUL:
+		output_line(output, "-ERR NUL in a command");
+		return STEP_END;
+	case LINE_FLOOD:
+		return STEP_END;
+	case LINE_NO_MEMORY:
+		output_line(output, "-ERR [SYS/TEMP] out of memory");
+		return STEP_END;
+	}
+	return STEP_END;
+}
+
+static enum step take_input(struct loop *loop, int64_t *deadline, enum session_end *end_r)
+{
+	struct output *output = &loop->session->output;
+	size_t used;
+	enum line_event event = line_feed(&loop->reader, loop->data, loop->size, &used);
+	enum step step;
+
+	loop->data += used;
+	loop->size -= used;
+	loop->consumed += used;
+	if (event == LINE_MORE)
+		return STEP_ON;
+	phase_set(output->page, PHASE_WORKING);
+	step = take_line(loop, event, end_r);
+	if (*end_r != SESSION_CUT || step == STEP_ON)
+		output->settled = loop->consumed;
+	*deadline = deadline_in(loop->session->conf->limits.idle_timeout);
+	if (step == STEP_ON && output->failed) {
+		*end_r = output->stalled ? SESSION_STALLED : SESSION_DISCONNECTED;
+		return STEP_END;
+	}
+	return step;
+}
+
+/* The last words leave, or not; either way nobody may wait for more. */
+static void finish_output(struct output *output, enum session_end end)
+{
+	if (end != SESSION_CUT)
+		(void)output_flush(output);
+	phase_set(output->page, PHASE_ENDED);
+}
+
+enum session_end session_serve(struct popgate_session *session, const char *pending, size_t pending_size)
+{
+	struct loop loop = {.session = session, .data = pending, .size = pending_size};
+	int64_t deadline = deadline_in(session->conf->limits.idle_timeout);
+	enum session_end end = SESSION_DISCONNECTED;
+	enum step step = STEP_ON;
+
+	while (step == STEP_ON) {
+		step = loop.size == 0 ? read_input(&loop, deadline, &end) : STEP_ON;
+		if (step == STEP_ON && loop.size > 0)
+			step = take_input(&loop, &deadline, &end);
+	}
+	host_arm(session->conf->limits.stall_timeout);
+	finish_output(&session->output, end);
+	line_clear(&loop.reader);
+	return end;
+}
+
+/* ---- the end ---- */
+
+static const char *const end_names[] = {
+    [SESSION_QUIT] = "quit", [SESSION_QUIT_FAILED] = "quit_failed", [SESSION_DISCONNECTED] = "disconnected",
+    [SESSION_IDLE] = "idle", [SESSION_STALLED] = "stalled",	    [SESSION_CUT] = "cut",
+    [SESSION_ABUSE] = "abuse",
+};
+
+void session_close(struct popgate_session *session, enum session_end end)
+{
+	struct log_line line;
+
+	log_begin(&line, POPGATE_LOG_INFO, "session_end", NULL);
+	log_text(&line, "user", session->user);
+	log_text(&line, "peer", session->peer);
+	log_text(&line, "tls", *session->tls == '\0' ? "none" : session->tls);
+	log_text(&line, "backend", session->backend->name);
+	log_number(&line, "messages", session->maildrop.count);
+	log_number(&line, "retrieved", session->counts.retrieved);
+	log_number(&line, "tops", session->counts.tops);
+	log_number(&line, "octets", session->counts.octets);
+	log_number(&line, "deleted", session->counts.deleted);
+	log_number(&line, "seconds", (uint64_t)(deadline_now() - session->begun) / 1000);
+	log_text(&line, "reason", end_names[end]);
+	log_end(&line);
+	session_abandon(session);
+}
+
+void session_abandon(struct popgate_session *session)
+{
+	if (session->drop != NULL)
+		session->plugin->plugin->close(session->drop);
+	session->drop = NULL;
+	lock_release(&session->lock);
+	maildrop_clear(&session->maildrop);
+	secret_clear(&session->secret);
+	free(session->peer);
+	free(session->tls);
+	free(session->user);
+	free(session->upstream_user);
+	session->peer = session->tls = session->user = session->upstream_user = NULL;
+}

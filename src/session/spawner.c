@@ -1,0 +1,233 @@
+/* spawner - see spawner.h. Holds the configuration, the loaded plugins and what
+ * they prepared; never an account, a credential or a connection: a session
+ * gets its credential from the broker over a channel of its own. */
+#include "session/spawner.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/deadline.h"
+#include "common/ipc.h"
+#include "common/log.h"
+#include "session/child.h"
+#include "session/host.h"
+#include "session/plugin.h"
+
+struct child {
+	pid_t pid;
+	uint64_t id;
+};
+
+struct spawner {
+	const struct process *process;
+	struct plugin_set plugins;
+	int broker; /* -1: none */
+	struct child *children;
+	size_t count, room;
+	bool draining;
+	int64_t deadline; /* when the remaining sessions are ended */
+	struct ipc_inbox inbox;
+};
+
+static volatile sig_atomic_t child_died;
+
+static void on_sigchld(int signal)
+{
+	(void)signal;
+	child_died = 1;
+}
+
+static void report_death(uint64_t id, int status)
+{
+	char text[LOG_SESSION_SIZE];
+	struct log_line line;
+
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+		return;
+	log_session_id(id, text);
+	log_begin(&line, POPGATE_LOG_WARN, "session_died", text);
+	if (WIFSIGNALED(status))
+		log_text(&line, "signal", strsignal(WTERMSIG(status)));
+	else
+		log_number(&line, "exit", (uint64_t)WEXITSTATUS(status));
+	log_end(&line);
+}
+
+static void reap(struct spawner *spawner)
+{
+	int status;
+	pid_t pid;
+
+	child_died = 0;
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		for (size_t i = 0; i < spawner->count; i++) {
+			if (spawner->children[i].pid != pid)
+				continue;
+			report_death(spawner->children[i].id, status);
+			spawner->children[i] = spawner->children[--spawner->count];
+			break;
+		}
+	}
+}
+
+static int remember(struct spawner *spawner, pid_t pid, uint64_t id)
+{
+	if (spawner->count == spawner->room) {
+		size_t room = spawner->room * 2 + 64;
+		struct child *children = reallocarray(spawner->children, room, sizeof(*children));
+
+		if (children == NULL)
+			return -1;
+		spawner->children = children;
+		spawner->room = room;
+	}
+	spawner->children[spawner->count++] = (struct child){.pid = pid, .id = id};
+	return 0;
+}
+
+/* The session's ends of its stream, its phase page and its channel to the broker came with the message. */
+static void spawn(struct spawner *spawner)
+{
+	struct child_start start = {.id = spawner->inbox.message.u.spawn.id,
+				    .stream = spawner->inbox.fds[0],
+				    .page = spawner->inbox.fds[1],
+				    .report = spawner->inbox.fds[2],
+				    .conf = spawner->process->conf,
+				    .plugins = &spawner->plugins};
+	pid_t pid;
+
+	if (spawner->draining)
+		return;
+	pid = fork();
+	if (pid == 0) {
+		close(spawner->process->control);
+		close(spawner->broker);
+		child_run(&start); /* does not return */
+	}
+	if (pid < 0)
+		log_say(POPGATE_LOG_WARN, NULL, "cannot fork a session: %s", strerror(errno));
+	else if (remember(spawner, pid, start.id) != 0)
+		log_say(POPGATE_LOG_WARN, NULL, "out of memory: the death of a session will not be told");
+}
+
+static void lose_broker(struct spawner *spawner)
+{
+	if (spawner->broker >= 0)
+		close(spawner->broker);
+	spawner->broker = -1;
+}
+
+static void take_from_broker(struct spawner *spawner)
+{
+	if (ipc_receive(spawner->broker, &spawner->inbox) != IPC_OK) {
+		lose_broker(spawner);
+		return;
+	}
+	if (spawner->inbox.message.type == MESSAGE_SPAWN)
+		spawn(spawner);
+	ipc_inbox_clear(&spawner->inbox);
+}
+
+static void drain(struct spawner *spawner, int64_t deadline)
+{
+	spawner->draining = true;
+	spawner->deadline = deadline;
+	lose_broker(spawner);
+}
+
+/* Returns -1 when the supervisor has gone. */
+static int take_control(struct spawner *spawner)
+{
+	if (ipc_receive(spawner->process->control, &spawner->inbox) != IPC_OK)
+		return -1;
+	if (spawner->inbox.message.type == MESSAGE_NEIGHBOUR) {
+		lose_broker(spawner);
+		spawner->broker = ipc_take(&spawner->inbox, 0);
+	} else if (spawner->inbox.message.type == MESSAGE_LOG) {
+		log_to(ipc_take(&spawner->inbox, 0));
+	} else if (spawner->inbox.message.type == MESSAGE_DRAIN) {
+		drain(spawner, DEADLINE_NEVER);
+	} else if (spawner->inbox.message.type == MESSAGE_STOP) {
+		drain(spawner, deadline_in(spawner->inbox.message.u.stop.milliseconds));
+	}
+	ipc_inbox_clear(&spawner->inbox);
+	return 0;
+}
+
+static void end_children(const struct spawner *spawner)
+{
+	for (size_t i = 0; i < spawner->count; i++)
+		kill(spawner->children[i].pid, SIGKILL);
+}
+
+static void loop(struct spawner *spawner)
+{
+	struct pollfd fds[2] = {{.fd = spawner->process->control, .events = POLLIN}, {.events = POLLIN}};
+	sigset_t blocked, none;
+
+	sigemptyset(&none);
+	sigemptyset(&blocked);
+	sigaddset(&blocked, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &blocked, NULL);
+	while (!spawner->draining || spawner->count > 0) {
+		int left = deadline_left(spawner->deadline);
+		struct timespec timeout = {.tv_sec = left / 1000, .tv_nsec = left % 1000 * 1000000L};
+
+		if (left == 0)
+			break;
+		fds[1].fd = spawner->broker;
+		fds[0].revents = fds[1].revents = 0;
+		if (ppoll(fds, 2, left < 0 ? NULL : &timeout, &none) < 0 && errno != EINTR)
+			break;
+		if (child_died)
+			reap(spawner);
+		if (fds[0].revents != 0 && take_control(spawner) != 0)
+			break;
+		if (fds[1].revents != 0 && spawner->broker == fds[1].fd && spawner->broker >= 0)
+			take_from_broker(spawner);
+	}
+	end_children(spawner);
+}
+
+static int load(struct spawner *spawner)
+{
+	const struct process *process = spawner->process;
+	struct conf_report report = {0};
+	int result =
+	    plugin_load(&spawner->plugins, process->conf, &host_functions, process->identity->uid, &report);
+
+	conf_report_print(&report, stderr);
+	for (const struct conf_fault *fault = report.first; fault != NULL; fault = fault->next)
+		if (log_descriptor() != STDERR_FILENO)
+			log_say(POPGATE_LOG_WARN, NULL, "%s", fault->text);
+	conf_report_free(&report);
+	return result;
+}
+
+int spawner_run(const struct process *process)
+{
+	struct spawner *spawner = calloc(1, sizeof(*spawner));
+	struct sigaction action = {.sa_handler = on_sigchld};
+	const struct message ready = {.type = MESSAGE_READY};
+
+	if (spawner == NULL)
+		return PROCESS_EXIT_FAILURE;
+	spawner->process = process;
+	spawner->broker = -1;
+	spawner->deadline = DEADLINE_NEVER;
+	if (load(spawner) != 0)
+		return PROCESS_EXIT_CONF;
+	if (process_identity_assume(process->identity) != 0)
+		return PROCESS_EXIT_FAILURE;
+	sigaction(SIGCHLD, &action, NULL);
+	if (ipc_send(process->control, &ready, NULL) != IPC_OK)
+		return PROCESS_EXIT_FAILURE;
+	loop(spawner);
+	return PROCESS_EXIT_OK;
+}

@@ -1,0 +1,229 @@
+/* standalone - see standalone.h. The driver of pop3/authorization that the
+ * front is elsewhere, here blocking and with the broker's part done in place. */
+#include "session/standalone.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "common/deadline.h"
+#include "common/process.h"
+#include "broker/route.h"
+#include "pop3/authorization.h"
+#include "pop3/sasl.h"
+#include "session/session.h"
+
+#define CHUNK 4096
+
+struct standalone {
+	const struct conf *conf;
+	struct plugin_set plugins;
+	struct popgate_session session;
+	struct authorization authorization;
+	struct authorization_step step;
+	struct line_reader reader;
+	struct sasl sasl;
+	const char *data;
+	size_t size;
+	char chunk[CHUNK];
+};
+
+enum progress { GOES_ON, OPENED, ENDED };
+
+static int read_input(struct standalone *standalone, int64_t deadline)
+{
+	struct pollfd pollfd = {.fd = STDIN_FILENO, .events = POLLIN};
+	ssize_t got;
+	int ready;
+
+	if (output_flush(&standalone->session.output) != 0)
+		return -1;
+	do
+		ready = poll(&pollfd, 1, deadline_left(deadline));
+	while (ready < 0 && errno == EINTR);
+	if (ready != 1)
+		return -1;
+	got = read(STDIN_FILENO, standalone->chunk, sizeof(standalone->chunk));
+	if (got <= 0)
+		return -1;
+	standalone->data = standalone->chunk;
+	standalone->size = (size_t)got;
+	return 0;
+}
+
+static void send_reply(struct standalone *standalone)
+{
+	output_write(&standalone->session.output, standalone->step.reply, standalone->step.reply_size);
+}
+
+static enum progress refuse(struct standalone *standalone, unsigned status)
+{
+	sasl_clear(&standalone->sasl);
+	authorization_refused(&standalone->authorization, status, &standalone->step);
+	send_reply(standalone);
+	return standalone->step.action == AUTHORIZATION_CLOSE ? ENDED : GOES_ON;
+}
+
+/* The proven-or-not credential goes upstream, as the broker would send it there. */
+static enum progress open_session(struct standalone *standalone)
+{
+	struct popgate_session *session = &standalone->session;
+	struct popgate_error error;
+	char upstream[SASL_NAME_MAX + 256], text[400];
+	size_t route;
+
+	if (route_find(standalone->conf, standalone->sasl.name, &route) != 0 ||
+	    route_upstream_user(&standalone->conf->routes[route], standalone->sasl.name, upstream, sizeof(upstream)) !=
+		0)
+		return refuse(standalone, POPGATE_AUTH);
+	session->backend = &standalone->conf->backends[standalone->conf->routes[route].backend];
+	session->plugin = &standalone->plugins.items[standalone->conf->routes[route].backend];
+	session->utf8 = standalone->authorization.utf8;
+	session->user = strdup(standalone->sasl.name);
+	session->upstream_user = strdup(upstream);
+	session->peer = strdup("stdin");
+	session->tls = strdup("");
+	secret_move(&session->secret, &standalone->sasl.password);
+	if (session->user == NULL || session->upstream_user == NULL || session->peer == NULL || session->tls == NULL)
+		return ENDED;
+	if (session_open(session, text, sizeof(text), &error) != 0) {
+		session_abandon(session);
+		log_say(POPGATE_LOG_WARN, NULL, "login failed: %s", error.text);
+		return refuse(standalone, error.status);
+	}
+	sasl_clear(&standalone->sasl);
+	output_line(&session->output, "+OK %s", text);
+	return OPENED;
+}
+
+static enum progress take_sasl(struct standalone *standalone, enum sasl_result result)
+{
+	const char *challenge = standalone->sasl.challenge;
+
+	switch (result) {
+	case SASL_CONTINUE:
+		authorization_challenge(&standalone->authorization, (const unsigned char *)challenge, strlen(challenge),
+					&standalone->step);
+		send_reply(standalone);
+		return GOES_ON;
+	case SASL_DONE:
+		return open_session(standalone);
+	case SASL_MALFORMED:
+		return refuse(standalone, 0);
+	case SASL_REFUSED:
+		return refuse(standalone, POPGATE_AUTH);
+	}
+	return ENDED;
+}
+
+static enum progress take_login(struct standalone *standalone)
+{
+	const struct authorization_step *step = &standalone->step;
+	enum sasl_mechanism mechanism = SASL_USERPASS;
+
+	(void)sasl_find(step->mechanism, strlen(step->mechanism), &mechanism);
+	sasl_clear(&standalone->sasl);
+	sasl_init(&standalone->sasl, mechanism);
+	if (mechanism == SASL_USERPASS)
+		return take_sasl(standalone, sasl_userpass(&standalone->sasl, step->user, step->user_size,
+							   step->response, step->response_size));
+	return take_sasl(standalone, sasl_step(&standalone->sasl, step->response, step->response_size));
+}
+
+static enum progress take_step(struct standalone *standalone)
+{
+	switch (standalone->step.action) {
+	case AUTHORIZATION_LOGIN:
+		return take_login(standalone);
+	case AUTHORIZATION_RESPONSE:
+		return take_sasl(standalone, sasl_step(&standalone->sasl, standalone->step.response,
+						       standalone->step.response_size));
+	case AUTHORIZATION_CANCEL:
+		sasl_clear(&standalone->sasl);
+		send_reply(standalone);
+		return GOES_ON;
+	case AUTHORIZATION_REPLY:
+		send_reply(standalone);
+		return GOES_ON;
+	case AUTHORIZATION_STLS:
+	case AUTHORIZATION_CLOSE:
+		send_reply(standalone);
+		return ENDED;
+	}
+	return ENDED;
+}
+
+static enum progress authorize(struct standalone *standalone)
+{
+	int64_t deadline = deadline_in(standalone->conf->limits.login_timeout);
+	enum progress progress = GOES_ON;
+
+	while (progress == GOES_ON) {
+		enum line_event event;
+		size_t used;
+
+		if (standalone->size == 0 && read_input(standalone, deadline) != 0)
+			return ENDED;
+		standalone->reader.response = standalone->authorization.in_sasl;
+		event = line_feed(&standalone->reader, standalone->data, standalone->size, &used);
+		standalone->data += used;
+		standalone->size -= used;
+		if (event == LINE_MORE)
+			continue;
+		authorization_line(&standalone->authorization, event, standalone->reader.data, standalone->reader.size,
+				   &standalone->step);
+		progress = take_step(standalone);
+	}
+	return progress;
+}
+
+static void serve(struct standalone *standalone)
+{
+	struct popgate_session *session = &standalone->session;
+	char id[LOG_SESSION_SIZE];
+
+	session->conf = standalone->conf;
+	session->lock.fd = -1;
+	session->in = STDIN_FILENO;
+	if (getrandom(&session->id, sizeof(session->id), 0) != (ssize_t)sizeof(session->id))
+		session->id = (uint64_t)getpid();
+	log_session_id(session->id, id);
+	log_set_session(id);
+	output_init(&session->output, STDOUT_FILENO, standalone->conf->limits.stall_timeout, NULL);
+	output_line(&session->output, "+OK popgate ready");
+	if (authorize(standalone) == OPENED)
+		session_close(session, session_serve(session, standalone->data, standalone->size));
+	else
+		(void)output_flush(&session->output);
+	authorization_reset(&standalone->authorization);
+	sasl_clear(&standalone->sasl);
+	line_clear(&standalone->reader);
+}
+
+int standalone_run(const struct conf *conf)
+{
+	struct standalone *standalone = calloc(1, sizeof(*standalone));
+	struct conf_report report = {0};
+	int result = PROCESS_EXIT_CONF;
+
+	if (standalone == NULL)
+		return PROCESS_EXIT_FAILURE;
+	process_ignore_signals();
+	process_no_cores();
+	log_set_process("session");
+	standalone->conf = conf;
+	standalone->authorization.tls = true;
+	if (plugin_load(&standalone->plugins, conf, &host_functions, geteuid(), &report) == 0) {
+		serve(standalone);
+		plugin_unload(&standalone->plugins);
+		result = PROCESS_EXIT_OK;
+	}
+	conf_report_print(&report, stderr);
+	conf_report_free(&report);
+	free(standalone);
+	return result;
+}

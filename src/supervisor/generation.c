@@ -1,0 +1,279 @@
+/* generation - see generation.h. */
+#include "supervisor/generation.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "common/deadline.h"
+#include "common/ipc.h"
+#include "common/log.h"
+#include "supervisor/listen.h"
+
+#define SPAWNER 0
+#define BROKER 1
+#define FIRST_FRONT 2
+
+struct generation *generation_new(const struct supervisor_plan *plan, struct conf *conf,
+				  const struct process_identity *identity)
+{
+	struct generation *generation = calloc(1, sizeof(*generation));
+
+	if (generation == NULL) {
+		conf_free(&conf);
+		return NULL;
+	}
+	generation->plan = plan;
+	generation->conf = conf;
+	generation->identity = *identity;
+	generation->count = FIRST_FRONT + conf->fronts;
+	generation->processes = calloc(generation->count, sizeof(*generation->processes));
+	generation->listeners = calloc(conf->listener_count, sizeof(*generation->listeners));
+	if (generation->processes == NULL || generation->listeners == NULL) {
+		generation_free(&generation);
+		return NULL;
+	}
+	for (size_t i = 0; i < conf->listener_count; i++)
+		generation->listeners[i] = -1;
+	for (size_t i = 0; i < generation->count; i++) {
+		struct generation_process *process = &generation->processes[i];
+
+		process->role = i == SPAWNER ? PROCESS_SPAWNER : i == BROKER ? PROCESS_BROKER : PROCESS_FRONT;
+		process->control = -1;
+		process->restart = DEADLINE_NEVER;
+	}
+	return generation;
+}
+
+void generation_free(struct generation **generation)
+{
+	struct generation *old = *generation;
+
+	*generation = NULL;
+	if (old == NULL)
+		return;
+	for (size_t i = 0; old->listeners != NULL && i < old->conf->listener_count; i++)
+		if (old->listeners[i] >= 0)
+			close(old->listeners[i]);
+	for (size_t i = 0; old->processes != NULL && i < old->count; i++)
+		if (old->processes[i].control >= 0)
+			close(old->processes[i].control);
+	free(old->listeners);
+	free(old->processes);
+	conf_free(&old->conf);
+	free(old);
+}
+
+static int inherited_socket(const struct generation *previous, const struct conf_listener *listener)
+{
+	for (size_t i = 0; previous != NULL && i < previous->conf->listener_count; i++) {
+		const struct conf_listener *old = &previous->conf->listeners[i];
+
+		if (old->port == listener->port && strcmp(old->address, listener->address) == 0)
+			return listen_duplicate(previous->listeners[i]);
+	}
+	return -1;
+}
+
+int generation_bind(struct generation *generation, const struct generation *previous, struct conf_report *report)
+{
+	int result = 0;
+
+	for (size_t i = 0; i < generation->conf->listener_count; i++) {
+		const struct conf_listener *listener = &generation->conf->listeners[i];
+		int fd = inherited_socket(previous, listener);
+
+		if (fd < 0)
+			fd = listen_open(listener, report);
+		generation->listeners[i] = fd;
+		if (fd < 0)
+			result = -1;
+	}
+	return result;
+}
+
+/* ---- forking ---- */
+
+/* A child keeps its own control end and, as a front, its listeners; nothing else of the supervisor's. */
+static void close_foreign(const struct generation *own, enum process_role role, const struct generation *all)
+{
+	for (; all != NULL; all = all->next) {
+		for (size_t i = 0; i < all->count; i++)
+			if (all->processes[i].control >= 0)
+				close(all->processes[i].control);
+		for (size_t i = 0; i < all->conf->listener_count; i++)
+			if (all->listeners[i] >= 0 && (all != own || role != PROCESS_FRONT))
+				close(all->listeners[i]);
+	}
+}
+
+static void run_child(struct generation *generation, size_t index, int control, const struct generation *all)
+{
+	enum process_role role = generation->processes[index].role;
+	const struct process process = {.role = role,
+					.conf = generation->conf,
+					.identity = &generation->identity,
+					.control = control,
+					.listeners = role == PROCESS_FRONT ? generation->listeners : NULL};
+	char name[32] = "popgate-";
+
+	close_foreign(generation, role, all);
+	process_ignore_signals();
+	process_no_cores();
+	log_set_process(process_role_name(role));
+	prctl(PR_SET_NAME, strncat(name, process_role_name(role), 16));
+	exit(generation->plan->entries[role](&process));
+}
+
+int generation_fork(struct generation *generation, size_t index, const struct generation *all)
+{
+	struct generation_process *process = &generation->processes[index];
+	int ends[2];
+
+	process->ready = false;
+	process->started = deadline_now();
+	process->restart = DEADLINE_NEVER;
+	if (ipc_pair(ends) != 0) {
+		log_say(POPGATE_LOG_WARN, NULL, "cannot make a channel: %s", strerror(errno));
+		return -1;
+	}
+	process->pid = fork();
+	if (process->pid == 0) {
+		close(ends[0]);
+		run_child(generation, index, ends[1], all);
+	}
+	close(ends[1]);
+	if (process->pid < 0) {
+		log_say(POPGATE_LOG_WARN, NULL, "cannot fork: %s", strerror(errno));
+		process->pid = 0;
+		close(ends[0]);
+		return -1;
+	}
+	process->control = ends[0];
+	return 0;
+}
+
+/* ---- wiring ---- */
+
+static void send_neighbour(const struct generation_process *process, enum process_role neighbour, int end)
+{
+	struct message message = {.type = MESSAGE_NEIGHBOUR};
+
+	message.u.neighbour.role = (uint32_t)neighbour;
+	if (ipc_send(process->control, &message, &end) != IPC_OK)
+		log_say(POPGATE_LOG_WARN, NULL, "cannot reach %s %ld", process_role_name(process->role),
+			(long)process->pid);
+}
+
+/* A fresh channel between two that are ready; whatever they had before is replaced. */
+static void wire(const struct generation_process *a, const struct generation_process *b)
+{
+	int ends[2];
+
+	if (!a->ready || !b->ready)
+		return;
+	if (ipc_pair(ends) != 0) {
+		log_say(POPGATE_LOG_WARN, NULL, "cannot make a channel: %s", strerror(errno));
+		return;
+	}
+	send_neighbour(a, b->role, ends[0]);
+	send_neighbour(b, a->role, ends[1]);
+	close(ends[0]);
+	close(ends[1]);
+}
+
+static void wire_all(const struct generation *generation)
+{
+	const struct generation_process *broker = &generation->processes[BROKER];
+
+	for (size_t i = 0; i < generation->count; i++)
+		if (i != BROKER)
+			wire(broker, &generation->processes[i]);
+}
+
+void generation_ready(struct generation *generation, size_t index)
+{
+	generation->processes[index].ready = true;
+	if (generation->state == GENERATION_STARTING) {
+		for (size_t i = 0; i < generation->count; i++)
+			if (!generation->processes[i].ready)
+				return;
+		generation->state = GENERATION_RUNNING;
+		wire_all(generation);
+	} else if (index == BROKER) {
+		wire_all(generation);
+	} else {
+		wire(&generation->processes[BROKER], &generation->processes[index]);
+	}
+}
+
+int generation_died(struct generation *generation, pid_t pid)
+{
+	for (size_t i = 0; i < generation->count; i++) {
+		struct generation_process *process = &generation->processes[i];
+
+		if (process->pid != pid)
+			continue;
+		close(process->control);
+		process->control = -1;
+		process->pid = 0;
+		process->ready = false;
+		return (int)i;
+	}
+	return -1;
+}
+
+/* ---- orders ---- */
+
+static void send_to(const struct generation *generation, enum process_role role, const struct message *message,
+		    const int *fds)
+{
+	for (size_t i = 0; i < generation->count; i++) {
+		const struct generation_process *process = &generation->processes[i];
+
+		if (process->pid != 0 && (role == PROCESS_ROLES || process->role == role))
+			(void)ipc_send(process->control, message, fds);
+	}
+}
+
+void generation_drain(const struct generation *generation, enum process_role role)
+{
+	const struct message message = {.type = MESSAGE_DRAIN};
+
+	send_to(generation, role, &message, NULL);
+}
+
+void generation_stop(const struct generation *generation, enum process_role role, int64_t milliseconds)
+{
+	struct message message = {.type = MESSAGE_STOP};
+
+	message.u.stop.milliseconds = (uint32_t)milliseconds;
+	send_to(generation, role, &message, NULL);
+}
+
+void generation_log(const struct generation *generation, int fd)
+{
+	const struct message message = {.type = MESSAGE_LOG};
+
+	send_to(generation, PROCESS_ROLES, &message, &fd);
+}
+
+void generation_kill(const struct generation *generation)
+{
+	for (size_t i = 0; i < generation->count; i++)
+		if (generation->processes[i].pid != 0)
+			kill(generation->processes[i].pid, SIGKILL);
+}
+
+size_t generation_alive(const struct generation *generation, enum process_role role)
+{
+	size_t alive = 0;
+
+	for (size_t i = 0; i < generation->count; i++)
+		alive += generation->processes[i].pid != 0 &&
+			 (role == PROCESS_ROLES || generation->processes[i].role == role);
+	return alive;
+}

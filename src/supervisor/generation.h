@@ -1,0 +1,64 @@
+/* generation - the processes that run one reading of the configuration.
+ * A reload starts a new one beside the old, which drains. Supervisor process. */
+#ifndef POPGATE_SUPERVISOR_GENERATION_H
+#define POPGATE_SUPERVISOR_GENERATION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "supervisor/supervisor.h"
+
+enum generation_state {
+	GENERATION_STARTING, /* not all are READY */
+	GENERATION_RUNNING,
+	GENERATION_DRAINING /* replaced or stopping: what dies is not restarted */
+};
+
+struct generation_process {
+	enum process_role role;
+	pid_t pid;	 /* 0: not running */
+	int control;	 /* -1: none */
+	bool ready;
+	int64_t started; /* monotonic milliseconds */
+	int64_t restart; /* when it is to be started again; DEADLINE_NEVER: it is not */
+};
+
+struct generation {
+	struct generation *next;
+	const struct supervisor_plan *plan;
+	struct conf *conf;
+	struct process_identity identity;
+	enum generation_state state;
+	bool retiring; /* broker and spawner have been told to drain */
+	int *listeners; /* as conf->listeners; -1: not bound */
+	struct generation_process *processes; /* spawner, broker, then the fronts */
+	size_t count;
+};
+
+/* Takes conf over. NULL: no memory (conf is freed). */
+struct generation *generation_new(const struct supervisor_plan *plan, struct conf *conf,
+				  const struct process_identity *identity);
+/* Closes its sockets and frees it; its processes must have gone. */
+void generation_free(struct generation **generation);
+
+/* Binds the listeners, taking over sockets of `previous` (may be NULL) on the
+ * same address and port. 0, or -1 with faults in report. */
+int generation_bind(struct generation *generation, const struct generation *previous, struct conf_report *report);
+
+/* Forks one process. `all`: every generation, whose descriptors the child closes. 0 or -1 (logged). */
+int generation_fork(struct generation *generation, size_t index, const struct generation *all);
+/* The process said READY: connects it with its neighbours; becomes RUNNING when all are ready. */
+void generation_ready(struct generation *generation, size_t index);
+/* The process with that pid has died; returns its index, or -1: not one of ours. */
+int generation_died(struct generation *generation, pid_t pid);
+
+/* Sends DRAIN or STOP (with a time) to the processes of a role. */
+void generation_drain(const struct generation *generation, enum process_role role);
+void generation_stop(const struct generation *generation, enum process_role role, int64_t milliseconds);
+/* Hands a reopened log to all. */
+void generation_log(const struct generation *generation, int fd);
+void generation_kill(const struct generation *generation);
+/* How many processes of a role (PROCESS_ROLES: of all) are alive. */
+size_t generation_alive(const struct generation *generation, enum process_role role);
+
+#endif

@@ -1,0 +1,84 @@
+/* listen - see listen.h. */
+#include "supervisor/listen.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define BACKLOG 4096 /* the kernel cuts it to net.core.somaxconn */
+
+static const char *remedy(int error)
+{
+	switch (error) {
+	case EADDRINUSE:
+		return "; stop the program that has the port, or choose another";
+	case EACCES:
+		return "; ports below 1024 need root or CAP_NET_BIND_SERVICE";
+	case EADDRNOTAVAIL:
+		return "; no interface of this machine has the address";
+	}
+	return "";
+}
+
+static int bind_socket(const struct addrinfo *address)
+{
+	int fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), on = 1, error;
+
+	if (fd < 0)
+		return -1;
+	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	if (address->ai_family == AF_INET6)
+		(void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
+	if (bind(fd, address->ai_addr, address->ai_addrlen) == 0 && listen(fd, BACKLOG) == 0)
+		return fd;
+	error = errno;
+	close(fd);
+	errno = error;
+	return -1;
+}
+
+int listen_open(const struct conf_listener *listener, struct conf_report *report)
+{
+	const struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE,
+				       .ai_socktype = SOCK_STREAM};
+	struct addrinfo *address;
+	char port[16];
+	int fd, found;
+
+	snprintf(port, sizeof(port), "%u", listener->port);
+	found = getaddrinfo(listener->address, port, &hints, &address);
+	if (found != 0) {
+		conf_report_add(report, listener->file, listener->line, "listener %s port %u: %s", listener->address,
+				listener->port, gai_strerror(found));
+		return -1;
+	}
+	fd = bind_socket(address);
+	if (fd < 0)
+		conf_report_add(report, listener->file, listener->line, "cannot listen on %s port %u: %s%s",
+				listener->address, listener->port, strerror(errno), remedy(errno));
+	freeaddrinfo(address);
+	return fd;
+}
+
+int listen_duplicate(int fd)
+{
+	return fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
+}
+
+unsigned listen_port(int fd)
+{
+	struct sockaddr_storage address;
+	socklen_t size = sizeof(address);
+	char port[16];
+	unsigned value = 0;
+
+	if (getsockname(fd, (struct sockaddr *)&address, &size) == 0 &&
+	    getnameinfo((struct sockaddr *)&address, size, NULL, 0, port, sizeof(port), NI_NUMERICSERV) == 0)
+		(void)sscanf(port, "%u", &value);
+	return value;
+}

@@ -1,0 +1,549 @@
+/* supervisor - see supervisor.h. A loop over signals, deaths and READYs. */
+#include "supervisor/supervisor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/deadline.h"
+#include "common/ipc.h"
+#include "common/log.h"
+#include "supervisor/generation.h"
+#include "supervisor/listen.h"
+
+#define QUICK_DEATH 1000   /* milliseconds of life below which a restart waits */
+#define RESTART_PAUSE 500  /* milliseconds that it waits */
+#define START_TIME 60000   /* milliseconds until all must be READY */
+#define STOP_SLACK 5000	   /* milliseconds beyond shutdown_timeout until what is left is killed */
+#define SPARE_FDS 128	   /* descriptors a process needs beside those of its connections */
+
+struct supervisor {
+	const struct supervisor_plan *plan;
+	struct generation *current;  /* NULL until the first runs */
+	struct generation *all;	     /* newest first */
+	int64_t start_deadline;	     /* of the generation that is STARTING */
+	bool stopping, brokers_told;
+	int64_t stop_deadline;
+	int exit_code;
+	struct ipc_inbox inbox;
+};
+
+/* Flags that the signal handlers set. */
+static volatile sig_atomic_t got_stop, got_reload, got_reopen, got_child;
+
+static void on_signal(int signal)
+{
+	if (signal == SIGTERM || signal == SIGINT)
+		got_stop++;
+	else if (signal == SIGHUP)
+		got_reload = 1;
+	else if (signal == SIGUSR1)
+		got_reopen = 1;
+	else if (signal == SIGCHLD)
+		got_child = 1;
+}
+
+/* ---- the log ---- */
+
+static int open_log(const struct conf_log *log, struct conf_report *report)
+{
+	int fd;
+
+	switch (log->target) {
+	case CONF_LOG_STDERR:
+		return STDERR_FILENO;
+	case CONF_LOG_SYSLOG:
+		return -1;
+	case CONF_LOG_FILE:
+		fd = open(log->path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
+		if (fd < 0)
+			conf_report_add(report, NULL, 0, "log.file %s: %s", log->path, strerror(errno));
+		return fd;
+	}
+	return STDERR_FILENO;
+}
+
+static void use_log(const struct conf_log *log, int fd)
+{
+	int old = log_descriptor();
+
+	log_to(fd);
+	log_set_level(log->level);
+	if (old > STDERR_FILENO && old != fd)
+		close(old);
+}
+
+static void reopen_log(struct supervisor *supervisor)
+{
+	struct conf_report report = {0};
+	int fd;
+
+	if (supervisor->current->conf->log.target != CONF_LOG_FILE)
+		return;
+	fd = open_log(&supervisor->current->conf->log, &report);
+	if (fd < 0) {
+		log_say(POPGATE_LOG_WARN, NULL, "%s; the old log stays open", report.first->text);
+	} else {
+		use_log(&supervisor->current->conf->log, fd);
+		for (const struct generation *g = supervisor->all; g != NULL; g = g->next)
+			generation_log(g, fd);
+	}
+	conf_report_free(&report);
+}
+
+static void log_report(const struct conf_report *report)
+{
+	for (const struct conf_fault *fault = report->first; fault != NULL; fault = fault->next)
+		log_say(POPGATE_LOG_WARN, NULL, "%s", fault->text);
+}
+
+/* ---- preparing a generation ---- */
+
+/* A front needs two descriptors a connection, the broker one; the limit must allow what the file promises. */
+static int raise_descriptor_limit(struct conf *conf, struct conf_report *report)
+{
+	struct rlimit limit;
+	rlim_t needed = 2 * (rlim_t)((conf->limits.max_connections + conf->fronts - 1) / conf->fronts) + SPARE_FDS;
+
+	if (needed < conf->limits.max_connections + SPARE_FDS)
+		needed = conf->limits.max_connections + SPARE_FDS;
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= needed)
+		return 0;
+	limit.rlim_cur = needed;
+	if (limit.rlim_max != RLIM_INFINITY && limit.rlim_max < needed)
+		limit.rlim_max = needed;
+	if (setrlimit(RLIMIT_NOFILE, &limit) == 0)
+		return 0;
+	(void)getrlimit(RLIMIT_NOFILE, &limit);
+	limit.rlim_cur = limit.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &limit);
+	if (conf->without_file && limit.rlim_max > 2 * SPARE_FDS) {
+		conf->limits.max_connections = (unsigned)((limit.rlim_max - SPARE_FDS) / 2);
+		return 0;
+	}
+	conf_report_add(report, conf->source, 0,
+			"limits.max_connections = %u needs %llu open files a process, but the limit is %llu: lower it, or "
+			"raise the limit (ulimit -n, LimitNOFILE=)",
+			conf->limits.max_connections, (unsigned long long)needed, (unsigned long long)limit.rlim_max);
+	return -1;
+}
+
+/* Everything that can be checked and taken before anything is forked. */
+static struct generation *prepare(struct supervisor *supervisor, int *log_fd_r, struct conf_report *report)
+{
+	struct conf *conf = supervisor->plan->read(supervisor->plan->context, report);
+	struct process_identity identity;
+	struct generation *generation;
+
+	if (conf == NULL)
+		return NULL;
+	if (process_identity_find(conf, &identity, report) != 0 ||
+	    process_runtime_directory(conf, &identity, report) != 0 || raise_descriptor_limit(conf, report) != 0) {
+		conf_free(&conf);
+		return NULL;
+	}
+	*log_fd_r = open_log(&conf->log, report);
+	generation = generation_new(supervisor->plan, conf, &identity);
+	if (generation == NULL) {
+		conf_report_add(report, NULL, 0, "out of memory");
+		return NULL;
+	}
+	if (generation_bind(generation, supervisor->current, report) != 0 || report->count > 0)
+		generation_free(&generation);
+	return generation;
+}
+
+static int fork_all(struct supervisor *supervisor, struct generation *generation)
+{
+	generation->next = supervisor->all;
+	supervisor->all = generation;
+	supervisor->start_deadline = deadline_in(START_TIME);
+	for (size_t i = 0; i < generation->count; i++)
+		if (generation_fork(generation, i, supervisor->all) != 0)
+			return -1;
+	return 0;
+}
+
+/* ---- events ---- */
+
+static void log_listeners(const struct generation *generation)
+{
+	for (size_t i = 0; i < generation->conf->listener_count; i++) {
+		struct log_line line;
+
+		log_begin(&line, POPGATE_LOG_INFO, "listening", NULL);
+		log_text(&line, "address", generation->conf->listeners[i].address);
+		log_number(&line, "port", listen_port(generation->listeners[i]));
+		log_end(&line);
+	}
+}
+
+static void announce(const struct generation *generation)
+{
+	const struct conf_listener *listener = &generation->conf->listeners[0];
+
+	printf("popgate is ready. In the POP3 program:\n"
+	       "  server      %s\n"
+	       "  port        %u\n"
+	       "  encryption  none (this listener is reachable from this machine only)\n"
+	       "  name        the IMAP account's name, often the whole mail address\n"
+	       "  password    the IMAP account's password (or the app password that the provider wants)\n"
+	       "Try it:  curl --user NAME pop3://%s%s%s:%u/\n"
+	       "Stop it with Ctrl-C.\n",
+	       listener->address, listen_port(generation->listeners[0]), strchr(listener->address, ':') ? "[" : "",
+	       listener->address, strchr(listener->address, ':') ? "]" : "", listen_port(generation->listeners[0]));
+	fflush(stdout);
+}
+
+/* A generation has become RUNNING: it takes over. */
+static void take_over(struct supervisor *supervisor, struct generation *generation)
+{
+	struct generation *old = supervisor->current;
+
+	supervisor->current = generation;
+	log_listeners(generation);
+	if (old == NULL) {
+		if (supervisor->plan->announce)
+			announce(generation);
+		return;
+	}
+	old->state = GENERATION_DRAINING;
+	generation_drain(old, PROCESS_FRONT);
+	log_say(POPGATE_LOG_INFO, NULL, "configuration reloaded");
+}
+
+static void take_ready(struct supervisor *supervisor, struct generation *generation, size_t index)
+{
+	bool starting = generation->state == GENERATION_STARTING;
+	enum ipc_result result = ipc_receive(generation->processes[index].control, &supervisor->inbox);
+
+	if (result == IPC_OK && supervisor->inbox.message.type == MESSAGE_READY) {
+		generation_ready(generation, index);
+		if (starting && generation->state == GENERATION_RUNNING)
+			take_over(supervisor, generation);
+	}
+	if (result == IPC_OK)
+		ipc_inbox_clear(&supervisor->inbox);
+}
+
+/* A generation that does not come up is given up; the one before it stays. */
+static void give_up(struct supervisor *supervisor, struct generation *generation)
+{
+	generation->state = GENERATION_DRAINING;
+	generation_kill(generation);
+	if (supervisor->current == NULL)
+		supervisor->stopping = true;
+	else
+		log_say(POPGATE_LOG_WARN, NULL, "the new configuration does not start; the old one stays in force");
+}
+
+static void take_death(struct supervisor *supervisor, struct generation *generation, size_t index, int status)
+{
+	struct generation_process *process = &generation->processes[index];
+	struct log_line line;
+
+	if (generation->state == GENERATION_DRAINING)
+		return;
+	log_begin(&line, POPGATE_LOG_WARN, "process_died", NULL);
+	log_text(&line, "role", process_role_name(process->role));
+	if (WIFSIGNALED(status))
+		log_text(&line, "signal", strsignal(WTERMSIG(status)));
+	else
+		log_number(&line, "exit", (uint64_t)WEXITSTATUS(status));
+	log_end(&line);
+	if (generation->state == GENERATION_STARTING) {
+		if (supervisor->current == NULL)
+			supervisor->exit_code = WIFEXITED(status) && WEXITSTATUS(status) == PROCESS_EXIT_CONF
+						    ? PROCESS_EXIT_CONF
+						    : PROCESS_EXIT_FAILURE;
+		give_up(supervisor, generation);
+		return;
+	}
+	process->restart =
+	    deadline_now() - process->started < QUICK_DEATH ? deadline_in(RESTART_PAUSE) : deadline_now();
+}
+
+static void reap(struct supervisor *supervisor)
+{
+	int status;
+	pid_t pid;
+
+	got_child = 0;
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		for (struct generation *g = supervisor->all; g != NULL; g = g->next) {
+			int index = generation_died(g, pid);
+
+			if (index >= 0) {
+				take_death(supervisor, g, (size_t)index, status);
+				break;
+			}
+		}
+	}
+}
+
+static void restart_due(struct supervisor *supervisor)
+{
+	struct generation *current = supervisor->current;
+
+	if (current == NULL || supervisor->stopping)
+		return;
+	for (size_t i = 0; i < current->count; i++)
+		if (current->processes[i].pid == 0 && deadline_left(current->processes[i].restart) == 0 &&
+		    generation_fork(current, i, supervisor->all) != 0)
+			current->processes[i].restart = deadline_in(RESTART_PAUSE);
+}
+
+/* Old generations: without fronts their broker and spawner have nothing to do; without processes they go. */
+static void retire(struct supervisor *supervisor)
+{
+	struct generation **at = &supervisor->all;
+
+	while (*at != NULL) {
+		struct generation *generation = *at;
+
+		if (generation->state != GENERATION_DRAINING) {
+			at = &generation->next;
+			continue;
+		}
+		if (generation_alive(generation, PROCESS_FRONT) == 0 && !supervisor->stopping &&
+		    !generation->retiring) {
+			generation->retiring = true;
+			generation_drain(generation, PROCESS_BROKER);
+			generation_drain(generation, PROCESS_SPAWNER);
+		}
+		if (generation_alive(generation, PROCESS_ROLES) > 0) {
+			at = &generation->next;
+			continue;
+		}
+		*at = generation->next;
+		if (supervisor->current == generation)
+			supervisor->current = NULL;
+		generation_free(&generation);
+	}
+}
+
+static void reload(struct supervisor *supervisor)
+{
+	struct conf_report report = {0};
+	struct generation *generation;
+	int log_fd = STDERR_FILENO;
+
+	if (supervisor->all != supervisor->current) {
+		for (const struct generation *g = supervisor->all; g != NULL; g = g->next)
+			if (g->state == GENERATION_STARTING) {
+				got_reload = 1; /* once that one is through */
+				return;
+			}
+	}
+	generation = prepare(supervisor, &log_fd, &report);
+	if (generation == NULL) {
+		log_report(&report);
+		log_say(POPGATE_LOG_WARN, NULL, "reload refused; the old configuration stays in force");
+	} else {
+		use_log(&generation->conf->log, log_fd);
+		if (fork_all(supervisor, generation) != 0)
+			give_up(supervisor, generation);
+	}
+	conf_report_free(&report);
+}
+
+/* ---- stopping ---- */
+
+static int64_t shutdown_time(const struct supervisor *supervisor)
+{
+	return supervisor->current == NULL ? 0 : supervisor->current->conf->limits.shutdown_timeout;
+}
+
+static void begin_stop(struct supervisor *supervisor)
+{
+	int64_t time = shutdown_time(supervisor);
+
+	log_say(POPGATE_LOG_INFO, NULL, "stopping");
+	supervisor->stopping = true;
+	supervisor->stop_deadline = deadline_in(time + STOP_SLACK);
+	for (struct generation *g = supervisor->all; g != NULL; g = g->next) {
+		g->state = GENERATION_DRAINING;
+		generation_stop(g, PROCESS_FRONT, time);
+	}
+}
+
+/* Once the fronts have gone nobody can log in; sessions in UPDATE get the time that is left. */
+static void go_on_stopping(struct supervisor *supervisor)
+{
+	size_t fronts = 0;
+
+	for (const struct generation *g = supervisor->all; g != NULL; g = g->next)
+		fronts += generation_alive(g, PROCESS_FRONT);
+	if (fronts == 0 && !supervisor->brokers_told) {
+		int left = deadline_left(supervisor->stop_deadline - STOP_SLACK / 2);
+
+		supervisor->brokers_told = true;
+		for (const struct generation *g = supervisor->all; g != NULL; g = g->next) {
+			generation_stop(g, PROCESS_BROKER, 0);
+			generation_stop(g, PROCESS_SPAWNER, left < STOP_SLACK / 2 ? STOP_SLACK / 2 : left);
+		}
+	}
+	if (deadline_left(supervisor->stop_deadline) == 0)
+		for (const struct generation *g = supervisor->all; g != NULL; g = g->next)
+			generation_kill(g);
+}
+
+/* ---- the loop ---- */
+
+static size_t fill_poll(struct supervisor *supervisor, struct pollfd *fds, size_t room)
+{
+	size_t count = 0;
+
+	for (struct generation *g = supervisor->all; g != NULL; g = g->next)
+		for (size_t i = 0; i < g->count && count < room; i++)
+			if (g->processes[i].control >= 0 && !g->processes[i].ready)
+				fds[count++] = (struct pollfd){.fd = g->processes[i].control, .events = POLLIN};
+	return count;
+}
+
+static void take_polled(struct supervisor *supervisor, const struct pollfd *fds, size_t count)
+{
+	for (size_t n = 0; n < count; n++) {
+		if ((fds[n].revents & POLLIN) == 0)
+			continue;
+		for (struct generation *g = supervisor->all; g != NULL; g = g->next)
+			for (size_t i = 0; i < g->count; i++)
+				if (g->processes[i].control == fds[n].fd)
+					take_ready(supervisor, g, i);
+	}
+}
+
+static int64_t next_deadline(const struct supervisor *supervisor)
+{
+	int64_t next = DEADLINE_NEVER;
+
+	if (supervisor->stopping)
+		return deadline_left(supervisor->stop_deadline) == 0 ? deadline_in(100) : supervisor->stop_deadline;
+	for (const struct generation *g = supervisor->all; g != NULL; g = g->next) {
+		if (g->state == GENERATION_STARTING && supervisor->start_deadline < next)
+			next = supervisor->start_deadline;
+		for (size_t i = 0; i < g->count; i++)
+			if (g->processes[i].pid == 0 && g->processes[i].restart < next)
+				next = g->processes[i].restart;
+	}
+	return next;
+}
+
+static void give_up_late_starters(struct supervisor *supervisor)
+{
+	for (struct generation *g = supervisor->all; g != NULL; g = g->next) {
+		if (g->state != GENERATION_STARTING || deadline_left(supervisor->start_deadline) > 0)
+			continue;
+		log_say(POPGATE_LOG_WARN, NULL, "not all processes came up within %d s", START_TIME / 1000);
+		supervisor->exit_code = PROCESS_EXIT_FAILURE;
+		give_up(supervisor, g);
+	}
+}
+
+static void take_signals(struct supervisor *supervisor)
+{
+	if (got_child)
+		reap(supervisor);
+	if (got_stop > 0 && !supervisor->stopping)
+		begin_stop(supervisor);
+	else if (got_stop > 1)
+		supervisor->stop_deadline = 0; /* asked twice: now */
+	if (got_reopen && supervisor->current != NULL) {
+		got_reopen = 0;
+		reopen_log(supervisor);
+	}
+	if (got_reload && supervisor->current != NULL && !supervisor->stopping) {
+		got_reload = 0;
+		reload(supervisor);
+	}
+}
+
+#define POLLED_MAX 256
+
+static void loop(struct supervisor *supervisor, const sigset_t *unblocked)
+{
+	struct pollfd fds[POLLED_MAX];
+
+	while (supervisor->all != NULL) {
+		size_t count = fill_poll(supervisor, fds, POLLED_MAX);
+		int left = deadline_left(next_deadline(supervisor));
+		struct timespec timeout = {.tv_sec = left / 1000, .tv_nsec = left % 1000 * 1000000L};
+
+		if (ppoll(fds, count, left < 0 ? NULL : &timeout, unblocked) > 0)
+			take_polled(supervisor, fds, count);
+		take_signals(supervisor);
+		give_up_late_starters(supervisor);
+		restart_due(supervisor);
+		if (supervisor->stopping)
+			go_on_stopping(supervisor);
+		retire(supervisor);
+	}
+}
+
+static void catch_signals(sigset_t *unblocked_r)
+{
+	static const int signals[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGCHLD};
+	struct sigaction action = {.sa_handler = on_signal};
+	sigset_t blocked;
+
+	sigemptyset(&blocked);
+	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
+		sigaddset(&blocked, signals[i]);
+		sigaction(signals[i], &action, NULL);
+	}
+	signal(SIGPIPE, SIG_IGN);
+	sigprocmask(SIG_BLOCK, &blocked, unblocked_r);
+	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+		sigdelset(unblocked_r, signals[i]);
+}
+
+static void forget_stdin(void)
+{
+	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	if (null >= 0) {
+		(void)dup2(null, STDIN_FILENO);
+		close(null);
+	}
+}
+
+int supervisor_run(const struct supervisor_plan *plan)
+{
+	struct supervisor *supervisor = calloc(1, sizeof(*supervisor));
+	struct conf_report report = {0};
+	struct generation *generation;
+	sigset_t unblocked;
+	int log_fd = STDERR_FILENO, result = PROCESS_EXIT_CONF;
+
+	if (supervisor == NULL)
+		return PROCESS_EXIT_FAILURE;
+	log_set_process("supervisor");
+	supervisor->plan = plan;
+	generation = prepare(supervisor, &log_fd, &report);
+	if (generation == NULL)
+		goto out;
+	use_log(&generation->conf->log, log_fd);
+	forget_stdin();
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	catch_signals(&unblocked);
+	if (fork_all(supervisor, generation) != 0) {
+		supervisor->exit_code = PROCESS_EXIT_FAILURE;
+		give_up(supervisor, generation);
+	}
+	loop(supervisor, &unblocked);
+	result = supervisor->exit_code;
+	log_say(POPGATE_LOG_INFO, NULL, "stopped");
+out:
+	conf_report_print(&report, stderr);
+	conf_report_free(&report);
+	free(supervisor);
+	return result;
+}

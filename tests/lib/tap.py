@@ -1,0 +1,66 @@
+"""Runs a module's unittest cases and tells the results as TAP, one line a test,
+so that `make check` counts tests and not files."""
+
+import sys
+import traceback
+import unittest
+
+
+class _TapResult(unittest.TestResult):
+    def __init__(self, stream):
+        super().__init__()
+        self.stream = stream
+        self.number = 0
+
+    def _line(self, word, test, suffix="", detail=""):
+        self.number += 1
+        name = (test.shortDescription() or str(test)).replace("#", " ")
+        print(f"{word} {self.number} - {name}{suffix}", file=self.stream, flush=True)
+        for line in detail.splitlines():
+            print(f"# {line}", file=self.stream, flush=True)
+
+    def addSuccess(self, test):
+        super().addSuccess(test)
+        self._line("ok", test)
+
+    def addSkip(self, test, reason):
+        super().addSkip(test, reason)
+        self._line("ok", test, f" # SKIP {reason}")
+
+    def _bad(self, test, error):
+        self._line("not ok", test, detail="".join(traceback.format_exception(*error)))
+
+    def addFailure(self, test, err):
+        super().addFailure(test, err)
+        self._bad(test, err)
+
+    def addError(self, test, err):
+        super().addError(test, err)
+        self._bad(test, err)
+
+    def addSubTest(self, test, subtest, err):
+        super().addSubTest(test, subtest, err)
+        if err is not None:
+            self._bad(subtest, err)
+
+    def addUnexpectedSuccess(self, test):
+        super().addUnexpectedSuccess(test)
+        self._line("not ok", test, detail="unexpected success")
+
+
+def main(module="__main__"):
+    """Call at the end of a test file. Arguments select tests by substring of their names."""
+    suite = unittest.defaultTestLoader.loadTestsFromModule(sys.modules[module])
+    wanted = sys.argv[1:]
+
+    def pick(tests):
+        for test in tests:
+            if isinstance(test, unittest.TestSuite):
+                yield from pick(test)
+            elif not wanted or any(word in str(test) for word in wanted):
+                yield test
+
+    result = _TapResult(sys.stdout)
+    unittest.TestSuite(pick(suite)).run(result)
+    print(f"1..{result.number}", flush=True)
+    sys.exit(0 if result.wasSuccessful() else 1)
