@@ -63,10 +63,6 @@ static const struct layout layouts[MESSAGE_TYPES] = {
 		      {U64(open.id), U32(open.backend), U32(open.flags), TEXT(open.peer, MESSAGE_ADDRESS_MAX),
 		       TEXT(open.tls, 32), OCTETS(open.user, MESSAGE_NAME_MAX),
 		       OCTETS(open.upstream_user, MESSAGE_NAME_MAX), OCTETS(open.secret, MESSAGE_SECRET_MAX)}},
-    [MESSAGE_VERIFY] = {"VERIFY",
-			0,
-			{U64(verify.id), TEXT(verify.hash, 512), OCTETS(verify.password, MESSAGE_SECRET_MAX)}},
-    [MESSAGE_VERIFIED] = {"VERIFIED", 0, {U64(verified.id), U32(verified.correct)}},
 };
 
 static bool is_text(const unsigned char *data, size_t size)

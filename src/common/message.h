@@ -10,8 +10,6 @@
  *   broker -> spawner       SPAWN
  *   broker -> session       OPEN
  *   session -> broker       OPENED REFUSED
- *   broker -> helper        VERIFY
- *   helper -> broker        VERIFIED
  */
 #ifndef POPGATE_COMMON_MESSAGE_H
 #define POPGATE_COMMON_MESSAGE_H
@@ -41,8 +39,6 @@ enum message_type {
 	MESSAGE_REFUSED,
 	MESSAGE_SPAWN, /* + stream end, phase page, report channel end */
 	MESSAGE_OPEN,
-	MESSAGE_VERIFY,
-	MESSAGE_VERIFIED,
 	MESSAGE_TYPES
 };
 
@@ -103,16 +99,6 @@ struct message_open {
 	struct message_bytes secret;
 };
 
-struct message_verify {
-	uint64_t id;
-	struct message_bytes hash, password;
-};
-
-struct message_verified {
-	uint64_t id;
-	uint32_t correct;
-};
-
 struct message {
 	enum message_type type;
 	union {
@@ -124,8 +110,6 @@ struct message {
 		struct message_opened opened;
 		struct message_refused refused;
 		struct message_open open;
-		struct message_verify verify;
-		struct message_verified verified;
 	} u;
 };
 

@@ -52,7 +52,7 @@ static void passes_what_servers_say(void **state)
 		"* OK [UIDVALIDITY 4294967295] UIDs valid\r\n* 3 EXISTS\r\n* OK [HIGHESTMODSEQ 99999999999999] x\r\n",
 		"* 7 FETCH (UID 7 RFC822.SIZE 5000000000 MODSEQ (18446744073709551))\r\n",
 		"* 7 FETCH (FLAGS (12345678901234567890 \\Seen) UID 7)\r\n",
-		"* 7 FETCH (BODY[] {5}\r\n(({\"\0 UID 7)\r\n12 OK done\r\n",
+		"* 7 FETCH (BODY[] {5}\r\n(({\"% UID 7)\r\n12 OK done\r\n",
 		"* 7 FETCH (UID 7 BODY[TEXT]<0> {0}\r\n)\r\n",
 		"* 7 FETCH (BODY[HEADER.FIELDS (\"A{B\" FROM)] NIL INTERNALDATE \"17-Jul-1996 02:44:25 -0700\")\r\n",
 		"* LIST (\\HasNoChildren) \"/\" \"a\\\"b\\\\{5}\"\r\n",
