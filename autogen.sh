@@ -1,2 +1,244 @@
 #!/bin/sh
-autoreconf -fi
+# autogen.sh - from a fresh clone to a bootstrapped, tested or running tree.
+# Needs nothing but a POSIX shell, and on Debian apt-get.
+set -eu
+umask 022 # popgate refuses modules that others can write
+cd "$(dirname "$0")"
+top=$(pwd)
+build=$top/build/check
+log=$build/autogen.log
+
+# The distribution's packages: to build, to test, to reach real servers.
+packages="gcc make libc6-dev autoconf automake libtool pkg-config
+	libetpan-dev libssl-dev libconfig-dev libevent-dev
+	libcmocka-dev binutils python3 dovecot-core dovecot-imapd curl fetchmail openssl
+	ca-certificates"
+
+usage()
+{
+	cat <<-TEXT
+	Usage: ./autogen.sh [VERB]
+
+	  (none)   make ./configure, with autoreconf; the usual ./configure && make follow
+	  deps     install the packages that are missing (Debian 12 or newer, Ubuntu)
+	  check    deps, build in build/check, run every test; the last line counts them
+	  demo     deps, build, and try popgate: a private IMAP server with mail in it,
+	           popgate in front of it, mail fetched; stays up until Ctrl-C
+	  --help   this text
+
+	check and demo need no other command before or after, as root or with sudo.
+	TEXT
+}
+
+# ---- what is said -------------------------------------------------------------
+if [ -t 1 ] && [ "${TERM:-dumb}" != dumb ] && [ -z "${NO_COLOR:-}" ]; then
+	esc=$(printf '\033')
+	bold="${esc}[1m" red="${esc}[31m" green="${esc}[32m" plain="${esc}[0m"
+else
+	bold='' red='' green='' plain=''
+fi
+
+say()
+{
+	printf '%s\n' "$*"
+}
+
+die()
+{
+	printf '%s\n' "${red}autogen.sh: $*$plain" >&2
+	exit 1
+}
+
+# step NAME COMMAND...: one line for the reader, everything else into the log.
+step()
+{
+	name=$1
+	shift
+	printf '%s ... ' "$name"
+	begun=$(date +%s)
+	printf '\n==== %s: %s\n' "$name" "$*" >>"$log"
+	if "$@" >>"$log" 2>&1 </dev/null; then
+		printf '%s\n' "${green}ok$plain ($(($(date +%s) - begun)) s)"
+		return 0
+	fi
+	printf '%s\n' "${red}failed$plain ($(($(date +%s) - begun)) s)"
+	return 1
+}
+
+show_log()
+{
+	say "---- the end of $log"
+	tail -n "${1:-40}" "$log"
+	say "----"
+}
+
+# ---- deps ----------------------------------------------------------------------
+is_installed()
+{
+	[ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
+}
+
+as_root()
+{
+	if [ "$(id -u)" -eq 0 ]; then
+		"$@"
+	else
+		sudo "$@"
+	fi
+}
+
+# No service is to start because a test wants its program: invoke-rc.d asks this file.
+policy=/usr/sbin/policy-rc.d
+release_services()
+{
+	as_root rm -f "$policy"
+}
+
+hold_services()
+{
+	[ ! -e "$policy" ] || return 0
+	trap release_services EXIT
+	trap 'exit 1' HUP INT TERM
+	printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+	as_root chmod 755 "$policy"
+}
+
+# In a shell of its own, whose end lets services start again.
+install_packages()
+{
+	(
+		as_root apt-get -q update || exit 1
+		hold_services
+		as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300 \
+			install --no-install-recommends "$@" </dev/null
+	)
+}
+
+deps()
+{
+	if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
+		say "This is no Debian or Ubuntu. Needed, by the names of Debian's packages:"
+		# shellcheck disable=SC2086 # a list
+		printf '  %s\n' $packages
+		[ "$1" = optional ] || exit 1
+		return 0
+	fi
+	missing=''
+	for package in $packages; do
+		is_installed "$package" || missing="$missing $package"
+	done
+	if [ -z "$missing" ]; then
+		say "packages ... all there"
+		return 0
+	fi
+	[ "$(id -u)" -eq 0 ] || command -v sudo >/dev/null ||
+		die "as root, please:  apt-get install --no-install-recommends$missing"
+	say "${bold}packages to install:$plain$missing"
+	# shellcheck disable=SC2086 # a list
+	install_packages $missing || die "these packages could not be installed:$missing"
+}
+
+# ---- building --------------------------------------------------------------------
+bootstrap()
+{
+	autoreconf -fi
+}
+
+is_bootstrapped()
+{
+	[ -f configure ] && [ -f Makefile.in ] && [ -f build-aux/tap-driver.sh ] &&
+		[ -z "$(find configure.ac Makefile.am include/popgate/plugin.h -newer configure)" ]
+}
+
+is_configured()
+{
+	[ -f "$build/Makefile" ] && [ -z "$(find configure -newer "$build/config.status")" ]
+}
+
+configure_tree()
+{
+	(cd "$build" && "$top/configure")
+}
+
+jobs()
+{
+	getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1
+}
+
+prepare()
+{
+	mkdir -p "$build" || die "cannot write to $top"
+	: >"$log" || die "cannot write $log; remove build/, which another user made"
+	deps optional
+	is_bootstrapped || step bootstrap bootstrap || return 1
+	is_configured || step configure configure_tree || return 1
+	step build make -C "$build" -j"$(jobs)" all || return 1
+}
+
+# ---- check -------------------------------------------------------------------------
+# count NAME...: the sum of these results over all tests.
+count()
+{
+	for result; do
+		sed -n "s/^# $result: *//p" "$build/test-suite.log"
+	done | awk '{ sum += $1 } END { print sum + 0 }'
+}
+
+summary()
+{
+	if [ ! -f "$build/test-suite.log" ]; then
+		say "0 passed, 1 failed"
+		return
+	fi
+	skipped=$(count SKIP)
+	line="$(count PASS XFAIL) passed, $(count FAIL XPASS ERROR) failed"
+	[ "$skipped" -eq 0 ] || line="$line, $skipped skipped"
+	say "$line"
+}
+
+check()
+{
+	result=1
+	rm -f "$build/test-suite.log"
+	# In a shell of its own: whatever ends it, the summary follows.
+	if (prepare); then
+		rm -f "$build/test-suite.log"
+		if step tests make -C "$build" check; then
+			result=0
+		elif [ -f "$build/test-suite.log" ]; then
+			grep -h -E '^(FAIL|ERROR|XPASS):' "$log" || :
+			say "The whole course of each failed test: $build/test-suite.log"
+			show_log 100
+		else
+			show_log
+		fi
+	elif [ -s "$log" ]; then
+		show_log
+	fi
+	summary
+	exit "$result"
+}
+
+# ---- demo --------------------------------------------------------------------------
+demo()
+{
+	if ! prepare; then
+		show_log
+		exit 1
+	fi
+	POPGATE=$build/popgate POPGATE_PLUGINS=$build/plugins/.libs PYTHONDONTWRITEBYTECODE=1 \
+		exec python3 "$top/tests/demo/demo.py"
+}
+
+[ $# -le 1 ] || { usage >&2; exit 2; }
+case ${1:-} in
+'') bootstrap ;;
+deps) deps required ;;
+check) check ;;
+demo) demo ;;
+-h | --help | help) usage ;;
+*)
+	usage >&2
+	exit 2
+	;;
+esac

@@ -13,6 +13,8 @@
 #include "folder.h"
 #include "status.h"
 
+#define FOLDER_MAX 400 /* octets; encoded and quoted it still fits into a command line beside a set of UIDs */
+
 static const char *const securities[] = {"tls", "starttls", "none", NULL};
 static const char *const deletes[] = {"expunge", "flag", "move", "keep", NULL};
 static const char *const withouts[] = {"alone", "refuse", NULL};
@@ -100,7 +102,7 @@ static int write_folder(const char *key, const char *name, char **utf7_r, char *
 		return refuse(error, key, "must not be empty");
 	if (!folder_is_clean(name))
 		return refuse(error, key, "holds a control character or is not UTF-8");
-	if (strlen(name) > 1000)
+	if (strlen(name) > FOLDER_MAX)
 		return refuse(error, key, "is too long");
 	encoded = folder_encode(name);
 	*utf7_r = encoded != NULL ? folder_quote(encoded) : NULL;

@@ -125,6 +125,16 @@ const char *conn_current_line(const struct conn *c, size_t *size_r)
 	return line;
 }
 
+void conn_forget_lines(struct conn *c)
+{
+	MMAPString *fresh = mmap_string_new("");
+
+	if (fresh == NULL)
+		return;
+	mmap_string_free(c->imap->imap_stream_buffer);
+	c->imap->imap_stream_buffer = fresh;
+}
+
 /* The status line that ended a command, or the BYE before the end of file. */
 static void note_status(struct conn *c)
 {

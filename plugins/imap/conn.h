@@ -72,6 +72,8 @@ int conn_fail(const struct conn *c, const char *what, enum status_place place, s
 /* Whether the connection just went away (closed, reset, BYE), rather than misbehaved or timed out. */
 bool conn_is_lost(const struct conn *c);
 
+/* Gives back what libetpan holds of a long answer; conn_current_line is empty then. */
+void conn_forget_lines(struct conn *c);
 /* Reads the capabilities that the last answers brought, if any did; false: none. */
 bool conn_read_caps(struct conn *c);
 /* Forgets all capabilities. */

@@ -139,13 +139,19 @@ static struct mailimap_extension_api generic = {
     .ext_free = release,
 };
 
-int extension_register(void)
-{
-	/* libetpan's list is as global as this, and has no way to ask */
-	static bool registered;
+/* libetpan's list is as global as this, and must not outlive the module's code */
+static unsigned users;
 
-	if (!registered && mailimap_extension_register(&generic) != 0)
+int extension_acquire(void)
+{
+	if (users == 0 && mailimap_extension_register(&generic) != 0)
 		return -1;
-	registered = true;
+	users++;
 	return 0;
+}
+
+void extension_release(void)
+{
+	if (users > 0 && --users == 0)
+		mailimap_extension_unregister_all();
 }

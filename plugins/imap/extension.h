@@ -2,7 +2,9 @@
 #ifndef IMAP_EXTENSION_H
 #define IMAP_EXTENSION_H
 
-/* Registers the parser with libetpan, once for the process; 0, or -1: no memory. */
-int extension_register(void);
+/* One more user of the parser, which libetpan knows from the first on. 0, or -1: no memory. */
+int extension_acquire(void);
+/* One user less; with the last one libetpan forgets every parser. */
+void extension_release(void);
 
 #endif

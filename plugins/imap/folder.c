@@ -76,7 +76,6 @@ static void put_unit(struct shift *s, uint32_t unit)
 		s->count -= 6;
 		*s->at++ = digits[s->bits >> s->count & 0x3f];
 	}
-	s->bits &= (1u << s->count) - 1;
 }
 
 static void close_shift(struct shift *s)

@@ -153,6 +153,7 @@ int list_messages(struct drop *drop, popgate_list_fn *add, void *context, int64_
 		return status_fail(error, POPGATE_TEMP, "listing: out of memory");
 	if (check_count(&l, error) != 0 || put_in_order(drop, error) != 0)
 		return -1;
+	conn_forget_lines(&drop->conn);
 	drop->sequence_known = l.ordered && !drop->conn.expunged;
 	return hand_over(drop, add, context, error);
 }

@@ -22,10 +22,12 @@ static int configure(const struct popgate_host *host, const struct popgate_setti
 {
 	struct imap_conf *conf;
 
-	if (extension_register() != 0)
-		return status_fail(error, POPGATE_PERM, "out of memory");
 	if (conf_new(host, settings, &conf, error) != 0)
 		return -1;
+	if (extension_acquire() != 0) {
+		conf_free(&conf);
+		return status_fail(error, POPGATE_PERM, "out of memory");
+	}
 	*instance_r = conf;
 	return 0;
 }
@@ -34,6 +36,9 @@ static void destroy(void *instance)
 {
 	struct imap_conf *conf = instance;
 
+	if (conf == NULL)
+		return;
+	extension_release();
 	conf_free(&conf);
 }
 

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
-#include "broker/route.h"
+#include "common/route.h"
 #include "common/text.h"
 #include "pop3/sasl.h"
 

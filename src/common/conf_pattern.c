@@ -20,12 +20,32 @@ static bool same(char pattern, char name, bool fold)
 	return pattern == name || (fold && lower(pattern) == lower(name));
 }
 
+/* Whether what follows the pattern's last '*' fits the name's end: settles most cases at once. */
+static bool tail_fits(const char *pattern, const char *name, size_t domain)
+{
+	const char *star = strrchr(pattern, '*');
+	size_t size = strlen(name), tail, from;
+
+	if (star == NULL)
+		return true;
+	tail = strlen(star + 1);
+	if (tail > size)
+		return false;
+	from = size - tail;
+	for (size_t i = 0; i < tail; i++)
+		if (!same(star[1 + i], name[from + i], from + i >= domain))
+			return false;
+	return true;
+}
+
 /* Tries the latest '*' only, with ever more octets: an earlier one need never
  * be tried again, so the cost is at most the product of both lengths. */
 static bool matches(const char *pattern, const char *name, size_t domain)
 {
 	const char *star = NULL, *start = name, *resume = name;
 
+	if (!tail_fits(pattern, name, domain))
+		return false;
 	while (*name != '\0') {
 		if (*pattern == '*') {
 			star = pattern++;

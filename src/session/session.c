@@ -210,11 +210,12 @@ static enum step take_input(struct loop *loop, int64_t *deadline, enum session_e
 	if (event == LINE_MORE)
 		return STEP_ON;
 	phase_set(output->page, PHASE_WORKING);
+	host_arm(output->stall);
 	step = take_line(loop, event, end_r);
 	if (*end_r != SESSION_CUT || step == STEP_ON)
 		output->settled = loop->consumed;
 	*deadline = deadline_in(loop->session->conf->limits.idle_timeout);
-	if (step == STEP_ON && output->failed) {
+	if (output->failed && (step == STEP_ON || *end_r == SESSION_CUT)) {
 		*end_r = output->stalled ? SESSION_STALLED : SESSION_DISCONNECTED;
 		return STEP_END;
 	}

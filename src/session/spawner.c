@@ -179,8 +179,10 @@ static void loop(struct spawner *spawner)
 		int left = deadline_left(spawner->deadline);
 		struct timespec timeout = {.tv_sec = left / 1000, .tv_nsec = left % 1000 * 1000000L};
 
-		if (left == 0)
+		if (left == 0) {
+			end_children(spawner);
 			break;
+		}
 		fds[1].fd = spawner->broker;
 		fds[0].revents = fds[1].revents = 0;
 		if (ppoll(fds, 2, left < 0 ? NULL : &timeout, &none) < 0 && errno != EINTR)
@@ -192,7 +194,6 @@ static void loop(struct spawner *spawner)
 		if (fds[1].revents != 0 && spawner->broker == fds[1].fd && spawner->broker >= 0)
 			take_from_broker(spawner);
 	}
-	end_children(spawner);
 }
 
 static int load(struct spawner *spawner)

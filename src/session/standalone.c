@@ -12,7 +12,7 @@
 
 #include "common/deadline.h"
 #include "common/process.h"
-#include "broker/route.h"
+#include "common/route.h"
 #include "pop3/authorization.h"
 #include "pop3/sasl.h"
 #include "session/session.h"

@@ -2,6 +2,7 @@
 #include "supervisor/generation.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -136,7 +137,7 @@ int generation_fork(struct generation *generation, size_t index, const struct ge
 	process->ready = false;
 	process->started = deadline_now();
 	process->restart = DEADLINE_NEVER;
-	if (ipc_pair(ends) != 0) {
+	if (ipc_pair(ends) != 0 || fcntl(ends[0], F_SETFL, O_NONBLOCK) != 0) {
 		log_say(POPGATE_LOG_WARN, NULL, "cannot make a channel: %s", strerror(errno));
 		return -1;
 	}

@@ -90,7 +90,8 @@ static void reopen_log(struct supervisor *supervisor)
 		return;
 	fd = open_log(&supervisor->current->conf->log, &report);
 	if (fd < 0) {
-		log_say(POPGATE_LOG_WARN, NULL, "%s; the old log stays open", report.first->text);
+		log_say(POPGATE_LOG_WARN, NULL, "%s; the old log stays open",
+			report.first == NULL ? "out of memory" : report.first->text);
 	} else {
 		use_log(&supervisor->current->conf->log, fd);
 		for (const struct generation *g = supervisor->all; g != NULL; g = g->next)

@@ -313,55 +313,87 @@ static void five_thousand_routes_are_read_fast(void **state)
 	conf_free(&conf);
 }
 
-/* ---- the installed example ------------------------------------------- */
+/* ---- the installed example and the manual --------------------------- */
 
-static char *example;
+static char *example, *manual;
 
-static int load_example(void **state)
+/* A file of the source tree, whole; NULL when it can't be read. */
+static char *load(const char *name)
 {
 	const char *source = getenv("srcdir");
-	char path[4096], *text;
+	char path[4096], *text = NULL;
 	size_t size;
 	FILE *from, *to;
 	int c;
 
-	snprintf(path, sizeof(path), "%s/etc/popgate.conf", source == NULL ? "." : source);
+	snprintf(path, sizeof(path), "%s/%s", source == NULL ? "." : source, name);
 	if ((from = fopen(path, "r")) == NULL || (to = open_memstream(&text, &size)) == NULL)
-		return -1;
+		return NULL;
 	while ((c = getc(from)) != EOF)
 		putc(c, to);
 	fclose(from);
 	fclose(to);
-	example = text;
-	return support_enter(state);
+	return text;
 }
 
-static int drop_example(void **state)
+static int setup(void **state)
+{
+	example = load("etc/popgate.conf");
+	manual = load("doc/popgate.conf.5");
+	return example == NULL || manual == NULL ? -1 : support_enter(state);
+}
+
+static int teardown(void **state)
 {
 	free(example);
+	free(manual);
 	return support_leave(state);
 }
 
-/* Whether `key = ` stands in the example, in a comment perhaps. */
-static bool example_has(const char *key)
+/* Whether `key` stands in the text as a word of its own, followed by `after`. */
+static bool has_word(const char *text, const char *key, const char *after)
 {
-	for (const char *at = example; (at = strstr(at, key)) != NULL; at++)
-		if (strchr(" \t\n#", at[-1]) != NULL && strncmp(at + strlen(key), " = ", 3) == 0)
+	for (const char *at = text; (at = strstr(at, key)) != NULL; at++)
+		if (at > text && strchr(" \t\n#", at[-1]) != NULL &&
+		    strncmp(at + strlen(key), after, strlen(after)) == 0)
 			return true;
 	return false;
 }
 
-static void example_has_every_key(void **state)
+static void example_and_manual_have_every_key(void **state)
 {
 	const struct popgate_key *const tables[] = {conf_top_keys,     conf_listener_keys, conf_tls_keys,
 						    conf_backend_keys, conf_route_keys,	   conf_limits_keys,
 						    conf_log_keys};
+	char item[80];
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(tables) / sizeof(*tables); i++)
-		for (const struct popgate_key *key = tables[i]; key->name != NULL; key++)
-			if (!example_has(key->name))
+		for (const struct popgate_key *key = tables[i]; key->name != NULL; key++) {
+			snprintf(item, sizeof(item), "Ic %s", key->name);
+			if (!has_word(example, key->name, " = "))
 				fail_msg("etc/popgate.conf lacks %s", key->name);
+			if (!has_word(manual, item, ""))
+				fail_msg("doc/popgate.conf.5 lacks %s", key->name);
+		}
+}
+
+/* The ranges and defaults of the manual's table are those of the code. */
+static void manual_has_the_limits(void **state)
+{
+	char row[160];
+
+	(void)state;
+	for (const struct popgate_key *key = conf_limits_keys; key->name != NULL; key++) {
+		const char *unit = key->type == POPGATE_KEY_SECONDS  ? " seconds"
+				   : key->type == POPGATE_KEY_OCTETS ? " octets"
+								     : "";
+
+		snprintf(row, sizeof(row), ".It Ic %s Ta%s Ta %lld to %lld Ta %s\n", key->name, unit,
+			 (long long)key->min, (long long)key->max, key->fallback);
+		if (strstr(manual, row) == NULL)
+			fail_msg("doc/popgate.conf.5 lacks %s", row);
+	}
 }
 
 /* With its certificate in place, it is sound, and lets nobody in in the clear. */
@@ -403,9 +435,10 @@ int main(void)
 	    cmocka_unit_test(ten_files_may_include_each_other),
 	    cmocka_unit_test(files_that_are_none_are_refused),
 	    cmocka_unit_test(five_thousand_routes_are_read_fast),
-	    cmocka_unit_test(example_has_every_key),
+	    cmocka_unit_test(example_and_manual_have_every_key),
+	    cmocka_unit_test(manual_has_the_limits),
 	    cmocka_unit_test(example_is_sound_and_safe),
 	};
 
-	return cmocka_run_group_tests(tests, load_example, drop_example);
+	return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -43,24 +43,28 @@ static enum guard_verdict judge(const char *text)
 static void passes_what_servers_say(void **state)
 {
 	static const char *const fine[] = {
-		"* OK [CAPABILITY IMAP4rev1 SASL-IR LITERAL+] Dovecot (Debian) ready.\r\n",
-		"+ \r\n", "+ idling\r\n", "+ OK {5}\r\n",
-		"* CAPABILITY IMAP4rev1 AUTH=PLAIN UTF8=ACCEPT\r\n1 OK [READ-WRITE] done\r\n",
-		"* FLAGS (\\Answered \\Flagged $Forwarded NonJunk)\r\n",
-		"* OK [PERMANENTFLAGS (\\Answered \\Seen $x[1] \\*)] Flags permitted.\r\n",
-		"* OK [PERMANENTFLAGS ()] none\r\n",
-		"* OK [UIDVALIDITY 4294967295] UIDs valid\r\n* 3 EXISTS\r\n* OK [HIGHESTMODSEQ 99999999999999] x\r\n",
-		"* 7 FETCH (UID 7 RFC822.SIZE 5000000000 MODSEQ (18446744073709551))\r\n",
-		"* 7 FETCH (FLAGS (12345678901234567890 \\Seen) UID 7)\r\n",
-		"* 7 FETCH (BODY[] {5}\r\n(({\"% UID 7)\r\n12 OK done\r\n",
-		"* 7 FETCH (UID 7 BODY[TEXT]<0> {0}\r\n)\r\n",
-		"* 7 FETCH (BODY[HEADER.FIELDS (\"A{B\" FROM)] NIL INTERNALDATE \"17-Jul-1996 02:44:25 -0700\")\r\n",
-		"* LIST (\\HasNoChildren) \"/\" \"a\\\"b\\\\{5}\"\r\n",
-		"* LIST () \"/\" {3}\r\na b\r\n",
-		"* BYE 4294967296 (((( {12} \"unfinished\r\n",
-		"* NO [ALERT] disk (nearly) full {99999999999}\r\n",
-		"* ID (\"name\" \"Dovecot\" NIL NIL)\r\n", "* SEARCH\r\n* SEARCH 1 2 4294967295\r\n", "\r\n* 1 EXPUNGE\r\n",
-		"* ok [ALERT] lower case\r\na1 no x\r\n",
+	    "* OK [CAPABILITY IMAP4rev1 SASL-IR LITERAL+] Dovecot (Debian) ready.\r\n",
+	    "+ \r\n",
+	    "+ idling\r\n",
+	    "+ OK {5}\r\n",
+	    "* CAPABILITY IMAP4rev1 AUTH=PLAIN UTF8=ACCEPT\r\n1 OK [READ-WRITE] done\r\n",
+	    "* FLAGS (\\Answered \\Flagged $Forwarded NonJunk)\r\n",
+	    "* OK [PERMANENTFLAGS (\\Answered \\Seen $x[1] \\*)] Flags permitted.\r\n",
+	    "* OK [PERMANENTFLAGS ()] none\r\n",
+	    "* OK [UIDVALIDITY 4294967295] UIDs valid\r\n* 3 EXISTS\r\n* OK [HIGHESTMODSEQ 99999999999999] x\r\n",
+	    "* 7 FETCH (UID 7 RFC822.SIZE 5000000000 MODSEQ (18446744073709551))\r\n",
+	    "* 7 FETCH (FLAGS (12345678901234567890 \\Seen) UID 7)\r\n",
+	    "* 7 FETCH (BODY[] {5}\r\n(({\"% UID 7)\r\n12 OK done\r\n",
+	    "* 7 FETCH (UID 7 BODY[TEXT]<0> {0}\r\n)\r\n",
+	    "* 7 FETCH (BODY[HEADER.FIELDS (\"A{B\" FROM)] NIL INTERNALDATE \"17-Jul-1996 02:44:25 -0700\")\r\n",
+	    "* LIST (\\HasNoChildren) \"/\" \"a\\\"b\\\\{5}\"\r\n",
+	    "* LIST () \"/\" {3}\r\na b\r\n",
+	    "* BYE 4294967296 (((( {12} \"unfinished\r\n",
+	    "* NO [ALERT] disk (nearly) full {99999999999}\r\n",
+	    "* ID (\"name\" \"Dovecot\" NIL NIL)\r\n",
+	    "* SEARCH\r\n* SEARCH 1 2 4294967295\r\n",
+	    "\r\n* 1 EXPUNGE\r\n",
+	    "* ok [ALERT] lower case\r\na1 no x\r\n",
 	};
 
 	(void)state;
@@ -107,6 +111,8 @@ static void refuses_numbers_that_wrap(void **state)
 	assert_int_equal(judge("* 7 FETCH (UID 4294967307)\r\n"), GUARD_BIG_NUMBER);
 	assert_int_equal(judge("* 7 FETCH (UID  00004294967307)\r\n"), GUARD_BIG_NUMBER);
 	assert_int_equal(judge("* 7 FETCH (UID 99999999999999999999999999)\r\n"), GUARD_BIG_NUMBER);
+	/* 2^64 + 7 */
+	assert_int_equal(judge("* 7 FETCH (UID 18446744073709551623)\r\n"), GUARD_BIG_NUMBER);
 	assert_int_equal(judge("* 4294967296 EXISTS\r\n"), GUARD_BIG_NUMBER);
 	assert_int_equal(judge("* OK [UIDVALIDITY 4294967296] x\r\n"), GUARD_BIG_NUMBER);
 	assert_int_equal(judge("* OK [uidnext 4294967296] x\r\n"), GUARD_BIG_NUMBER);
@@ -135,8 +141,9 @@ static void refuses_deep_nesting(void **state)
 	assert_int_equal(judge(text), GUARD_FINE);
 	text[strlen(text)] = '(';
 	assert_int_equal(judge(text), GUARD_DEEP);
-	assert_int_equal(judge("* 7 FETCH (X \"((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((\")\r\n"),
-			 GUARD_FINE);
+	assert_int_equal(
+	    judge("* 7 FETCH (X \"((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((\")\r\n"),
+	    GUARD_FINE);
 }
 
 static void refuses_what_the_parser_reads_otherwise(void **state)
@@ -173,7 +180,7 @@ static void limits_what_a_command_brings(void **state)
 static void limits_lines(void **state)
 {
 	static const struct guard_limits wide = {.octets = 1u << 30, .lines = 10, .body = 1u << 30};
-	size_t size = GUARD_LINE_MAX + 10;
+	size_t size = GUARD_LINE_MAX + 1;
 	char *text = malloc(size);
 
 	(void)state;
@@ -203,16 +210,16 @@ static void stays_closed(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(passes_what_servers_say),
-		cmocka_unit_test(refuses_bad_literals),
-		cmocka_unit_test(limits_literals),
-		cmocka_unit_test(refuses_numbers_that_wrap),
-		cmocka_unit_test(refuses_flag_lists_that_crash),
-		cmocka_unit_test(refuses_deep_nesting),
-		cmocka_unit_test(refuses_what_the_parser_reads_otherwise),
-		cmocka_unit_test(limits_what_a_command_brings),
-		cmocka_unit_test(limits_lines),
-		cmocka_unit_test(stays_closed),
+	    cmocka_unit_test(passes_what_servers_say),
+	    cmocka_unit_test(refuses_bad_literals),
+	    cmocka_unit_test(limits_literals),
+	    cmocka_unit_test(refuses_numbers_that_wrap),
+	    cmocka_unit_test(refuses_flag_lists_that_crash),
+	    cmocka_unit_test(refuses_deep_nesting),
+	    cmocka_unit_test(refuses_what_the_parser_reads_otherwise),
+	    cmocka_unit_test(limits_what_a_command_brings),
+	    cmocka_unit_test(limits_lines),
+	    cmocka_unit_test(stays_closed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -128,13 +128,13 @@ static void cuts_long_status_lines(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(reads_uid_and_size),
-		cmocka_unit_test(takes_a_uid_only_where_it_is_one),
-		cmocka_unit_test(knows_the_literal_that_begins),
-		cmocka_unit_test(refuses_what_is_no_fetch),
-		cmocka_unit_test(finds_the_last_line),
-		cmocka_unit_test(takes_status_lines_apart),
-		cmocka_unit_test(cuts_long_status_lines),
+	    cmocka_unit_test(reads_uid_and_size),
+	    cmocka_unit_test(takes_a_uid_only_where_it_is_one),
+	    cmocka_unit_test(knows_the_literal_that_begins),
+	    cmocka_unit_test(refuses_what_is_no_fetch),
+	    cmocka_unit_test(finds_the_last_line),
+	    cmocka_unit_test(takes_status_lines_apart),
+	    cmocka_unit_test(cuts_long_status_lines),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

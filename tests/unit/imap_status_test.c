@@ -33,18 +33,18 @@ static void tells_a_refused_credential(void **state)
 static void never_tells_an_outage_as_auth(void **state)
 {
 	static const char *const outages[] = {
-		"1 NO [UNAVAILABLE] x\r\n",
-		"1 NO [INUSE] x\r\n",
-		"1 NO [LIMIT] x\r\n",
-		"1 NO [SERVERBUG] x\r\n",
-		"1 NO [ALERT] Too many simultaneous connections. (Failure)\r\n",
-		"1 NO Temporary authentication failure\r\n",
-		"1 NO Server error, please TRY AGAIN later\r\n",
-		"1 NO User is authenticated but not connected.\r\n",
-		"1 BAD User is authenticated but not connected.\r\n",
-		"1 BAD Invalid command\r\n",
-		"* BYE shutting down\r\n",
-		"* BYE [UNAVAILABLE] x\r\n",
+	    "1 NO [UNAVAILABLE] x\r\n",
+	    "1 NO [INUSE] x\r\n",
+	    "1 NO [LIMIT] x\r\n",
+	    "1 NO [SERVERBUG] x\r\n",
+	    "1 NO [ALERT] Too many simultaneous connections. (Failure)\r\n",
+	    "1 NO Temporary authentication failure\r\n",
+	    "1 NO Server error, please TRY AGAIN later\r\n",
+	    "1 NO User is authenticated but not connected.\r\n",
+	    "1 BAD User is authenticated but not connected.\r\n",
+	    "1 BAD Invalid command\r\n",
+	    "* BYE shutting down\r\n",
+	    "* BYE [UNAVAILABLE] x\r\n",
 	};
 
 	(void)state;
@@ -69,8 +69,9 @@ static void tells_what_needs_an_administrator(void **state)
 
 static void only_login_knows_auth(void **state)
 {
-	static const char *const lines[] = {"1 NO x\r\n", "1 NO [AUTHENTICATIONFAILED] x\r\n", "1 NO [EXPIRED] x\r\n",
-					    "1 BAD x\r\n", "* BYE x\r\n", "1 NO [NEVERHEARDOF] x\r\n"};
+	static const char *const lines[] = {"1 NO x\r\n",	    "1 NO [AUTHENTICATIONFAILED] x\r\n",
+					    "1 NO [EXPIRED] x\r\n", "1 BAD x\r\n",
+					    "* BYE x\r\n",	    "1 NO [NEVERHEARDOF] x\r\n"};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
@@ -112,12 +113,9 @@ static void fills_errors(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(tells_a_refused_credential),
-		cmocka_unit_test(never_tells_an_outage_as_auth),
-		cmocka_unit_test(tells_what_needs_an_administrator),
-		cmocka_unit_test(only_login_knows_auth),
-		cmocka_unit_test(knows_every_libetpan_result),
-		cmocka_unit_test(fills_errors),
+	    cmocka_unit_test(tells_a_refused_credential),	 cmocka_unit_test(never_tells_an_outage_as_auth),
+	    cmocka_unit_test(tells_what_needs_an_administrator), cmocka_unit_test(only_login_knows_auth),
+	    cmocka_unit_test(knows_every_libetpan_result),	 cmocka_unit_test(fills_errors),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

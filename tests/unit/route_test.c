@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "broker/route.h"
+#include "common/route.h"
 #include "common/conf_pattern.h"
 
 static void patterns(void **state)

@@ -1,5 +1,5 @@
 /* route - see route.h. No I/O, no memory of its own; broker. */
-#include "broker/route.h"
+#include "common/route.h"
 
 #include <string.h>
 

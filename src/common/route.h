@@ -1,6 +1,6 @@
-/* route - where a login name leads, and as whom. Pure; runs in the broker. */
-#ifndef POPGATE_BROKER_ROUTE_H
-#define POPGATE_BROKER_ROUTE_H
+/* route - where a login name leads, and as whom. Pure; runs in the broker and in `popgate session`. */
+#ifndef POPGATE_COMMON_ROUTE_H
+#define POPGATE_COMMON_ROUTE_H
 
 #include <stddef.h>
 

@@ -1,0 +1,285 @@
+"""A private Dovecot as the IMAP server behind the gateway.
+
+    with Dovecot() as server:
+        server.append("alice", [b"Subject: one\\r\\n\\r\\ntext\\r\\n"])
+        server.imap_port, server.imaps_port, server.ca_file
+
+Every name with the password `secret` is an account, its mailbox empty at first, so that each
+test takes a name of its own. Ports are free ones on 127.0.0.1; files lie in a private folder.
+Runs as root and without privileges alike."""
+
+import getpass
+import grp
+import imaplib
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+import certificates
+
+PASSWORD = "secret"
+
+_CONFIG = """
+base_dir = {run}/base
+state_dir = {run}/state
+instance_name = {run}
+log_path = {run}/dovecot.log
+protocols = imap
+listen = 127.0.0.1
+ssl = yes
+ssl_cert = <{certificate}
+ssl_key = <{key}
+disable_plaintext_auth = no
+auth_mechanisms = plain login
+auth_failure_delay = 0
+first_valid_uid = 1
+default_internal_user = {internal_user}
+default_internal_group = {internal_group}
+default_login_user = {login_user}
+mail_uid = {mail_uid}
+mail_gid = {mail_gid}
+mail_home = {run}/mail/%u
+mail_location = {location}
+mail_fsync = never
+mail_max_userip_connections = 0
+mail_attachment_detection_options =
+passdb {{
+  driver = static
+  args = password={password}
+}}
+userdb {{
+  driver = static
+  args = uid={mail_uid} gid={mail_gid} home={run}/mail/%u
+}}
+namespace inbox {{
+  inbox = yes
+  separator = /
+}}
+service anvil {{
+  chroot =
+  unix_listener anvil-auth-penalty {{
+    mode = 0
+  }}
+}}
+service stats {{
+  chroot =
+}}
+service imap-login {{
+  chroot =
+  inet_listener imap {{
+    port = {imap_port}
+  }}
+  inet_listener imaps {{
+    port = {imaps_port}
+  }}
+  service_count = 0
+  process_min_avail = 1
+}}
+service imap {{
+  process_min_avail = 2
+}}
+{more}
+"""
+
+_LOCATIONS = {"sdbox": "sdbox:~/sdbox", "maildir": "maildir:~/Maildir"}
+
+
+def available():
+    """Whether there is a Dovecot to start; tests skip without."""
+    return _program() is not None
+
+
+def _program():
+    return shutil.which("dovecot", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Dovecot:
+    def __init__(self, *, store="sdbox", capability=None, certificate=None, more=""):
+        """store: sdbox or maildir. capability: what the server says it has, instead of what it
+        really has. certificate: paths of certificate and key; made by an authority of its own
+        otherwise (`ca_file`). more: further lines of Dovecot configuration."""
+        # Not below TMPDIR: Dovecot's socket names must stay short.
+        self.folder = tempfile.mkdtemp(prefix="popgate-imap-", dir="/tmp")
+        os.chmod(self.folder, 0o755)
+        self.authority = None
+        self.process = None
+        try:
+            if certificate is None:
+                self.authority = certificates.Authority(os.path.join(self.folder, "tls"))
+                certificate = self.authority.issue("server")
+            self.imap_port, self.imaps_port = free_port(), free_port()
+            self._prepare(store, capability, certificate, more)
+        except BaseException:
+            self._remove()
+            raise
+
+    @property
+    def ca_file(self):
+        """What a client must trust to connect."""
+        return self.authority.file
+
+    def _prepare(self, store, capability, certificate, more):
+        owner = self._owner()
+        mail = os.path.join(self.folder, "mail")
+        os.mkdir(mail)
+        if os.geteuid() == 0:
+            os.chown(mail, owner["mail_uid"], owner["mail_gid"])
+        if capability is not None:
+            more += f"\nimap_capability = {capability}\n"
+        with open(self._path("dovecot.conf"), "w", encoding="utf-8") as file:
+            file.write(_CONFIG.format(run=self.folder, certificate=certificate[0], key=certificate[1],
+                                      location=_LOCATIONS[store], password=PASSWORD, imap_port=self.imap_port,
+                                      imaps_port=self.imaps_port, more=more, **owner))
+
+    @staticmethod
+    def _owner():
+        if os.geteuid() == 0:
+            nobody = pwd.getpwnam("nobody")
+            return {"internal_user": "dovecot", "internal_group": "dovecot", "login_user": "dovenull",
+                    "mail_uid": nobody.pw_uid, "mail_gid": nobody.pw_gid}
+        name, group = getpass.getuser(), grp.getgrgid(os.getegid()).gr_name
+        return {"internal_user": name, "internal_group": group, "login_user": name,
+                "mail_uid": os.geteuid(), "mail_gid": os.getegid()}
+
+    def _path(self, name):
+        return os.path.join(self.folder, name)
+
+    def log(self):
+        try:
+            with open(self._path("dovecot.log"), encoding="utf-8", errors="replace") as file:
+                return file.read()
+        except FileNotFoundError:
+            return ""
+
+    # ---- running --------------------------------------------------------
+
+    def start(self):
+        with open(self._path("output"), "ab") as output:
+            self.process = subprocess.Popen((_program(), "-F", "-c", self._path("dovecot.conf")),
+                                            stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+                                            start_new_session=True)
+        deadline = time.monotonic() + 20
+        while not self._greets():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                self.stop()
+                raise RuntimeError(f"Dovecot does not start: {self._output()}{self.log()}")
+            time.sleep(0.03)
+        return self
+
+    def _output(self):
+        with open(self._path("output"), encoding="utf-8", errors="replace") as file:
+            return file.read()
+
+    def _greets(self):
+        try:
+            with socket.create_connection(("127.0.0.1", self.imap_port), 5) as connection:
+                return connection.recv(4) == b"* OK"
+        except OSError:
+            return False
+
+    def halt(self):
+        """Ends the server; the mail stays, start() brings it back on the same ports."""
+        if self.process is None:
+            return
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(10)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        self.process = None
+
+    def stop(self):
+        """Ends the server and removes its folder."""
+        self.halt()
+        self._remove()
+
+    def _remove(self):
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, *_):
+        self.stop()
+
+    def processes(self, name="imap"):
+        """The ids of this server's processes of a kind, as /proc names them."""
+        found = []
+        for entry in os.listdir("/proc"):
+            if not entry.isdigit():
+                continue
+            try:
+                with open(f"/proc/{entry}/stat", encoding="utf-8", errors="replace") as file:
+                    left, _, right = file.read().rpartition(")")
+            except OSError:
+                continue
+            if left.partition("(")[2] == name and int(right.split()[1]) == self.process.pid:
+                found.append(int(entry))
+        return found
+
+    # ---- mail -----------------------------------------------------------
+
+    def imap(self, user):
+        """Another client of the account: an imaplib connection, logged in."""
+        connection = imaplib.IMAP4("127.0.0.1", self.imap_port, timeout=30)
+        connection.login(f'"{user}"', PASSWORD)
+        return connection
+
+    def append(self, user, messages, folder="INBOX"):
+        """Puts messages (octets, CRLF line ends) into a folder, which is made where it lacks."""
+        connection = self.imap(user)
+        if folder != "INBOX":
+            connection.create(folder)
+        for message in messages:
+            status, data = connection.append(folder, None, None, message)
+            if status != "OK":
+                raise RuntimeError(f"APPEND: {data}")
+        connection.logout()
+
+    def place(self, user, messages):
+        """Puts messages into a maildir store's INBOX as files, octet for octet, however odd."""
+        new = os.path.join(self.folder, "mail", user, "Maildir", "new")
+        connection = self.imap(user)
+        connection.select()
+        for number, message in enumerate(messages):
+            path = os.path.join(new, f"{int(time.time())}.{number:06}.test")
+            with open(path, "wb") as file:
+                file.write(message)
+            if os.geteuid() == 0:
+                owner = os.stat(new)
+                os.chown(path, owner.st_uid, owner.st_gid)
+        connection.noop()
+        connection.logout()
+
+    def bodies(self, user, folder="INBOX"):
+        """{uid: octets} of a folder, as the server gives them, nothing marked."""
+        return {uid: body for uid, (_, body) in self.messages(user, folder).items()}
+
+    def messages(self, user, folder="INBOX"):
+        """{uid: (RFC822.SIZE, octets)} of a folder."""
+        connection = self.imap(user)
+        try:
+            connection.select(folder, readonly=True)
+            _, uids = connection.uid("SEARCH", "ALL")
+            found = {}
+            for uid in (uids[0] or b"").split():
+                _, data = connection.uid("FETCH", uid.decode(), "(UID RFC822.SIZE BODY.PEEK[])")
+                head, body = data[0]
+                size = int(head.upper().partition(b"RFC822.SIZE ")[2].split()[0])
+                found[int(uid)] = (size, body)
+            return found
+        finally:
+            connection.logout()
