@@ -89,7 +89,7 @@ static enum body_end read_top(struct body *b, int64_t lines, struct popgate_erro
 
 	if (lines == 0)
 		return body_read(b, 1u << BODY_HEADER, 0, 0, error);
-	do {
+	for (;;) {
 		end = body_read(b, wanted, origin, limit, error);
 		if (end != BODY_DONE || b->enough)
 			return end;
@@ -101,14 +101,23 @@ static enum body_end read_top(struct body *b, int64_t lines, struct popgate_erro
 		if (got < limit)
 			return b->written == 0 && b->listed > 0 ? empty(b, error) : BODY_DONE;
 		limit = limit * 2 > TEXT_MAX ? TEXT_MAX : limit * 2;
-	} while (b->written != b->listed);
-	return BODY_DONE;
+	}
+}
+
+/* Ranges begin below 2^32 (RFC 3501, number). */
+static enum body_end too_large(const struct body *b, struct popgate_error *error)
+{
+	status_fail(error, POPGATE_TEMP, "UID %" PRIu32 ": %" PRIu64 " octets are more than IMAP can bring in ranges",
+		    b->uid, b->listed);
+	return BODY_FAILED;
 }
 
 static enum body_end read_once(struct body *b, int64_t lines, struct popgate_error *error)
 {
 	if (lines != POPGATE_WHOLE)
 		return read_top(b, lines, error);
+	if (b->listed > UINT32_MAX)
+		return too_large(b, error);
 	return b->listed > WHOLE_MAX ? read_ranges(b, error) : read_piece(b, error);
 }
 

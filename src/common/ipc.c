@@ -2,6 +2,7 @@
 #include "common/ipc.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -54,14 +55,17 @@ enum ipc_result ipc_send_encoded(int fd, const unsigned char *data, size_t size,
 
 enum ipc_result ipc_send(int fd, const struct message *message, const int *fds)
 {
-	unsigned char buffer[MESSAGE_MAX];
-	size_t size = message_encode(message, buffer);
-	enum ipc_result result;
+	unsigned char *buffer = malloc(MESSAGE_MAX); /* not on the stack: its pages would stay with the session */
+	enum ipc_result result = IPC_FAILED;
+	size_t size;
 
-	if (size == 0)
+	if (buffer == NULL)
 		return IPC_FAILED;
-	result = ipc_send_encoded(fd, buffer, size, fds, message_fds(message->type));
+	size = message_encode(message, buffer);
+	if (size > 0)
+		result = ipc_send_encoded(fd, buffer, size, fds, message_fds(message->type));
 	secret_wipe(buffer, size);
+	free(buffer);
 	return result;
 }
 
@@ -101,6 +105,7 @@ enum ipc_result ipc_receive(int fd, struct ipc_inbox *inbox)
 	ssize_t size;
 	size_t count;
 
+	inbox->size = 0;
 	for (size_t i = 0; i < MESSAGE_FDS; i++)
 		inbox->fds[i] = -1;
 	do
@@ -110,6 +115,7 @@ enum ipc_result ipc_receive(int fd, struct ipc_inbox *inbox)
 		return classify_errno();
 	if (size == 0)
 		return IPC_CLOSED;
+	inbox->size = (size_t)size;
 	count = collect_fds(&header, inbox);
 	if ((header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0 ||
 	    message_decode(inbox->buffer, (size_t)size, &inbox->message) != 0 ||
@@ -127,7 +133,8 @@ void ipc_inbox_clear(struct ipc_inbox *inbox)
 			close(inbox->fds[i]);
 		inbox->fds[i] = -1;
 	}
-	secret_wipe(inbox->buffer, sizeof(inbox->buffer));
+	secret_wipe(inbox->buffer, inbox->size); /* no more: forked sessions share the pages behind it */
+	inbox->size = 0;
 }
 
 int ipc_take(struct ipc_inbox *inbox, size_t i)

@@ -16,6 +16,7 @@ enum ipc_result {
 struct ipc_inbox {
 	struct message message;
 	int fds[MESSAGE_FDS]; /* the receiver's to close; -1: none, or taken */
+	size_t size;	      /* octets of buffer that were received */
 	unsigned char buffer[MESSAGE_MAX];
 };
 
@@ -27,7 +28,7 @@ enum ipc_result ipc_send(int fd, const struct message *message, const int *fds);
 enum ipc_result ipc_send_encoded(int fd, const unsigned char *data, size_t size, const int *fds, size_t fd_count);
 /* Receives one message; on IPC_OK inbox->fds has what its type says. */
 enum ipc_result ipc_receive(int fd, struct ipc_inbox *inbox);
-/* Closes what was not taken out of inbox->fds, and wipes the buffer's secrets. */
+/* Closes what was not taken out of inbox->fds, and wipes what was received. */
 void ipc_inbox_clear(struct ipc_inbox *inbox);
 /* Takes descriptor i out of the inbox. */
 int ipc_take(struct ipc_inbox *inbox, size_t i);

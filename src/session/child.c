@@ -4,6 +4,7 @@
  * by page (a quarter of the memory of a session that allocates in it). */
 #include "session/child.h"
 
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -26,7 +27,7 @@
 struct child {
 	const struct child_start *start;
 	struct popgate_session session;
-	struct ipc_inbox inbox;
+	struct ipc_inbox *inbox; /* until OPEN has come */
 };
 
 static uint64_t address_space(void)
@@ -74,10 +75,10 @@ static char *copy(const struct message_bytes *bytes)
 /* Takes OPEN apart. */
 static int accept_open(struct child *child)
 {
-	const struct message_open *open = &child->inbox.message.u.open;
+	const struct message_open *open = &child->inbox->message.u.open;
 	struct popgate_session *session = &child->session;
 
-	if (child->inbox.message.type != MESSAGE_OPEN || open->id != child->start->id ||
+	if (child->inbox->message.type != MESSAGE_OPEN || open->id != child->start->id ||
 	    open->backend >= child->start->plugins->count)
 		return -1;
 	session->backend = &child->start->conf->backends[open->backend];
@@ -90,6 +91,22 @@ static int accept_open(struct child *child)
 	if (session->peer == NULL || session->tls == NULL || session->user == NULL || session->upstream_user == NULL)
 		return -1;
 	return secret_set(&session->secret, open->secret.data, open->secret.size);
+}
+
+static int receive_open(struct child *child)
+{
+	int result = -1;
+
+	child->inbox = malloc(sizeof(*child->inbox));
+	if (child->inbox == NULL)
+		return -1;
+	if (ipc_receive(child->start->report, child->inbox) == IPC_OK) {
+		result = accept_open(child);
+		ipc_inbox_clear(child->inbox);
+	}
+	free(child->inbox);
+	child->inbox = NULL;
+	return result;
 }
 
 static void refuse(const struct child *child, const struct popgate_error *error)
@@ -126,9 +143,8 @@ static void serve(struct child *child)
 		return;
 	close(child->start->page);
 	host_arm(OPEN_WAIT);
-	if (ipc_receive(child->start->report, &child->inbox) != IPC_OK || accept_open(child) != 0)
+	if (receive_open(child) != 0)
 		return;
-	ipc_inbox_clear(&child->inbox);
 	if (session_open(session, text, sizeof(text), &error) != 0) {
 		session_abandon(session); /* the lock is free before the refusal is told */
 		refuse(child, &error);
@@ -138,6 +154,7 @@ static void serve(struct child *child)
 		session_abandon(session);
 		return;
 	}
+	malloc_trim(0); /* what opening needed for a moment; a session may idle for long */
 	session_close(session, session_serve(session, NULL, 0));
 }
 

@@ -211,6 +211,14 @@ static int load(struct spawner *spawner)
 	return result;
 }
 
+/* OpenSSL looks a digest up at its first use: once here rather than in every session. */
+static void warm_up(const struct conf *conf)
+{
+	struct lock lock;
+
+	(void)lock_name(&lock, conf->runtime_directory, "", "", "");
+}
+
 int spawner_run(const struct process *process)
 {
 	struct spawner *spawner = calloc(1, sizeof(*spawner));
@@ -226,6 +234,7 @@ int spawner_run(const struct process *process)
 		return PROCESS_EXIT_CONF;
 	if (process_identity_assume(process->identity) != 0)
 		return PROCESS_EXIT_FAILURE;
+	warm_up(process->conf);
 	sigaction(SIGCHLD, &action, NULL);
 	if (ipc_send(process->control, &ready, NULL) != IPC_OK)
 		return PROCESS_EXIT_FAILURE;
