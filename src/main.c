@@ -65,16 +65,6 @@ static struct conf *read_conf(const void *context, struct conf_report *report)
 	return conf;
 }
 
-/* Prints the faults; true when there are any. */
-static bool complain(struct conf_report *report)
-{
-	bool any = report->count > 0;
-
-	conf_report_print(report, stderr);
-	conf_report_free(report);
-	return any;
-}
-
 static int run_serve(const struct options *options)
 {
 	const struct supervisor_plan plan = {.read = read_conf,
@@ -98,7 +88,7 @@ static int run_session(const struct options *options)
 		log_set_level(conf->log.level);
 		result = standalone_run(conf);
 	}
-	complain(&report);
+	(void)process_tell_faults(&report);
 	conf_free(&conf);
 	return result;
 }
@@ -110,23 +100,21 @@ static int run_check(const struct options *options)
 	struct process_identity identity;
 	struct plugin_set plugins = {0};
 	struct conf *conf = read_conf(options, &report);
-	char text[1024];
 
 	if (conf != NULL) {
 		struct tls_server *tls = NULL;
 
 		(void)process_identity_find(conf, &identity, &report);
 		(void)plugin_load(&plugins, conf, &host_functions, identity.uid, &report);
-		if (conf->tls.certificate != NULL &&
-		    (tls = tls_server_new(&conf->tls, text, sizeof(text))) == NULL)
-			conf_report_add(&report, conf->tls.file, conf->tls.line, "%s", text);
+		if (conf->tls.certificate != NULL)
+			tls = tls_server_new(&conf->tls, &report);
 		tls_server_free(&tls);
 	}
 	if (report.count == 0)
 		printf("%s: no fault found\n", conf->source);
 	plugin_unload(&plugins);
 	conf_free(&conf);
-	return complain(&report) ? PROCESS_EXIT_CONF : PROCESS_EXIT_OK;
+	return process_tell_faults(&report) ? PROCESS_EXIT_CONF : PROCESS_EXIT_OK;
 }
 
 static const struct verb verbs[] = {

@@ -4,7 +4,7 @@
  * two seconds at most while others are left. The resolver has no deadline
  * of its own; the host's session timer stands behind it.
  *
- * Never calls select(), so that descriptors above 1023 are fine.
+ * Never calls select, so that descriptors above 1023 are fine.
  * Runs in a session process.
  */
 #include "dial.h"

@@ -1,7 +1,7 @@
 /* transport - OpenSSL or plain octets, under deadlines, through the guard.
  *
  * libetpan's own socket and TLS streams are never used: they check no
- * certificate, call select() and spin at end of file. Nothing here raises
+ * certificate, call select and spin at end of file. Nothing here raises
  * SIGPIPE, waits without a deadline, or takes a lost connection for the end
  * of a message.
  *

@@ -137,6 +137,18 @@ int process_runtime_directory(struct conf *conf, const struct process_identity *
 	return -1;
 }
 
+bool process_tell_faults(struct conf_report *report)
+{
+	bool any = report->count > 0;
+
+	conf_report_print(report, stderr);
+	for (const struct conf_fault *fault = report->first; fault != NULL; fault = fault->next)
+		if (log_descriptor() != STDERR_FILENO)
+			log_say(POPGATE_LOG_WARN, NULL, "%s", fault->text);
+	conf_report_free(report);
+	return any;
+}
+
 void process_ignore_signals(void)
 {
 	static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGPIPE, SIGQUIT};

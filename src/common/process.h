@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 #include "common/conf.h"
+#include "common/tally.h"
 
 enum process_role { PROCESS_FRONT, PROCESS_BROKER, PROCESS_SPAWNER, PROCESS_ROLES };
 
@@ -25,6 +26,8 @@ struct process {
 	const struct process_identity *identity;
 	int control;	      /* ipc end, blocking: the supervisor */
 	const int *listeners; /* front: bound sockets, as conf->listeners; else NULL */
+	struct tally *tally;  /* front: connections by address */
+	unsigned index;	      /* front: which of conf->fronts */
 };
 
 /* What a role runs; returns the exit code. */
@@ -50,6 +53,10 @@ int process_identity_assume(const struct process_identity *identity);
  * owned by the identity, mode 0700; its path replaces conf->runtime_directory.
  * Returns 0, or -1 with a fault in report. */
 int process_runtime_directory(struct conf *conf, const struct process_identity *identity, struct conf_report *report);
+
+/* Tells faults on standard error, and in the log where that is another place; frees
+ * the report. Whether there were any. */
+bool process_tell_faults(struct conf_report *report);
 
 /* Ignores the signals that the supervisor alone acts on, SIGPIPE among them. */
 void process_ignore_signals(void);

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <event2/buffer.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
@@ -58,6 +59,7 @@ static const struct conf_limits *limits_of(const struct client *client)
 void client_free(struct client *client)
 {
 	front_remove(client->front, client);
+	tally_leave(client->front->process->tally, client->front->process->index, client->tally_key);
 	relay_free(&client->relay);
 	if (client->timer != NULL)
 		event_free(client->timer);
@@ -456,7 +458,31 @@ static int begin(struct client *client, evutil_socket_t fd)
 	return bufferevent_enable(client->connection, EV_READ | EV_WRITE);
 }
 
-void client_new(struct front *front, evutil_socket_t fd, const char *peer, const struct conf_listener *listener)
+/* The address without port; an IPv4 client of an IPv6 socket gets its IPv4 address. */
+static void name_peer(const struct sockaddr *address, socklen_t size, char *text, size_t text_size)
+{
+	if (getnameinfo(address, size, text, (socklen_t)text_size, NULL, 0, NI_NUMERICHOST) != 0)
+		evutil_snprintf(text, text_size, "unknown");
+	else if (strncmp(text, "::ffff:", 7) == 0 && strchr(text, '.') != NULL)
+		memmove(text, text + 7, strlen(text + 7) + 1);
+}
+
+/* Whether one more connection of this address is one too many. */
+static bool is_too_many(struct client *client, const struct sockaddr *address)
+{
+	const struct process *process = client->front->process;
+	unsigned most = process->conf->limits.max_connections_per_address;
+
+	client->tally_key = tally_key(process->tally, address);
+	if (tally_enter(process->tally, process->index, client->tally_key) <= most || most == 0)
+		return false;
+	log_say(POPGATE_LOG_INFO, client->name, "%s has limits.max_connections_per_address connections: one closed",
+		client->peer);
+	return true;
+}
+
+void client_new(struct front *front, evutil_socket_t fd, const struct sockaddr *address, socklen_t address_size,
+		const struct conf_listener *listener)
 {
 	struct client *client = calloc(1, sizeof(*client));
 
@@ -470,10 +496,10 @@ void client_new(struct front *front, evutil_socket_t fd, const char *peer, const
 	client->authorization.stls = listener->tls == CONF_TLS_STARTTLS;
 	client->authorization.cleartext_login = listener->cleartext_login;
 	log_session_id(client->id, client->name);
-	evutil_snprintf(client->peer, sizeof(client->peer), "%s", peer);
+	name_peer(address, address_size, client->peer, sizeof(client->peer));
 	set_options(fd);
 	front_add(front, client);
-	if (begin(client, fd) != 0) {
+	if (is_too_many(client, address) || begin(client, fd) != 0) {
 		if (client->connection == NULL)
 			close(fd);
 		client_free(client);

@@ -7,6 +7,7 @@
 #include <event2/event.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 #include "common/conf.h"
 #include "common/log.h"
@@ -32,6 +33,7 @@ struct client {
 	struct client *previous, *next; /* all clients */
 	struct client *same_bucket;	/* of the table by id */
 	uint64_t id;
+	uint64_t tally_key;
 	char name[LOG_SESSION_SIZE]; /* the id, for logs */
 	char peer[MESSAGE_ADDRESS_MAX];
 	const struct conf_listener *listener;
@@ -46,7 +48,8 @@ struct client {
 };
 
 /* Takes an accepted socket over. On failure the socket is closed, nothing else happens. */
-void client_new(struct front *front, evutil_socket_t fd, const char *peer, const struct conf_listener *listener);
+void client_new(struct front *front, evutil_socket_t fd, const struct sockaddr *address, socklen_t address_size,
+		const struct conf_listener *listener);
 /* Ends at once, whatever is buffered. */
 void client_free(struct client *client);
 /* Sends what is buffered, says goodbye, ends. */

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <event2/bufferevent.h>
-#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -146,15 +145,6 @@ static void pause_accepting(struct front *front)
 	event_base_once(front->base, -1, EV_TIMEOUT, on_pause_over, front, &pause);
 }
 
-/* The address without port; an IPv4 client of an IPv6 socket gets its IPv4 address. */
-static void name_peer(const struct sockaddr *address, socklen_t size, char *text, size_t text_size)
-{
-	if (getnameinfo(address, size, text, (socklen_t)text_size, NULL, 0, NI_NUMERICHOST) != 0)
-		snprintf(text, text_size, "unknown");
-	else if (strncmp(text, "::ffff:", 7) == 0 && strchr(text, '.') != NULL)
-		memmove(text, text + 7, strlen(text + 7) + 1);
-}
-
 static void on_acceptable(evutil_socket_t fd, short events, void *context)
 {
 	struct listener *listener = context;
@@ -164,7 +154,6 @@ static void on_acceptable(evutil_socket_t fd, short events, void *context)
 	for (int i = 0; i < ACCEPT_BURST && front->count < front->most; i++) {
 		struct sockaddr_storage address;
 		socklen_t size = sizeof(address);
-		char peer[MESSAGE_ADDRESS_MAX];
 		int accepted = accept4(fd, (struct sockaddr *)&address, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (accepted < 0) {
@@ -172,8 +161,7 @@ static void on_acceptable(evutil_socket_t fd, short events, void *context)
 				pause_accepting(front);
 			return;
 		}
-		name_peer((struct sockaddr *)&address, size, peer, sizeof(peer));
-		client_new(front, accepted, peer, listener->conf);
+		client_new(front, accepted, (struct sockaddr *)&address, size, listener->conf);
 	}
 }
 
@@ -290,15 +278,11 @@ static void on_control_closed(void *context)
 static int load_tls(struct front *front)
 {
 	const struct conf *conf = front->process->conf;
-	char text[1024];
+	struct conf_report report = {0};
 
-	if (conf->tls.certificate == NULL)
-		return 0;
-	front->tls = tls_server_new(&conf->tls, text, sizeof(text));
-	if (front->tls != NULL)
-		return 0;
-	log_say(POPGATE_LOG_WARN, NULL, "%s:%u: %s", conf->tls.file, conf->tls.line, text);
-	return -1;
+	if (conf->tls.certificate != NULL)
+		front->tls = tls_server_new(&conf->tls, &report);
+	return process_tell_faults(&report) ? -1 : 0;
 }
 
 static int make_events(struct front *front)
@@ -321,6 +305,7 @@ int front_run(const struct process *process)
 	if (front == NULL)
 		return PROCESS_EXIT_FAILURE;
 	front->process = process;
+	tally_reset(process->tally, process->index);
 	front->most = (process->conf->limits.max_connections + process->conf->fronts - 1) / process->conf->fronts;
 	if (load_tls(front) != 0)
 		return PROCESS_EXIT_CONF;

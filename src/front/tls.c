@@ -50,35 +50,33 @@ static const char *last_error(void)
 	return reason == NULL ? "unknown error" : reason;
 }
 
-static int load(SSL_CTX *context, const struct conf_tls *conf, char *text, size_t size)
+static int load(SSL_CTX *context, const struct conf_tls *conf, struct conf_report *report)
 {
-	if (SSL_CTX_use_certificate_chain_file(context, conf->certificate) != 1) {
-		snprintf(text, size, "tls.certificate %s: %s", conf->certificate, last_error());
-		return -1;
-	}
-	if (SSL_CTX_use_PrivateKey_file(context, conf->key, SSL_FILETYPE_PEM) != 1) {
-		snprintf(text, size, "tls.key %s: %s", conf->key, last_error());
-		return -1;
-	}
-	if (SSL_CTX_check_private_key(context) != 1) {
-		snprintf(text, size, "tls.key %s does not belong to tls.certificate %s", conf->key, conf->certificate);
-		return -1;
-	}
-	return 0;
+	if (SSL_CTX_use_certificate_chain_file(context, conf->certificate) != 1)
+		conf_report_add(report, conf->file, conf->line, "tls.certificate %s: %s", conf->certificate,
+				last_error());
+	else if (SSL_CTX_use_PrivateKey_file(context, conf->key, SSL_FILETYPE_PEM) != 1)
+		conf_report_add(report, conf->file, conf->line, "tls.key %s: %s", conf->key, last_error());
+	else if (SSL_CTX_check_private_key(context) != 1)
+		conf_report_add(report, conf->file, conf->line, "tls.key %s does not belong to tls.certificate %s",
+				conf->key, conf->certificate);
+	else
+		return 0;
+	return -1;
 }
 
-struct tls_server *tls_server_new(const struct conf_tls *conf, char *text, size_t size)
+struct tls_server *tls_server_new(const struct conf_tls *conf, struct conf_report *report)
 {
 	struct tls_server *server = calloc(1, sizeof(*server));
 
 	ERR_clear_error();
 	if (server == NULL || (server->context = SSL_CTX_new(TLS_server_method())) == NULL) {
-		snprintf(text, size, "tls: out of memory");
+		conf_report_add(report, conf->file, conf->line, "tls: out of memory");
 		free(server);
 		return NULL;
 	}
 	set_policy(server->context);
-	if (load(server->context, conf, text, size) != 0)
+	if (load(server->context, conf, report) != 0)
 		tls_server_free(&server);
 	return server;
 }

@@ -10,9 +10,9 @@
 
 struct tls_server; /* a loaded certificate with its policy */
 
-/* Loads certificate chain and key, checks that they match. NULL: text says what
- * is wrong with which file. */
-struct tls_server *tls_server_new(const struct conf_tls *conf, char *text, size_t size);
+/* Loads certificate chain and key, checks that they match. NULL: a fault in
+ * report says what is wrong with which file. */
+struct tls_server *tls_server_new(const struct conf_tls *conf, struct conf_report *report);
 void tls_server_free(struct tls_server **server);
 
 /* A bufferevent that negotiates as server on fd (taken over on success). NULL: no memory. */

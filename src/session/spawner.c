@@ -203,11 +203,7 @@ static int load(struct spawner *spawner)
 	int result =
 	    plugin_load(&spawner->plugins, process->conf, &host_functions, process->identity->uid, &report);
 
-	conf_report_print(&report, stderr);
-	for (const struct conf_fault *fault = report.first; fault != NULL; fault = fault->next)
-		if (log_descriptor() != STDERR_FILENO)
-			log_say(POPGATE_LOG_WARN, NULL, "%s", fault->text);
-	conf_report_free(&report);
+	(void)process_tell_faults(&report);
 	return result;
 }
 

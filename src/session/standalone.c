@@ -222,8 +222,7 @@ int standalone_run(const struct conf *conf)
 		plugin_unload(&standalone->plugins);
 		result = PROCESS_EXIT_OK;
 	}
-	conf_report_print(&report, stderr);
-	conf_report_free(&report);
+	(void)process_tell_faults(&report);
 	free(standalone);
 	return result;
 }

@@ -33,7 +33,8 @@ struct generation *generation_new(const struct supervisor_plan *plan, struct con
 	generation->count = FIRST_FRONT + conf->fronts;
 	generation->processes = calloc(generation->count, sizeof(*generation->processes));
 	generation->listeners = calloc(conf->listener_count, sizeof(*generation->listeners));
-	if (generation->processes == NULL || generation->listeners == NULL) {
+	generation->tally = tally_new(conf->fronts);
+	if (generation->processes == NULL || generation->listeners == NULL || generation->tally == NULL) {
 		generation_free(&generation);
 		return NULL;
 	}
@@ -62,6 +63,7 @@ void generation_free(struct generation **generation)
 	for (size_t i = 0; old->processes != NULL && i < old->count; i++)
 		if (old->processes[i].control >= 0)
 			close(old->processes[i].control);
+	tally_free(&old->tally);
 	free(old->listeners);
 	free(old->processes);
 	conf_free(&old->conf);
@@ -118,7 +120,9 @@ static void run_child(struct generation *generation, size_t index, int control, 
 					.conf = generation->conf,
 					.identity = &generation->identity,
 					.control = control,
-					.listeners = role == PROCESS_FRONT ? generation->listeners : NULL};
+					.listeners = role == PROCESS_FRONT ? generation->listeners : NULL,
+					.tally = generation->tally,
+					.index = (unsigned)(index < FIRST_FRONT ? 0 : index - FIRST_FRONT)};
 	char name[32] = "popgate-";
 
 	close_foreign(generation, role, all);

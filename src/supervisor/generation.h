@@ -31,6 +31,7 @@ struct generation {
 	enum generation_state state;
 	bool retiring; /* broker and spawner have been told to drain */
 	int *listeners; /* as conf->listeners; -1: not bound */
+	struct tally *tally;
 	struct generation_process *processes; /* spawner, broker, then the fronts */
 	size_t count;
 };

@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -18,12 +17,12 @@
 #include "common/log.h"
 #include "supervisor/generation.h"
 #include "supervisor/listen.h"
+#include "supervisor/prepare.h"
 
 #define QUICK_DEATH 1000   /* milliseconds of life below which a restart waits */
 #define RESTART_PAUSE 500  /* milliseconds that it waits */
 #define START_TIME 60000   /* milliseconds until all must be READY */
 #define STOP_SLACK 5000	   /* milliseconds beyond shutdown_timeout until what is left is killed */
-#define SPARE_FDS 128	   /* descriptors a process needs beside those of its connections */
 
 struct supervisor {
 	const struct supervisor_plan *plan;
@@ -53,34 +52,6 @@ static void on_signal(int signal)
 
 /* ---- the log ---- */
 
-static int open_log(const struct conf_log *log, struct conf_report *report)
-{
-	int fd;
-
-	switch (log->target) {
-	case CONF_LOG_STDERR:
-		return STDERR_FILENO;
-	case CONF_LOG_SYSLOG:
-		return -1;
-	case CONF_LOG_FILE:
-		fd = open(log->path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
-		if (fd < 0)
-			conf_report_add(report, NULL, 0, "log.file %s: %s", log->path, strerror(errno));
-		return fd;
-	}
-	return STDERR_FILENO;
-}
-
-static void use_log(const struct conf_log *log, int fd)
-{
-	int old = log_descriptor();
-
-	log_to(fd);
-	log_set_level(log->level);
-	if (old > STDERR_FILENO && old != fd)
-		close(old);
-}
-
 static void reopen_log(struct supervisor *supervisor)
 {
 	struct conf_report report = {0};
@@ -88,78 +59,16 @@ static void reopen_log(struct supervisor *supervisor)
 
 	if (supervisor->current->conf->log.target != CONF_LOG_FILE)
 		return;
-	fd = open_log(&supervisor->current->conf->log, &report);
+	fd = prepare_log(&supervisor->current->conf->log, &report);
 	if (fd < 0) {
 		log_say(POPGATE_LOG_WARN, NULL, "%s; the old log stays open",
 			report.first == NULL ? "out of memory" : report.first->text);
 	} else {
-		use_log(&supervisor->current->conf->log, fd);
+		prepare_use_log(&supervisor->current->conf->log, fd);
 		for (const struct generation *g = supervisor->all; g != NULL; g = g->next)
 			generation_log(g, fd);
 	}
 	conf_report_free(&report);
-}
-
-static void log_report(const struct conf_report *report)
-{
-	for (const struct conf_fault *fault = report->first; fault != NULL; fault = fault->next)
-		log_say(POPGATE_LOG_WARN, NULL, "%s", fault->text);
-}
-
-/* ---- preparing a generation ---- */
-
-/* A front needs two descriptors a connection, the broker one; the limit must allow what the file promises. */
-static int raise_descriptor_limit(struct conf *conf, struct conf_report *report)
-{
-	struct rlimit limit;
-	rlim_t needed = 2 * (rlim_t)((conf->limits.max_connections + conf->fronts - 1) / conf->fronts) + SPARE_FDS;
-
-	if (needed < conf->limits.max_connections + SPARE_FDS)
-		needed = conf->limits.max_connections + SPARE_FDS;
-	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= needed)
-		return 0;
-	limit.rlim_cur = needed;
-	if (limit.rlim_max != RLIM_INFINITY && limit.rlim_max < needed)
-		limit.rlim_max = needed;
-	if (setrlimit(RLIMIT_NOFILE, &limit) == 0)
-		return 0;
-	(void)getrlimit(RLIMIT_NOFILE, &limit);
-	limit.rlim_cur = limit.rlim_max;
-	(void)setrlimit(RLIMIT_NOFILE, &limit);
-	if (conf->without_file && limit.rlim_max > 2 * SPARE_FDS) {
-		conf->limits.max_connections = (unsigned)((limit.rlim_max - SPARE_FDS) / 2);
-		return 0;
-	}
-	conf_report_add(report, conf->source, 0,
-			"limits.max_connections = %u needs %llu open files a process, but the limit is %llu: lower it, or "
-			"raise the limit (ulimit -n, LimitNOFILE=)",
-			conf->limits.max_connections, (unsigned long long)needed, (unsigned long long)limit.rlim_max);
-	return -1;
-}
-
-/* Everything that can be checked and taken before anything is forked. */
-static struct generation *prepare(struct supervisor *supervisor, int *log_fd_r, struct conf_report *report)
-{
-	struct conf *conf = supervisor->plan->read(supervisor->plan->context, report);
-	struct process_identity identity;
-	struct generation *generation;
-
-	if (conf == NULL)
-		return NULL;
-	if (process_identity_find(conf, &identity, report) != 0 ||
-	    process_runtime_directory(conf, &identity, report) != 0 || raise_descriptor_limit(conf, report) != 0) {
-		conf_free(&conf);
-		return NULL;
-	}
-	*log_fd_r = open_log(&conf->log, report);
-	generation = generation_new(supervisor->plan, conf, &identity);
-	if (generation == NULL) {
-		conf_report_add(report, NULL, 0, "out of memory");
-		return NULL;
-	}
-	if (generation_bind(generation, supervisor->current, report) != 0 || report->count > 0)
-		generation_free(&generation);
-	return generation;
 }
 
 static int fork_all(struct supervisor *supervisor, struct generation *generation)
@@ -344,16 +253,15 @@ static void reload(struct supervisor *supervisor)
 				return;
 			}
 	}
-	generation = prepare(supervisor, &log_fd, &report);
+	generation = prepare_generation(supervisor->plan, supervisor->current, &log_fd, &report);
 	if (generation == NULL) {
-		log_report(&report);
 		log_say(POPGATE_LOG_WARN, NULL, "reload refused; the old configuration stays in force");
 	} else {
-		use_log(&generation->conf->log, log_fd);
+		prepare_use_log(&generation->conf->log, log_fd);
 		if (fork_all(supervisor, generation) != 0)
 			give_up(supervisor, generation);
 	}
-	conf_report_free(&report);
+	(void)process_tell_faults(&report);
 }
 
 /* ---- stopping ---- */
@@ -528,10 +436,10 @@ int supervisor_run(const struct supervisor_plan *plan)
 		return PROCESS_EXIT_FAILURE;
 	log_set_process("supervisor");
 	supervisor->plan = plan;
-	generation = prepare(supervisor, &log_fd, &report);
+	generation = prepare_generation(supervisor->plan, supervisor->current, &log_fd, &report);
 	if (generation == NULL)
 		goto out;
-	use_log(&generation->conf->log, log_fd);
+	prepare_use_log(&generation->conf->log, log_fd);
 	forget_stdin();
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	catch_signals(&unblocked);
@@ -543,8 +451,7 @@ int supervisor_run(const struct supervisor_plan *plan)
 	result = supervisor->exit_code;
 	log_say(POPGATE_LOG_INFO, NULL, "stopped");
 out:
-	conf_report_print(&report, stderr);
-	conf_report_free(&report);
+	(void)process_tell_faults(&report);
 	free(supervisor);
 	return result;
 }

@@ -1,0 +1,162 @@
+/* tally - see tally.h. No locks: a slot has one writer. */
+#include "common/tally.h"
+
+#include <netinet/in.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+
+#define SLOTS 8192 /* of a row; a power of two */
+#define PROBES 16  /* slots where a key may stand */
+
+struct slot {
+	_Atomic uint64_t key;
+	_Atomic uint32_t count; /* 0: free */
+};
+
+struct tally {
+	size_t octets;
+	uint64_t seed; /* so that nobody can choose addresses that crowd one neighbourhood */
+	unsigned fronts;
+	struct slot slots[]; /* row after row */
+};
+
+struct tally *tally_new(unsigned fronts)
+{
+	size_t octets = sizeof(struct tally) + (size_t)fronts * SLOTS * sizeof(struct slot);
+	struct tally *tally = mmap(NULL, octets, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (tally == MAP_FAILED)
+		return NULL;
+	tally->octets = octets;
+	tally->fronts = fronts;
+	if (getrandom(&tally->seed, sizeof(tally->seed), 0) != (ssize_t)sizeof(tally->seed))
+		tally_free(&tally);
+	return tally;
+}
+
+void tally_free(struct tally **tally)
+{
+	if (*tally != NULL)
+		munmap(*tally, (*tally)->octets);
+	*tally = NULL;
+}
+
+static struct slot *row_of(struct tally *tally, unsigned front)
+{
+	return &tally->slots[(size_t)front * SLOTS];
+}
+
+static struct slot *slot_at(struct slot *row, uint64_t key, size_t probe)
+{
+	return &row[(key + probe) & (SLOTS - 1)];
+}
+
+void tally_reset(struct tally *tally, unsigned front)
+{
+	struct slot *row = row_of(tally, front);
+
+	for (size_t i = 0; i < SLOTS; i++)
+		atomic_store_explicit(&row[i].count, 0, memory_order_relaxed);
+}
+
+/* A finaliser of good dispersion over the seeded address. */
+static uint64_t mix(uint64_t value)
+{
+	value = (value ^ value >> 30) * 0xbf58476d1ce4e5b9u;
+	value = (value ^ value >> 27) * 0x94d049bb133111ebu;
+	return value ^ value >> 31;
+}
+
+static uint64_t key_of(const struct tally *tally, uint64_t network)
+{
+	uint64_t key = mix(network ^ tally->seed);
+
+	return key == 0 ? 1 : key;
+}
+
+static uint64_t key_of_ipv4(const struct tally *tally, uint32_t address)
+{
+	return ntohl(address) == INADDR_LOOPBACK ? 0 : key_of(tally, address);
+}
+
+uint64_t tally_key(const struct tally *tally, const struct sockaddr *address)
+{
+	struct sockaddr_in6 six;
+	struct sockaddr_in four;
+	uint64_t network;
+	uint32_t mapped;
+
+	if (address->sa_family == AF_INET) {
+		memcpy(&four, address, sizeof(four));
+		return key_of_ipv4(tally, four.sin_addr.s_addr);
+	}
+	if (address->sa_family != AF_INET6)
+		return 0;
+	memcpy(&six, address, sizeof(six));
+	if (IN6_IS_ADDR_LOOPBACK(&six.sin6_addr))
+		return 0;
+	if (IN6_IS_ADDR_V4MAPPED(&six.sin6_addr)) {
+		memcpy(&mapped, six.sin6_addr.s6_addr + 12, sizeof(mapped));
+		return key_of_ipv4(tally, mapped);
+	}
+	memcpy(&network, six.sin6_addr.s6_addr, sizeof(network));
+	return key_of(tally, network);
+}
+
+static struct slot *find(struct slot *row, uint64_t key)
+{
+	for (size_t i = 0; i < PROBES; i++) {
+		struct slot *slot = slot_at(row, key, i);
+
+		if (atomic_load_explicit(&slot->key, memory_order_relaxed) == key &&
+		    atomic_load_explicit(&slot->count, memory_order_relaxed) > 0)
+			return slot;
+	}
+	return NULL;
+}
+
+static struct slot *claim(struct slot *row, uint64_t key)
+{
+	for (size_t i = 0; i < PROBES; i++) {
+		struct slot *slot = slot_at(row, key, i);
+
+		if (atomic_load_explicit(&slot->count, memory_order_relaxed) == 0) {
+			atomic_store_explicit(&slot->key, key, memory_order_relaxed);
+			return slot;
+		}
+	}
+	return NULL;
+}
+
+unsigned tally_enter(struct tally *tally, unsigned front, uint64_t key)
+{
+	struct slot *row = row_of(tally, front), *own;
+	unsigned sum = 0;
+
+	if (key == 0)
+		return 0;
+	own = find(row, key);
+	if (own == NULL)
+		own = claim(row, key);
+	if (own != NULL)
+		atomic_fetch_add_explicit(&own->count, 1, memory_order_relaxed);
+	for (unsigned i = 0; i < tally->fronts; i++) {
+		struct slot *slot = find(row_of(tally, i), key);
+
+		if (slot != NULL)
+			sum += atomic_load_explicit(&slot->count, memory_order_relaxed);
+	}
+	return sum;
+}
+
+void tally_leave(struct tally *tally, unsigned front, uint64_t key)
+{
+	struct slot *slot = key == 0 ? NULL : find(row_of(tally, front), key);
+
+	if (slot != NULL)
+		atomic_fetch_sub_explicit(&slot->count, 1, memory_order_relaxed);
+}

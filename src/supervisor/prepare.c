@@ -1,0 +1,97 @@
+/* prepare - see prepare.h. Faults are collected, so that one try shows them all. */
+#include "supervisor/prepare.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "common/log.h"
+
+#define SPARE_FDS 128 /* descriptors a process needs beside those of its connections */
+
+int prepare_log(const struct conf_log *log, struct conf_report *report)
+{
+	int fd;
+
+	switch (log->target) {
+	case CONF_LOG_STDERR:
+		return STDERR_FILENO;
+	case CONF_LOG_SYSLOG:
+		return -1;
+	case CONF_LOG_FILE:
+		fd = open(log->path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
+		if (fd < 0)
+			conf_report_add(report, NULL, 0, "log.file %s: %s", log->path, strerror(errno));
+		return fd;
+	}
+	return STDERR_FILENO;
+}
+
+void prepare_use_log(const struct conf_log *log, int fd)
+{
+	int old = log_descriptor();
+
+	log_to(fd);
+	log_set_level(log->level);
+	if (old > STDERR_FILENO && old != fd)
+		close(old);
+}
+
+/* A front needs two descriptors a connection, the broker one; the limit must allow what the file promises. */
+static int raise_descriptor_limit(struct conf *conf, struct conf_report *report)
+{
+	struct rlimit limit;
+	rlim_t needed = 2 * (rlim_t)((conf->limits.max_connections + conf->fronts - 1) / conf->fronts) + SPARE_FDS;
+
+	if (needed < conf->limits.max_connections + SPARE_FDS)
+		needed = conf->limits.max_connections + SPARE_FDS;
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= needed)
+		return 0;
+	limit.rlim_cur = needed;
+	if (limit.rlim_max != RLIM_INFINITY && limit.rlim_max < needed)
+		limit.rlim_max = needed;
+	if (setrlimit(RLIMIT_NOFILE, &limit) == 0)
+		return 0;
+	(void)getrlimit(RLIMIT_NOFILE, &limit);
+	limit.rlim_cur = limit.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &limit);
+	if (conf->without_file && limit.rlim_max > 2 * SPARE_FDS) {
+		conf->limits.max_connections = (unsigned)((limit.rlim_max - SPARE_FDS) / 2);
+		return 0;
+	}
+	conf_report_add(report, conf->source, 0,
+			"limits.max_connections = %u needs %llu open files a process, but the limit is %llu: lower it, or "
+			"raise the limit (ulimit -n, LimitNOFILE=)",
+			conf->limits.max_connections, (unsigned long long)needed, (unsigned long long)limit.rlim_max);
+	return -1;
+}
+
+struct generation *prepare_generation(const struct supervisor_plan *plan, const struct generation *previous,
+				      int *log_fd_r, struct conf_report *report)
+{
+	struct conf *conf = plan->read(plan->context, report);
+	struct process_identity identity;
+	struct generation *generation;
+
+	if (conf == NULL)
+		return NULL;
+	if (process_identity_find(conf, &identity, report) != 0 ||
+	    process_runtime_directory(conf, &identity, report) != 0 || raise_descriptor_limit(conf, report) != 0) {
+		conf_free(&conf);
+		return NULL;
+	}
+	*log_fd_r = prepare_log(&conf->log, report);
+	generation = generation_new(plan, conf, &identity);
+	if (generation == NULL) {
+		conf_report_add(report, NULL, 0, "out of memory");
+		return NULL;
+	}
+	if (generation_bind(generation, previous, report) == 0 && report->count == 0)
+		return generation;
+	generation_free(&generation);
+	if (*log_fd_r > STDERR_FILENO)
+		close(*log_fd_r);
+	return NULL;
+}
