@@ -30,16 +30,16 @@ struct verb {
 #define HELP_OPTIONS                                                                                                   \
 	"  -c, --config FILE      the configuration file (default " CONFIG_FILE ")\n"                                  \
 	"      --imap URL         no file: everybody's mail is at this IMAP server\n"                                  \
-	"                           imaps://HOST[:PORT]              TLS from the first octet\n"                      \
-	"                           imap://HOST[:PORT]               STARTTLS, required\n"                            \
-	"                           imap://HOST:PORT?security=none   in clear\n"                                      \
+	"                           imaps://HOST[:PORT]              TLS from the first octet\n"                       \
+	"                           imap://HOST[:PORT]               STARTTLS, required\n"                             \
+	"                           imap://HOST:PORT?security=none   in clear\n"                                       \
 	"      --ca-file FILE     with --imap: certificates to trust instead of the system's\n"                        \
-	"      --plugin-dir DIR   where the modules are (default " PLUGIN_DIRECTORY ")\n"                             \
-	"      --debug            log the protocol's course too\n"                                                    \
+	"      --plugin-dir DIR   where the modules are (default " PLUGIN_DIRECTORY ")\n"                              \
+	"      --debug            log the protocol's course too\n"                                                     \
 	"  -h, --help             this text\n"
 
 #define HELP_EXIT                                                                                                      \
-	"\nExit status: 0 success, 1 something that was tried failed, 2 the command line\n"                             \
+	"\nExit status: 0 success, 1 something that was tried failed, 2 the command line\n"                            \
 	"is wrong, 3 the configuration, a plugin or a certificate is wrong.\n"
 
 static struct conf *read_conf(const void *context, struct conf_report *report)
@@ -67,12 +67,11 @@ static struct conf *read_conf(const void *context, struct conf_report *report)
 
 static int run_serve(const struct options *options)
 {
-	const struct supervisor_plan plan = {.read = read_conf,
-					     .context = options,
-					     .entries = {[PROCESS_FRONT] = front_run,
-							 [PROCESS_BROKER] = broker_run,
-							 [PROCESS_SPAWNER] = spawner_run},
-					     .announce = options->imap != NULL};
+	const struct supervisor_plan plan = {
+	    .read = read_conf,
+	    .context = options,
+	    .entries = {[PROCESS_FRONT] = front_run, [PROCESS_BROKER] = broker_run, [PROCESS_SPAWNER] = spawner_run},
+	    .announce = options->imap != NULL};
 
 	return supervisor_run(&plan);
 }

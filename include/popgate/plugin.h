@@ -37,8 +37,8 @@ extern "C" {
 #endif
 
 #define POPGATE_PLUGIN_MAGIC 0x50474154u /* "PGAT" */
-#define POPGATE_ABI_MAJOR 1u
-#define POPGATE_ABI_MINOR 0u
+#define POPGATE_ABI_MAJOR    1u
+#define POPGATE_ABI_MINOR    0u
 
 /* ---- errors ---------------------------------------------------------- */
 
@@ -74,7 +74,7 @@ enum popgate_key_type {
 };
 
 #define POPGATE_KEY_REQUIRED 1u
-#define POPGATE_KEY_SECRET 2u /* the value is never printed */
+#define POPGATE_KEY_SECRET   2u /* the value is never printed */
 
 /* One key that a backend's section may hold. The table ends with name NULL. */
 struct popgate_key {
@@ -110,9 +110,9 @@ enum popgate_wait {
 /* A credential. The bytes are wiped when the session ends; don't copy them
  * to where they outlive the call that needed them. */
 struct popgate_credential {
-	const char *user;	/* the name upstream */
+	const char *user; /* the name upstream */
 	const unsigned char *secret;
-	size_t secret_size;	/* octets; a NUL follows them */
+	size_t secret_size; /* octets; a NUL follows them */
 };
 
 struct popgate_host {
@@ -130,7 +130,8 @@ struct popgate_host {
 	int64_t (*now)(void);
 
 	/* The only place where a plugin blocks: waits until fd is readable or
-	 * writable (`events`) or the deadline passes. */
+	 * writable (`events`) or the deadline passes. A deadline that has
+	 * passed already makes it a look: READY if fd is ready now, else TIMEOUT. */
 	enum popgate_wait (*wait)(struct popgate_session *session, int fd, unsigned events, int64_t deadline);
 
 	/* The current credential of this drop's user. *credential_r stays valid
@@ -149,9 +150,9 @@ struct popgate_host {
 	 * Control characters are escaped by the host; no secrets. */
 	void (*log)(struct popgate_session *session, enum popgate_log_level level, const char *format, ...)
 #if defined(__GNUC__)
-		__attribute__((format(printf, 3, 4)))
+	    __attribute__((format(printf, 3, 4)))
 #endif
-		;
+	    ;
 };
 
 /* ---- the plugin ------------------------------------------------------ */
@@ -180,7 +181,7 @@ struct popgate_sink {
 	void *context;
 };
 
-/* How slow a fetch may be: at least `octets` in each `window` milliseconds in
+/* How slow a fetch may be: at least `octets` in each `window` milliseconds (1 at least) in
  * which it waited for the upstream (time in sink->write does not count). */
 struct popgate_pace {
 	int64_t window;
@@ -194,14 +195,14 @@ struct popgate_pace {
 
 struct popgate_open {
 	size_t size;
-	const char *user;	/* upstream name, as the route made it */
-	unsigned flags;		/* POPGATE_OPEN_... */
-	int64_t deadline;	/* for connect, login and select together */
+	const char *user; /* upstream name, as the route made it */
+	unsigned flags;	  /* POPGATE_OPEN_... */
+	int64_t deadline; /* for connect, login and select together */
 };
 
 /* Capabilities: which optional functions are there. */
 #define POPGATE_CAN_PREFETCH 1u
-#define POPGATE_CAN_REFRESH 2u
+#define POPGATE_CAN_REFRESH  2u
 
 struct popgate_plugin {
 	uint32_t magic;	    /* POPGATE_PLUGIN_MAGIC */

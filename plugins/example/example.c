@@ -24,10 +24,16 @@ struct drop {
 static const char *const failures[] = {"none", "temp", "perm", "protocol", "gone", "torn", "commit", "crash", NULL};
 
 static const struct popgate_key keys[] = {
-    {.name = "password", .type = POPGATE_KEY_STRING, .flags = POPGATE_KEY_SECRET, .fallback = "password",
+    {.name = "password",
+     .type = POPGATE_KEY_STRING,
+     .flags = POPGATE_KEY_SECRET,
+     .fallback = "password",
      .help = "what every user logs in with"},
     {.name = "messages", .type = POPGATE_KEY_INT, .fallback = "3", .max = 1000000, .help = "how many there are"},
-    {.name = "fail", .type = POPGATE_KEY_CHOICE, .fallback = "none", .choices = failures,
+    {.name = "fail",
+     .type = POPGATE_KEY_CHOICE,
+     .fallback = "none",
+     .choices = failures,
      .help = "how fetching (torn, gone, ...), opening (temp, perm) or removing (commit) goes wrong"},
     {.name = NULL},
 };

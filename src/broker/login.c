@@ -82,9 +82,9 @@ static void tell_front(const struct login *login, const struct message *message)
 static const char *status_name(unsigned status)
 {
 	static const char *const names[] = {
-	    [0] = "malformed",		[POPGATE_AUTH] = "auth",	 [POPGATE_TEMP] = "temp",
-	    [POPGATE_PERM] = "perm",	[POPGATE_IN_USE] = "in_use",	 [POPGATE_PROTOCOL] = "protocol",
-	    [POPGATE_GONE] = "gone",	[POPGATE_STOPPED] = "stopped",
+	    [0] = "malformed",	     [POPGATE_AUTH] = "auth",	    [POPGATE_TEMP] = "temp",
+	    [POPGATE_PERM] = "perm", [POPGATE_IN_USE] = "in_use",   [POPGATE_PROTOCOL] = "protocol",
+	    [POPGATE_GONE] = "gone", [POPGATE_STOPPED] = "stopped",
 	};
 
 	return status < sizeof(names) / sizeof(names[0]) ? names[status] : "unknown";

@@ -14,7 +14,7 @@
 
 #include <popgate/plugin.h>
 
-#define LOG_LINE_MAX 2048
+#define LOG_LINE_MAX	 2048
 #define LOG_SESSION_SIZE 17 /* 16 hex digits and NUL */
 
 /* One line being built. */
@@ -44,7 +44,7 @@ void log_end(struct log_line *line);
 
 /* A line with `msg="..."` only. */
 void log_say(enum popgate_log_level level, const char *session, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
+    __attribute__((format(printf, 3, 4)));
 
 /* A session's id as it stands in logs. */
 void log_session_id(uint64_t id, char text[LOG_SESSION_SIZE]);

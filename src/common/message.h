@@ -20,9 +20,9 @@
 #define MESSAGE_MAX 32768 /* octets of an encoded message */
 #define MESSAGE_FDS 3	  /* descriptors that may come with one */
 
-#define MESSAGE_NAME_MAX 1024	  /* login names, user names */
-#define MESSAGE_SECRET_MAX 12288  /* passwords and SASL responses */
-#define MESSAGE_TEXT_MAX 400	  /* text of a reply, without its status and CRLF */
+#define MESSAGE_NAME_MAX    1024  /* login names, user names */
+#define MESSAGE_SECRET_MAX  12288 /* passwords and SASL responses */
+#define MESSAGE_TEXT_MAX    400	  /* text of a reply, without its status and CRLF */
 #define MESSAGE_ADDRESS_MAX 128	  /* "[v6]:port" and the like */
 
 enum message_type {
@@ -57,7 +57,7 @@ struct message_seconds {
 };
 
 #define LOGIN_HAS_RESPONSE 1u /* an initial response came with the command, perhaps empty */
-#define LOGIN_UTF8 2u	      /* the client issued UTF8 */
+#define LOGIN_UTF8	   2u /* the client issued UTF8 */
 
 struct message_login {
 	uint64_t id;			/* the connection's; also the session's in logs */

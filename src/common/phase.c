@@ -28,8 +28,8 @@ struct phase_page *phase_create(int *fd_r)
 
 	if (fd < 0)
 		return NULL;
-	if (ftruncate(fd, PAGE_OCTETS) != 0 ||
-	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0 || (page = phase_map(fd)) == NULL) {
+	if (ftruncate(fd, PAGE_OCTETS) != 0 || fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0 ||
+	    (page = phase_map(fd)) == NULL) {
 		close(fd);
 		return NULL;
 	}

@@ -9,8 +9,8 @@
 #include <sys/mman.h>
 #include <sys/random.h>
 
-#define SLOTS 8192 /* of a row; a power of two */
-#define PROBES 16  /* slots where a key may stand */
+#define SLOTS  8192 /* of a row; a power of two */
+#define PROBES 16   /* slots where a key may stand */
 
 struct slot {
 	_Atomic uint64_t key;

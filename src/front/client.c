@@ -21,14 +21,14 @@
 #include "front/tls.h"
 
 /* A client that vanished is noticed within half a minute, idle or not. */
-#define KEEPALIVE_IDLE 10	 /* seconds */
+#define KEEPALIVE_IDLE	   10	 /* seconds */
 #define KEEPALIVE_INTERVAL 5	 /* seconds */
-#define KEEPALIVE_COUNT 3	 /* probes */
+#define KEEPALIVE_COUNT	   3	 /* probes */
 #define UNACKNOWLEDGED_MAX 25000 /* milliseconds that sent octets may lack an acknowledgement */
 
-#define LOST_TIME 60000	    /* milliseconds that a client whose session died may go on asking */
-#define REPLIES_LOW 32768   /* below it the session is read again */
-#define INPUT_MAX 32768	    /* octets that may wait for the broker's answer */
+#define LOST_TIME   60000 /* milliseconds that a client whose session died may go on asking */
+#define REPLIES_LOW 32768 /* below it the session is read again */
+#define INPUT_MAX   32768 /* octets that may wait for the broker's answer */
 
 static void on_readable(struct bufferevent *connection, void *context);
 static void on_writable(struct bufferevent *connection, void *context);
@@ -161,8 +161,8 @@ static void ask_login(struct client *client, const struct authorization_step *st
 	login->mechanism = message_text(step->mechanism);
 	login->user = message_octets(step->user, step->user_size);
 	login->response = message_octets(step->response, step->response_size);
-	login->flags = (step->response != NULL ? LOGIN_HAS_RESPONSE : 0) |
-		       (client->authorization.utf8 ? LOGIN_UTF8 : 0);
+	login->flags =
+	    (step->response != NULL ? LOGIN_HAS_RESPONSE : 0) | (client->authorization.utf8 ? LOGIN_UTF8 : 0);
 	result = front_ask(client->front, &message, fds);
 	close(fds[0]);
 	close(fds[1]);
@@ -221,7 +221,8 @@ static void take_step(struct client *client, const struct authorization_step *st
 /* A session that died cannot answer; the client learns it from each command, and QUIT is no success. */
 static void take_lost_line(struct client *client, enum line_event event)
 {
-	static const char refusal[] = "-ERR [SYS/TEMP] the session was lost, nothing more was removed: log in again\r\n";
+	static const char refusal[] =
+	    "-ERR [SYS/TEMP] the session was lost, nothing more was removed: log in again\r\n";
 
 	write_octets(client, refusal, sizeof(refusal) - 1);
 	if (event != LINE_COMPLETE || text_same_case(client->reader.data, client->reader.size, "QUIT"))

@@ -15,7 +15,7 @@
 
 #define ACCEPT_PAUSE 500000 /* microseconds without accepting after EMFILE */
 #define ACCEPT_BURST 32	    /* connections taken before other events get their turn */
-#define STOP_POLL 50000	    /* microseconds between two looks for idle sessions */
+#define STOP_POLL    50000  /* microseconds between two looks for idle sessions */
 
 struct listener {
 	struct front *front;
@@ -177,8 +177,8 @@ static int listen_all(struct front *front)
 
 		listener->front = front;
 		listener->conf = &front->process->conf->listeners[i];
-		listener->acceptable = event_new(front->base, front->process->listeners[i], EV_READ | EV_PERSIST,
-						 on_acceptable, listener);
+		listener->acceptable =
+		    event_new(front->base, front->process->listeners[i], EV_READ | EV_PERSIST, on_acceptable, listener);
 		if (listener->acceptable == NULL || event_add(listener->acceptable, NULL) != 0)
 			return -1;
 	}

@@ -13,9 +13,9 @@
 #include "front/client.h"
 
 #define COMMANDS_MAX 16384  /* octets of commands forwarded and not answered */
-#define REPLIES_MAX 131072  /* octets of replies that wait for the client */
-#define REPLIES_LOW 32768   /* below it the session is read again */
-#define READ_SIZE 65536
+#define REPLIES_MAX  131072 /* octets of replies that wait for the client */
+#define REPLIES_LOW  32768  /* below it the session is read again */
+#define READ_SIZE    65536
 
 struct relay {
 	struct client *client;

@@ -93,8 +93,7 @@ static void list_mechanisms(const struct authorization *authorization, struct au
 		reply(step, "+OK no mechanism without TLS\r\n.");
 }
 
-static const char *const mechanism_names[] = {
-    [SASL_USERPASS] = "USER", [SASL_PLAIN] = "PLAIN", [SASL_LOGIN] = "LOGIN"};
+static const char *const mechanism_names[] = {[SASL_USERPASS] = "USER", [SASL_PLAIN] = "PLAIN", [SASL_LOGIN] = "LOGIN"};
 
 static void handle_auth(struct authorization *authorization, const struct command_call *call,
 			struct authorization_step *step)
@@ -134,8 +133,8 @@ static void handle_auth(struct authorization *authorization, const struct comman
 static void handle_capa(struct authorization *authorization, const struct command_call *call,
 			struct authorization_step *step)
 {
-	struct capability_facts facts = {
-	    .stls = authorization->stls && !authorization->tls, .credentials = credentials_allowed(authorization)};
+	struct capability_facts facts = {.stls = authorization->stls && !authorization->tls,
+					 .credentials = credentials_allowed(authorization)};
 
 	(void)call;
 	step->action = AUTHORIZATION_REPLY;

@@ -17,9 +17,9 @@
 
 #include "pop3/line.h"
 
-#define AUTHORIZATION_REPLY_MAX 2048
-#define AUTHORIZATION_CHALLENGE_MAX 1024 /* octets of a SASL challenge, decoded */
-#define AUTHORIZATION_REPLY_LINE_MAX 512 /* RFC 1939 section 3: first line of a reply, with CRLF */
+#define AUTHORIZATION_REPLY_MAX	     2048
+#define AUTHORIZATION_CHALLENGE_MAX  1024 /* octets of a SASL challenge, decoded */
+#define AUTHORIZATION_REPLY_LINE_MAX 512  /* RFC 1939 section 3: first line of a reply, with CRLF */
 
 enum authorization_action {
 	AUTHORIZATION_REPLY,	/* send the reply */
@@ -45,16 +45,16 @@ struct authorization_step {
 
 struct authorization {
 	/* Facts, the driver's to set. */
-	bool tls;	     /* the connection is encrypted (or as good as: a pipe) */
-	bool stls;	     /* STLS can be had */
+	bool tls;	      /* the connection is encrypted (or as good as: a pipe) */
+	bool stls;	      /* STLS can be had */
 	bool cleartext_login; /* credentials are taken without TLS */
 	/* State. */
-	bool utf8;	 /* UTF8 was issued */
-	bool in_sasl;	 /* a SASL response is expected */
-	bool greeted;	 /* the first line has come */
+	bool utf8;	  /* UTF8 was issued */
+	bool in_sasl;	  /* a SASL response is expected */
+	bool greeted;	  /* the first line has come */
 	unsigned unknown; /* unknown keywords */
 	unsigned refused; /* refused credentials */
-	char *user;	 /* from USER */
+	char *user;	  /* from USER */
 	unsigned char *response;
 	size_t response_room;
 };

@@ -6,7 +6,7 @@
 #include "common/number.h"
 #include "common/text.h"
 
-#define BOTH (COMMAND_AUTHORIZATION | COMMAND_TRANSACTION)
+#define BOTH	   (COMMAND_AUTHORIZATION | COMMAND_TRANSACTION)
 #define CREDENTIAL (COMMAND_AUTHORIZATION | COMMAND_NEEDS_TLS)
 
 static const struct command commands[] = {

@@ -33,15 +33,16 @@ enum command_verb {
 };
 
 #define COMMAND_AUTHORIZATION 1u /* state */
-#define COMMAND_TRANSACTION 2u	 /* state */
-#define COMMAND_NEEDS_TLS 4u	 /* carries a credential: refused in clear unless the listener allows
-			     * it. AUTH carries one only with an argument: its handler asks. */
+#define COMMAND_TRANSACTION   2u /* state */
+#define COMMAND_NEEDS_TLS                                                                                              \
+	4u /* carries a credential: refused in clear unless the listener allows                                        \
+	    * it. AUTH carries one only with an argument: its handler asks. */
 
 enum command_arguments {
 	ARGUMENTS_NONE,
-	ARGUMENTS_TEXT,		   /* the rest of the line, 1 octet at least, blanks kept */
-	ARGUMENTS_OPTIONAL_TEXT,   /* the same, or nothing */
-	ARGUMENTS_MESSAGE,	   /* a message number */
+	ARGUMENTS_TEXT,		 /* the rest of the line, 1 octet at least, blanks kept */
+	ARGUMENTS_OPTIONAL_TEXT, /* the same, or nothing */
+	ARGUMENTS_MESSAGE,	 /* a message number */
 	ARGUMENTS_OPTIONAL_MESSAGE,
 	ARGUMENTS_MESSAGE_AND_LINES
 };
@@ -65,8 +66,8 @@ struct command_call {
 
 enum command_result {
 	COMMAND_OK,
-	COMMAND_UNKNOWN,       /* no such keyword */
-	COMMAND_WRONG_STATE,   /* known, but not in this state */
+	COMMAND_UNKNOWN,     /* no such keyword */
+	COMMAND_WRONG_STATE, /* known, but not in this state */
 	COMMAND_BAD_ARGUMENTS
 };
 

@@ -41,6 +41,7 @@ size_t language_reply(const char *tag, char reply[LANGUAGE_REPLY_MAX])
 	if (language == NULL)
 		size = snprintf(reply, LANGUAGE_REPLY_MAX, "-ERR en no such language here\r\n");
 	else
-		size = snprintf(reply, LANGUAGE_REPLY_MAX, "+OK %s replies are in this language now\r\n", language->tag);
+		size =
+		    snprintf(reply, LANGUAGE_REPLY_MAX, "+OK %s replies are in this language now\r\n", language->tag);
 	return (size_t)size;
 }

@@ -15,8 +15,8 @@
 #include <stddef.h>
 
 #define LINE_COMMAND_MAX 255   /* octets with line end */
-#define LINE_AUTH_MAX 16384    /* AUTH command or SASL response */
-#define LINE_SKIP_MAX 65536    /* octets skipped in search of an LF before giving up */
+#define LINE_AUTH_MAX	 16384 /* AUTH command or SASL response */
+#define LINE_SKIP_MAX	 65536 /* octets skipped in search of an LF before giving up */
 
 enum line_event {
 	LINE_MORE,     /* no whole line yet; all octets were taken */

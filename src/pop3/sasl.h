@@ -10,7 +10,7 @@
 #include "common/secret.h"
 
 #define SASL_MECHANISMS "PLAIN LOGIN" /* as CAPA lists them */
-#define SASL_NAME_MAX 1024	      /* octets of a login name */
+#define SASL_NAME_MAX	1024	      /* octets of a login name */
 
 enum sasl_mechanism { SASL_USERPASS, SASL_PLAIN, SASL_LOGIN };
 

@@ -54,8 +54,7 @@ int body_feed(struct body *body, const char *data, size_t size, body_emit_fn *em
 		if (lf == NULL)
 			break;
 		if (body->last != '\r') {
-			if ((lf > run && emit(context, run, (size_t)(lf - run)) != 0) ||
-			    emit(context, "\r\n", 2) != 0)
+			if ((lf > run && emit(context, run, (size_t)(lf - run)) != 0) || emit(context, "\r\n", 2) != 0)
 				return -1;
 			run = lf + 1;
 		}

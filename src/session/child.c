@@ -21,8 +21,8 @@
 #include "session/session.h"
 
 #define STACK_OCTETS (1024 * 1024)
-#define OPEN_WAIT 30000 /* milliseconds for the broker's OPEN */
-#define SESSION_FDS 64
+#define OPEN_WAIT    30000 /* milliseconds for the broker's OPEN */
+#define SESSION_FDS  64
 
 struct child {
 	const struct child_start *start;

@@ -12,9 +12,9 @@
 
 #include "common/deadline.h"
 
-#define ALARM_SLACK 30	    /* seconds that a hang may last beyond its deadline */
-#define LOCK_WAIT 2000	    /* milliseconds for a holder that is on its way out */
-#define LOCK_INTERVAL 25    /* milliseconds between two tries */
+#define ALARM_SLACK   30   /* seconds that a hang may last beyond its deadline */
+#define LOCK_WAIT     2000 /* milliseconds for a holder that is on its way out */
+#define LOCK_INTERVAL 25   /* milliseconds between two tries */
 
 void host_arm(int64_t milliseconds)
 {

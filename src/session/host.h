@@ -31,13 +31,13 @@ struct popgate_session {
 	struct secret secret;
 	bool utf8;
 	/* What came of it. */
-	int in;			  /* the client's octets */
-	struct output output;	  /* to the client */
+	int in;		      /* the client's octets */
+	struct output output; /* to the client */
 	void *drop;
 	struct lock lock;
 	struct maildrop maildrop;
-	bool updating;		  /* in commit: the client's departure no longer counts */
-	bool dead;		  /* the drop failed for good: every command is refused */
+	bool updating; /* in commit: the client's departure no longer counts */
+	bool dead;     /* the drop failed for good: every command is refused */
 	struct session_counts counts;
 	int64_t begun;
 };

@@ -20,7 +20,7 @@ struct maildrop {
 	size_t count, room;
 	char *ids;
 	size_t ids_size, ids_room;
-	uint64_t octets;	/* of the messages not marked */
+	uint64_t octets; /* of the messages not marked */
 	size_t deleted;
 };
 

@@ -85,7 +85,8 @@ static int check_table(const struct place *place, const struct popgate_plugin *p
 	const char *missing;
 
 	if (plugin->magic != POPGATE_PLUGIN_MAGIC) {
-		FAULT(place, "plugin %s: %s exports something else as `popgate_plugin`: rebuild it with popgate's header",
+		FAULT(place,
+		      "plugin %s: %s exports something else as `popgate_plugin`: rebuild it with popgate's header",
 		      place->backend->plugin, place->path);
 		return -1;
 	}
@@ -99,7 +100,8 @@ static int check_table(const struct place *place, const struct popgate_plugin *p
 		return -1;
 	}
 	if (plugin->size < sizeof(*plugin) || plugin->key_size != sizeof(struct popgate_key)) {
-		FAULT(place, "plugin %s: %s has structures of other sizes (%zu and %zu octets, not %zu and %zu): rebuild it",
+		FAULT(place,
+		      "plugin %s: %s has structures of other sizes (%zu and %zu octets, not %zu and %zu): rebuild it",
 		      place->backend->plugin, place->path, plugin->size, plugin->key_size, sizeof(*plugin),
 		      sizeof(struct popgate_key));
 		return -1;

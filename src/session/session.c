@@ -14,8 +14,8 @@
 #include "pop3/line.h"
 #include "session/commands.h"
 
-#define UNKNOWN_MAX 20 /* unknown commands before the connection is closed */
-#define CHUNK 4096     /* octets of input taken at a time */
+#define UNKNOWN_MAX 20	 /* unknown commands before the connection is closed */
+#define CHUNK	    4096 /* octets of input taken at a time */
 
 /* ---- opening ---- */
 
@@ -251,8 +251,8 @@ enum session_end session_serve(struct popgate_session *session, const char *pend
 /* ---- the end ---- */
 
 static const char *const end_names[] = {
-    [SESSION_QUIT] = "quit", [SESSION_QUIT_FAILED] = "quit_failed", [SESSION_DISCONNECTED] = "disconnected",
-    [SESSION_IDLE] = "idle", [SESSION_STALLED] = "stalled",	    [SESSION_CUT] = "cut",
+    [SESSION_QUIT] = "quit",   [SESSION_QUIT_FAILED] = "quit_failed", [SESSION_DISCONNECTED] = "disconnected",
+    [SESSION_IDLE] = "idle",   [SESSION_STALLED] = "stalled",	      [SESSION_CUT] = "cut",
     [SESSION_ABUSE] = "abuse",
 };
 

@@ -12,9 +12,9 @@ enum session_end {
 	SESSION_QUIT_FAILED,  /* QUIT was answered -ERR */
 	SESSION_DISCONNECTED, /* the client went without QUIT: nothing was removed */
 	SESSION_IDLE,
-	SESSION_STALLED,      /* the client stopped reading */
-	SESSION_CUT,	      /* a message failed after its first octet had been sent */
-	SESSION_ABUSE	      /* too many unknown commands, NUL, an endless line */
+	SESSION_STALLED, /* the client stopped reading */
+	SESSION_CUT,	 /* a message failed after its first octet had been sent */
+	SESSION_ABUSE	 /* too many unknown commands, NUL, an endless line */
 };
 
 /* Opens the drop, takes the lock, lists. Writes the text that follows "+OK "

@@ -14,8 +14,8 @@
 #include "common/log.h"
 #include "supervisor/listen.h"
 
-#define SPAWNER 0
-#define BROKER 1
+#define SPAWNER	    0
+#define BROKER	    1
 #define FIRST_FRONT 2
 
 struct generation *generation_new(const struct supervisor_plan *plan, struct conf *conf,

@@ -16,8 +16,8 @@ enum generation_state {
 
 struct generation_process {
 	enum process_role role;
-	pid_t pid;	 /* 0: not running */
-	int control;	 /* -1: none */
+	pid_t pid;   /* 0: not running */
+	int control; /* -1: none */
 	bool ready;
 	int64_t started; /* monotonic milliseconds */
 	int64_t restart; /* when it is to be started again; DEADLINE_NEVER: it is not */
@@ -29,7 +29,7 @@ struct generation {
 	struct conf *conf;
 	struct process_identity identity;
 	enum generation_state state;
-	bool retiring; /* broker and spawner have been told to drain */
+	bool retiring;	/* broker and spawner have been told to drain */
 	int *listeners; /* as conf->listeners; -1: not bound */
 	struct tally *tally;
 	struct generation_process *processes; /* spawner, broker, then the fronts */

@@ -61,10 +61,11 @@ static int raise_descriptor_limit(struct conf *conf, struct conf_report *report)
 		conf->limits.max_connections = (unsigned)((limit.rlim_max - SPARE_FDS) / 2);
 		return 0;
 	}
-	conf_report_add(report, conf->source, 0,
-			"limits.max_connections = %u needs %llu open files a process, but the limit is %llu: lower it, or "
-			"raise the limit (ulimit -n, LimitNOFILE=)",
-			conf->limits.max_connections, (unsigned long long)needed, (unsigned long long)limit.rlim_max);
+	conf_report_add(
+	    report, conf->source, 0,
+	    "limits.max_connections = %u needs %llu open files a process, but the limit is %llu: lower it, or "
+	    "raise the limit (ulimit -n, LimitNOFILE=)",
+	    conf->limits.max_connections, (unsigned long long)needed, (unsigned long long)limit.rlim_max);
 	return -1;
 }
 

@@ -19,16 +19,16 @@
 #include "supervisor/listen.h"
 #include "supervisor/prepare.h"
 
-#define QUICK_DEATH 1000   /* milliseconds of life below which a restart waits */
-#define RESTART_PAUSE 500  /* milliseconds that it waits */
-#define START_TIME 60000   /* milliseconds until all must be READY */
-#define STOP_SLACK 5000	   /* milliseconds beyond shutdown_timeout until what is left is killed */
+#define QUICK_DEATH   1000  /* milliseconds of life below which a restart waits */
+#define RESTART_PAUSE 500   /* milliseconds that it waits */
+#define START_TIME    60000 /* milliseconds until all must be READY */
+#define STOP_SLACK    5000  /* milliseconds beyond shutdown_timeout until what is left is killed */
 
 struct supervisor {
 	const struct supervisor_plan *plan;
-	struct generation *current;  /* NULL until the first runs */
-	struct generation *all;	     /* newest first */
-	int64_t start_deadline;	     /* of the generation that is STARTING */
+	struct generation *current; /* NULL until the first runs */
+	struct generation *all;	    /* newest first */
+	int64_t start_deadline;	    /* of the generation that is STARTING */
 	bool stopping, brokers_told;
 	int64_t stop_deadline;
 	int exit_code;

@@ -47,17 +47,19 @@ CORPUS = {
     "looks like protocol": HEADER % b"protocol" + b"* 1 FETCH (UID 1 BODY[] {3}\r\nabc)\r\nA1 OK done\r\n-ERR\r\n+OK\r\n",
     "deep MIME": _nested(60),
     "signed": SIGNED,
-    "CR in the middle of lines": HEADER % b"CR" + b"a\rb\r\rc\r\n",
+    "CR in the middle of lines": HEADER % b"CR" + b"a\rb\r\rc\r\n\r.\r\n",
+    "CR CR LF": HEADER % b"CR CR LF" + b"a\r\r\n\r\r\nb\r\n",
+    "CR at the end": HEADER % b"CR at the end" + b"last\r",
     "odd header": b"Subject: odd\r\n : no name\r\nNo colon\r\n\tfolded\r\n\r\nbody\r\n",
 }
 
 
 def canonical(message):
-    """As POP3 carries it: each line end CRLF, the last line closed."""
-    lines = re.split(rb"\r\n|\r|\n", message)
-    if lines and not lines[-1]:
-        lines.pop()
-    return b"".join(line + b"\r\n" for line in lines)
+    """As POP3 carries it: each LF is a CRLF, the last line closed, a lone CR itself."""
+    message = re.sub(rb"(?<!\r)\n", b"\r\n", message)
+    if message.endswith(b"\r"):
+        return message + b"\n"
+    return message if message.endswith(b"\r\n") else message + b"\r\n"
 
 
 def digest(octets):

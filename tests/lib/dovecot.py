@@ -244,7 +244,8 @@ class Dovecot:
         if folder != "INBOX":
             connection.create(folder)
         for message in messages:
-            status, data = connection.append(folder, None, None, message)
+            connection.literal = message  # append() would make each CR and LF a CRLF
+            status, data = connection._simple_command("APPEND", folder)
             if status != "OK":
                 raise RuntimeError(f"APPEND: {data}")
         connection.logout()
