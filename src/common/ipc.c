@@ -113,10 +113,12 @@ enum ipc_result ipc_receive(int fd, struct ipc_inbox *inbox)
 	while (size < 0 && errno == EINTR);
 	if (size < 0)
 		return classify_errno();
-	if (size == 0)
-		return IPC_CLOSED;
-	inbox->size = (size_t)size;
 	count = collect_fds(&header, inbox);
+	if (size == 0) {
+		ipc_inbox_clear(inbox);
+		return IPC_CLOSED;
+	}
+	inbox->size = (size_t)size;
 	if ((header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0 ||
 	    message_decode(inbox->buffer, (size_t)size, &inbox->message) != 0 ||
 	    count != message_fds(inbox->message.type)) {

@@ -10,7 +10,7 @@ int number_parse(const char *text, size_t size, uint64_t most, uint64_t *value_r
 	for (size_t i = 0; i < size; i++) {
 		unsigned digit = (unsigned)(unsigned char)text[i] - '0';
 
-		if (digit > 9 || value > most / 10 || value * 10 > most - digit)
+		if (digit > 9 || digit > most || value > (most - digit) / 10)
 			return -1;
 		value = value * 10 + digit;
 	}

@@ -26,9 +26,10 @@ static bool count_line(struct body *body)
 	return body->enough;
 }
 
-static bool nothing_but_cr(const char *data, size_t size)
+/* What comes of the line now, after an octet `last`. */
+static bool nothing_but_cr(char last, const char *data, size_t size)
 {
-	return size == 0 || (size == 1 && data[0] == '\r');
+	return size == 0 || (size == 1 && data[0] == '\r' && last != '\r');
 }
 
 int body_feed(struct body *body, const char *data, size_t size, body_emit_fn *emit, void *context)
@@ -37,6 +38,7 @@ int body_feed(struct body *body, const char *data, size_t size, body_emit_fn *em
 
 	if (body->enough)
 		return 1;
+	body->any = body->any || size > 0;
 	while (at < end) {
 		const char *lf = memchr(at, '\n', (size_t)(end - at));
 		const char *line_end = lf == NULL ? end : lf;
@@ -46,7 +48,7 @@ int body_feed(struct body *body, const char *data, size_t size, body_emit_fn *em
 				return -1;
 			run = at;
 		}
-		body->line_empty = body->line_empty && nothing_but_cr(at, (size_t)(line_end - at));
+		body->line_empty = body->line_empty && nothing_but_cr(body->last, at, (size_t)(line_end - at));
 		if (line_end > at) {
 			body->line_start = false;
 			body->last = line_end[-1];
@@ -74,7 +76,7 @@ int body_finish(struct body *body, body_emit_fn *emit, void *context)
 {
 	if (body->last == '\r') /* the CR has left; its LF completes the line */
 		return emit(context, "\n.\r\n", 4);
-	if (body->last != '\n' && body->last != '\0')
+	if (body->any && body->last != '\n')
 		return emit(context, "\r\n.\r\n", 5);
 	return emit(context, ".\r\n", 3);
 }

@@ -15,7 +15,8 @@ struct body {
 	bool in_body;	 /* the empty line after the header has passed */
 	bool line_start; /* the next octet begins a line */
 	bool enough;	 /* TOP's lines are through */
-	char last;	 /* the octet before this chunk; 0: none */
+	bool any;	 /* an octet has come */
+	char last;	 /* the octet before this chunk */
 	bool line_empty; /* nothing but perhaps a CR on this line so far */
 };
 
