@@ -20,11 +20,11 @@
 #include "front/relay.h"
 #include "front/tls.h"
 
-/* A client that vanished is noticed within half a minute, idle or not. */
-#define KEEPALIVE_IDLE	   10	 /* seconds */
-#define KEEPALIVE_INTERVAL 5	 /* seconds */
+/* A client that vanished is noticed within a quarter of a minute, idle or not. */
+#define KEEPALIVE_IDLE	   6	 /* seconds */
+#define KEEPALIVE_INTERVAL 3	 /* seconds */
 #define KEEPALIVE_COUNT	   3	 /* probes */
-#define UNACKNOWLEDGED_MAX 25000 /* milliseconds that sent octets may lack an acknowledgement */
+#define UNACKNOWLEDGED_MAX 15000 /* milliseconds that sent octets may lack an acknowledgement */
 
 #define LOST_TIME   60000 /* milliseconds that a client whose session died may go on asking */
 #define REPLIES_LOW 32768 /* below it the session is read again */

@@ -70,14 +70,21 @@ void generation_free(struct generation **generation)
 	free(old);
 }
 
-static int inherited_socket(const struct generation *previous, const struct conf_listener *listener)
+static bool is_same_socket(const struct conf_listener *a, const struct conf_listener *b)
 {
-	for (size_t i = 0; previous != NULL && i < previous->conf->listener_count; i++) {
-		const struct conf_listener *old = &previous->conf->listeners[i];
+	return a->port == b->port && strcmp(a->address, b->address) == 0;
+}
 
-		if (old->port == listener->port && strcmp(old->address, listener->address) == 0)
+/* Of several with port 0 on one address each gets its own. */
+static int inherited_socket(const struct generation *previous, const struct conf *conf, size_t index)
+{
+	size_t skip = 0;
+
+	for (size_t i = 0; i < index; i++)
+		skip += is_same_socket(&conf->listeners[i], &conf->listeners[index]);
+	for (size_t i = 0; previous != NULL && i < previous->conf->listener_count; i++)
+		if (is_same_socket(&previous->conf->listeners[i], &conf->listeners[index]) && skip-- == 0)
 			return listen_duplicate(previous->listeners[i]);
-	}
 	return -1;
 }
 
@@ -87,7 +94,7 @@ int generation_bind(struct generation *generation, const struct generation *prev
 
 	for (size_t i = 0; i < generation->conf->listener_count; i++) {
 		const struct conf_listener *listener = &generation->conf->listeners[i];
-		int fd = inherited_socket(previous, listener);
+		int fd = inherited_socket(previous, generation->conf, i);
 
 		if (fd < 0)
 			fd = listen_open(listener, report);
@@ -222,7 +229,8 @@ int generation_died(struct generation *generation, pid_t pid)
 
 		if (process->pid != pid)
 			continue;
-		close(process->control);
+		if (process->control >= 0)
+			close(process->control);
 		process->control = -1;
 		process->pid = 0;
 		process->ready = false;

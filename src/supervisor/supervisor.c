@@ -132,16 +132,21 @@ static void take_over(struct supervisor *supervisor, struct generation *generati
 
 static void take_ready(struct supervisor *supervisor, struct generation *generation, size_t index)
 {
+	struct generation_process *process = &generation->processes[index];
 	bool starting = generation->state == GENERATION_STARTING;
-	enum ipc_result result = ipc_receive(generation->processes[index].control, &supervisor->inbox);
+	enum ipc_result result = ipc_receive(process->control, &supervisor->inbox);
 
 	if (result == IPC_OK && supervisor->inbox.message.type == MESSAGE_READY) {
 		generation_ready(generation, index);
 		if (starting && generation->state == GENERATION_RUNNING)
 			take_over(supervisor, generation);
 	}
-	if (result == IPC_OK)
+	if (result == IPC_OK) {
 		ipc_inbox_clear(&supervisor->inbox);
+	} else if (result != IPC_AGAIN) {
+		close(process->control); /* always readable, it would keep ppoll from letting SIGCHLD in */
+		process->control = -1;
+	}
 }
 
 /* A generation that does not come up is given up; the one before it stays. */

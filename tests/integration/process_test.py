@@ -112,6 +112,7 @@ class Deaths(_Example):
     def test_spawner_that_dies_is_replaced_and_sessions_go_on(self):
         gate = self.gateway()
         gate.expect_warning("event=process_died role=spawner")
+        gate.allow_warning("event=login_failed .*status=temp")
         client = self.client(gate)
         gate.kill_process("spawner")
         self.assertRegex(client.command("DELE 1"), rb"^\+OK")
@@ -123,6 +124,7 @@ class Deaths(_Example):
         gate = self.gateway()
         gate.expect_warning("event=process_died role=spawner")
         gate.expect_warning("event=process_died role=broker")
+        gate.allow_warning("event=login_failed .*status=temp")
         client = self.client(gate)
         gate.kill_process("spawner")
         gate.kill_process("broker")
@@ -134,6 +136,7 @@ class Deaths(_Example):
 
     def test_any_process_may_die_again_and_again(self):
         gate = self.gateway()
+        gate.allow_warning("event=login_failed .*status=temp")
         for role in ("front", "broker", "spawner") * 2:
             gate.expect_warning(f"event=process_died role={role}")
             gate.kill_process(role)
@@ -170,7 +173,8 @@ class SessionDeath(_Example):
         gate = self.gateway(fail="crash")
         client = self.client(gate)
         client.send(b"NOOP\r\nRETR 1\r\nSTAT\r\nQUIT\r\n")
-        self.assertRegex(client.line(), rb"^\+OK")
+        # The reply to NOOP may have died with the session; each command has one reply all the same.
+        self.assertRegex(client.line(), rb"^(\+OK|-ERR \[SYS/TEMP\])")
         for _ in range(3):
             self.assertRegex(client.line(), rb"^-ERR \[SYS/TEMP\]")
         self.assertTrue(client.is_closed())
@@ -239,12 +243,14 @@ class Reload(_Example):
         gate.signal(signal.SIGHUP)
         gate.wait_until(lambda: gate.log().count("configuration reloaded") > before, "the reload")
 
-    def refused(self, gate, *patterns):
+    def refused(self, gate, why):
+        """The log says why, and that the old state stays."""
         gate.write_config()
-        for pattern in patterns:
-            gate.expect_warning(pattern)
+        gate.expect_warning("stays? in force")
+        gate.allow_warning(why)
         gate.signal(signal.SIGHUP)
-        gate.wait_for_log("(stays|stay) in force")
+        gate.wait_for_log("stays? in force")
+        self.assertRegex(gate.log(), why)
 
     @staticmethod
     def served_certificate(port):
@@ -314,15 +320,14 @@ class Reload(_Example):
         gate = self.gateway()
         client = self.client(gate)
         gate.sections["limits"] = {"max_conections": 10}
-        self.refused(gate, "max_conections", "reload refused")
+        self.refused(gate, r"popgate\.conf:\d+: .*max_conections")
         self.assertRegex(client.command("NOOP"), rb"^\+OK")
         self.assert_served_again(gate)
 
     def test_unknown_plugin_changes_nothing(self):
         gate = self.gateway()
         gate.sections["backends"] = [{"name": "example", "plugin": "nowhere"}]
-        # Sessions that the new processes might have had never were.
-        self.refused(gate, "nowhere", "in force")
+        self.refused(gate, r"popgate\.conf:\d+: .*nowhere")
         gate.allow_warning("event=process_died role=spawner")
         self.assert_served_again(gate)
 
@@ -332,7 +337,7 @@ class Reload(_Example):
         old = self.served_certificate(gate.port)
         with open(gate.sections["tls"]["certificate"], "w", encoding="ascii") as file:
             file.write("-----BEGIN CERTIFICATE-----\nthis is none\n-----END CERTIFICATE-----\n")
-        self.refused(gate, "server.pem", "in force")
+        self.refused(gate, r"server\.pem")
         gate.allow_warning("event=process_died role=front")
         self.assertEqual(self.served_certificate(gate.port), old)
         self.assertRegex(client.command("NOOP"), rb"^\+OK")
@@ -342,7 +347,7 @@ class Reload(_Example):
         gate = self.gateway(listeners=[{**IMPLICIT, "port": free_port()}])
         old = self.served_certificate(gate.port)
         shutil.copyfile(gate.authority.issue("another")[1], gate.sections["tls"]["key"])
-        self.refused(gate, r"(?i:key)", "in force")
+        self.refused(gate, r"server\.key")
         gate.allow_warning("event=process_died role=front")
         self.assertEqual(self.served_certificate(gate.port), old)
 
@@ -350,7 +355,7 @@ class Reload(_Example):
         gate = self.gateway()
         with socket.create_server(("127.0.0.1", 0)) as taken:
             gate.sections["listeners"].append({**CLEAR, "port": taken.getsockname()[1]})
-            self.refused(gate, "cannot listen", "reload refused")
+            self.refused(gate, "cannot listen")
         self.assert_served_again(gate)
 
     def test_two_listeners_on_chosen_ports_keep_their_kinds(self):
@@ -429,7 +434,7 @@ class Shutdown(_Example):
         gate.wait_for_log("stopping")
         gate.signal(signal.SIGTERM)
         gate.process.wait(5)
-        self.assertEqual(gate.processes(), [])
+        self.assertTrue(wait_until(lambda: not gate.processes(), 1), [one.name for one in gate.processes()])
 
     def test_removal_under_way_is_finished(self):
         with Dovecot() as server, Proxy(server.imap_port) as proxy:
@@ -456,15 +461,15 @@ class Log(_Example):
         gate.sections["log"] = {"to": "file", "file": gate.log_file}
         self.addCleanup(gate.stop)
         gate.start()
+        port = gate.port
         old = self.client(gate)
         os.rename(gate.log_file, gate.path("old.log"))
         gate.signal(signal.SIGUSR1)
         gate.wait_until(lambda: os.path.exists(gate.log_file), "the new file")
-        self.assertTrue(wait_until(lambda: self.client(gate, "bob").command("QUIT") and
+        self.assertTrue(wait_until(lambda: self.client(gate, "bob", port).command("QUIT") and
                                    "session_end user=bob" in gate.log(), 5), gate.log())
         old.command("QUIT")
-        ports = gate.ports if "listening" in gate.log() else None
-        self.assertIsNone(ports)
+        self.assertNotIn("event=listening", gate.log())
         with open(gate.path("old.log"), encoding="utf-8") as file:
             self.assertIn("event=listening", file.read())
 

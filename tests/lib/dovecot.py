@@ -8,6 +8,7 @@ Every name with the password `secret` is an account, its mailbox empty at first,
 test takes a name of its own. Ports are free ones on 127.0.0.1; files lie in a private folder.
 Runs as root and without privileges alike."""
 
+import atexit
 import getpass
 import grp
 import imaplib
@@ -114,6 +115,7 @@ class Dovecot:
         os.chmod(self.folder, 0o755)
         self.authority = None
         self.process = None
+        atexit.register(self.stop)
         try:
             if certificate is None:
                 self.authority = certificates.Authority(os.path.join(self.folder, "tls"))
@@ -207,6 +209,7 @@ class Dovecot:
         self._remove()
 
     def _remove(self):
+        atexit.unregister(self.stop)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def __enter__(self):

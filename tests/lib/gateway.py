@@ -6,6 +6,7 @@
 Leaving the block stops the gateway and demands exit status 0, no process left behind, and no
 `level=warn` line in the log but those that the test expects."""
 
+import atexit
 import os
 import re
 import shutil
@@ -69,6 +70,9 @@ class Process:
         self.name = left.partition("(")[2]
         self.state, self.parent, self.session = fields[0], int(fields[1]), int(fields[3])
 
+    def __repr__(self):
+        return f"{self.name} {self.pid} {self.state}"
+
     def uid(self):
         with open(f"/proc/{self.pid}/status", encoding="utf-8") as file:
             return int(re.search(r"^Uid:\s+\d+\s+(\d+)", file.read(), re.M).group(1))
@@ -93,6 +97,7 @@ class Gateway:
         os.chmod(self.folder, 0o755)
         self.process = None
         self.pid = None
+        atexit.register(self.kill)
         self.imap_url = imap_url
         self.unprivileged = unprivileged and os.geteuid() == 0
         self.prefix, self.options = tuple(prefix), tuple(options)
@@ -287,6 +292,7 @@ class Gateway:
                     pass
             self.process.wait()
             self.process = None
+        atexit.unregister(self.kill)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def __enter__(self):
