@@ -132,33 +132,32 @@ void log_number(struct log_line *line, const char *key, uint64_t number)
 }
 
 /* A line is shorter than PIPE_BUF: a sink that polls writable takes it whole without blocking. */
-static void emit(struct log_line *line)
+static bool emit(struct log_line *line)
 {
 	struct pollfd sink = {.fd = state.fd, .events = POLLOUT};
-	ssize_t wrote;
 
-	if (poll(&sink, 1, 0) != 1 || (sink.revents & POLLOUT) == 0) {
-		state.dropped++;
-		return;
-	}
+	if (poll(&sink, 1, 0) != 1 || (sink.revents & POLLOUT) == 0)
+		return false;
 	line->text[line->size] = '\n';
-	wrote = write(state.fd, line->text, line->size + 1);
-	if (wrote < 0)
-		state.dropped++;
+	return write(state.fd, line->text, line->size + 1) >= 0;
 }
 
 void log_end(struct log_line *line)
 {
+	bool telling = state.dropped > 0 && line->level == POPGATE_LOG_INFO;
+
 	if (line->level > state.level)
 		return;
-	if (state.dropped > 0 && line->level == POPGATE_LOG_INFO) {
+	if (telling)
 		append(line, " dropped_lines=%lu", state.dropped);
-		state.dropped = 0;
-	}
-	if (state.fd < 0)
+	if (state.fd < 0) {
 		syslog(syslog_levels[line->level], "%s", line->text);
-	else
-		emit(line);
+	} else if (!emit(line)) {
+		state.dropped++;
+		return;
+	}
+	if (telling)
+		state.dropped = 0;
 }
 
 void log_say(enum popgate_log_level level, const char *session, const char *format, ...)

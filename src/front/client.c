@@ -5,26 +5,19 @@
 
 #include <errno.h>
 #include <event2/buffer.h>
-#include <netdb.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "common/deadline.h"
 #include "common/message.h"
 #include "common/text.h"
 #include "front/front.h"
+#include "front/peer.h"
 #include "front/relay.h"
 #include "front/tls.h"
-
-/* A client that vanished is noticed within a quarter of a minute, idle or not. */
-#define KEEPALIVE_IDLE	   6	 /* seconds */
-#define KEEPALIVE_INTERVAL 3	 /* seconds */
-#define KEEPALIVE_COUNT	   3	 /* probes */
-#define UNACKNOWLEDGED_MAX 15000 /* milliseconds that sent octets may lack an acknowledgement */
 
 #define LOST_TIME   60000 /* milliseconds that a client whose session died may go on asking */
 #define REPLIES_LOW 32768 /* below it the session is read again */
@@ -52,6 +45,14 @@ static void set_timer(struct client *client, int64_t milliseconds)
 static const struct conf_limits *limits_of(const struct client *client)
 {
 	return &client->front->process->conf->limits;
+}
+
+/* However long TLS took: the login's deadline stands since the connection began. */
+static void set_login_timer(struct client *client, int64_t milliseconds)
+{
+	int64_t left = deadline_left(client->login_deadline);
+
+	set_timer(client, milliseconds < left ? milliseconds : left);
 }
 
 /* ---- the end ---- */
@@ -275,6 +276,7 @@ static void begin_stls(struct client *client)
 	bufferevent_free(client->connection);
 	client->connection = secured;
 	client->state = CLIENT_HANDSHAKE;
+	set_login_timer(client, limits_of(client)->handshake_timeout);
 	line_clear(&client->reader);
 	bufferevent_setcb(secured, on_readable, on_writable, on_event, client);
 	bufferevent_enable(secured, EV_READ | EV_WRITE);
@@ -412,7 +414,7 @@ static void on_event(struct bufferevent *connection, short events, void *context
 	if ((events & BEV_EVENT_CONNECTED) != 0) {
 		client->authorization.tls = true;
 		bufferevent_setwatermark(connection, EV_READ, 0, INPUT_MAX);
-		set_timer(client, limits_of(client)->login_timeout);
+		set_login_timer(client, limits_of(client)->login_timeout);
 		greet(client);
 		on_readable(connection, client);
 	} else if ((events & BEV_EVENT_EOF) != 0) {
@@ -424,21 +426,6 @@ static void on_event(struct bufferevent *connection, short events, void *context
 }
 
 /* ---- the beginning ---- */
-
-static void set_option(evutil_socket_t fd, int level, int name, int value)
-{
-	(void)setsockopt(fd, level, name, &value, sizeof(value));
-}
-
-static void set_options(evutil_socket_t fd)
-{
-	set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
-	set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE);
-	set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL);
-	set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_COUNT);
-	set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, UNACKNOWLEDGED_MAX);
-	set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-}
 
 static int begin(struct client *client, evutil_socket_t fd)
 {
@@ -453,19 +440,11 @@ static int begin(struct client *client, evutil_socket_t fd)
 		return -1;
 	bufferevent_setcb(client->connection, on_readable, on_writable, on_event, client);
 	bufferevent_setwatermark(client->connection, EV_READ, 0, INPUT_MAX);
-	set_timer(client, implicit ? limits_of(client)->handshake_timeout : limits_of(client)->login_timeout);
+	client->login_deadline = deadline_in(limits_of(client)->login_timeout);
+	set_login_timer(client, implicit ? limits_of(client)->handshake_timeout : limits_of(client)->login_timeout);
 	if (!implicit)
 		greet(client);
 	return bufferevent_enable(client->connection, EV_READ | EV_WRITE);
-}
-
-/* The address without port; an IPv4 client of an IPv6 socket gets its IPv4 address. */
-static void name_peer(const struct sockaddr *address, socklen_t size, char *text, size_t text_size)
-{
-	if (getnameinfo(address, size, text, (socklen_t)text_size, NULL, 0, NI_NUMERICHOST) != 0)
-		evutil_snprintf(text, text_size, "unknown");
-	else if (strncmp(text, "::ffff:", 7) == 0 && strchr(text, '.') != NULL)
-		memmove(text, text + 7, strlen(text + 7) + 1);
 }
 
 /* Whether one more connection of this address is one too many. */
@@ -497,8 +476,8 @@ void client_new(struct front *front, evutil_socket_t fd, const struct sockaddr *
 	client->authorization.stls = listener->tls == CONF_TLS_STARTTLS;
 	client->authorization.cleartext_login = listener->cleartext_login;
 	log_session_id(client->id, client->name);
-	name_peer(address, address_size, client->peer, sizeof(client->peer));
-	set_options(fd);
+	peer_name(address, address_size, client->peer, sizeof(client->peer));
+	peer_set_options(fd);
 	front_add(front, client);
 	if (is_too_many(client, address) || begin(client, fd) != 0) {
 		if (client->connection == NULL)

@@ -42,6 +42,7 @@ struct client {
 	bool greeted;
 	struct bufferevent *connection;
 	struct event *timer;
+	int64_t login_deadline; /* the login must be proven by then */
 	struct line_reader reader;
 	struct authorization authorization;
 	struct relay *relay;

@@ -1,6 +1,7 @@
 """IMAP servers that stall, lie and hang up: no half message may look whole, no wrong one be
 delivered, nothing be removed by mistake, and nobody be told that the password is wrong."""
 
+import hashlib
 import os
 import re
 import shutil
@@ -316,11 +317,11 @@ class Reading(_Fault):
     """RETR and TOP. Temporary before the reply has begun; after that the connection ends without the final dot."""
 
     def retrieve(self, on, *, number=1, command="RETR {}", warn=True, **options):
-        """The octets that came before the connection ended, or the reply line."""
+        """The client and its reply's first line: empty where the connection ended instead."""
         client = self.serve({"BODY": on}, warnings=["event=fetch_failed"] if warn else (), **options)
         self.log_in(client)
         client.send(command.format(number).encode() + b"\r\n")
-        return client, client.line()
+        return client, client.file.readline()
 
     def refused(self, on, *, command="RETR {}", pattern=TEMPORARY, others=True, **options):
         """-ERR, and the connection lives."""
@@ -335,11 +336,11 @@ class Reading(_Fault):
     def refused_or_cut(self, on, **options):
         """-ERR, or the end of the connection in mid-message: never the final dot."""
         client, reply = self.retrieve(on, **options)
-        if reply.startswith(b"+OK"):
-            rest = client.rest()
-            self.assertFalse(rest.endswith(b"\r\n.\r\n") or rest == b".\r\n", rest[-200:])
-        else:
+        if reply.startswith(b"-ERR"):
             self.assertRegex(reply, TEMPORARY)
+        else:
+            octets = reply + client.rest()
+            self.assertFalse(octets.endswith(b"\r\n.\r\n"), octets[-200:])
         return client
 
     @staticmethod
@@ -368,6 +369,37 @@ class Reading(_Fault):
         started = time.monotonic()
         self.refused_or_cut(drip, number=2)
         self.assertLess(time.monotonic() - started, 10)
+
+    def test_slow_server_that_keeps_the_pace_is_waited_for(self):
+        def slow(talk, tag, _rest):
+            data = self.literal() + b")\r\n"
+            for at in range(0, len(data), 400):
+                talk.send(data[at:at + 400])
+                time.sleep(0.1)
+            talk.ok(tag)
+        client = self.serve({"BODY": slow}, limits={"fetch_minimum": 500})
+        self.log_in(client)
+        self.assertEqual(client.multiline("RETR 2"), MESSAGES[102])
+
+    def test_client_that_pauses_is_not_counted_against_the_server(self):
+        big = b"Subject: big\r\n\r\n" + (b"0123456789" * 7 + b"\r\n") * 300_000
+        client = self.serve(messages={101: big})
+        self.log_in(client)
+        client.send(b"RETR 1\r\n")
+        self.assertRegex(client.line(), FINE)
+        time.sleep(3.5)
+        self.assertEqual(len(client.lines()), len(big))
+
+    def test_client_that_takes_nothing_is_let_go_and_nothing_is_removed(self):
+        big = b"Subject: big\r\n\r\n" + (b"0123456789" * 7 + b"\r\n") * 300_000
+        client = self.serve(messages={101: big, 102: MESSAGES[102]}, limits={"stall_timeout": 1})
+        self.gate.allow_warning("event=fetch_failed")
+        self.log_in(client)
+        client.command("DELE 2")
+        client.send(b"RETR 1\r\n")
+        self.gate.wait_until(lambda: not self.gate.pids("session"), "the session to end")
+        self.assertEqual(sorted(self.server.messages), [101, 102])
+        self.assertEqual(self.server.commands("UID STORE"), [])
 
     def test_whole_literal_without_tagged_ok_is_not_finished(self):
         def no_ok(talk, _tag, _rest):
@@ -577,6 +609,30 @@ class Reading(_Fault):
         if reply.startswith(b"+OK"):
             self.assertEqual(client.lines(), header + b"\r\n\r\n" + b"".join(text.splitlines(True)[:5]))
 
+    ODD = (b"Subject: odd\n\n.lf\n..\n.\n\r\n.crlf\r\n\rcr\r.\n\r\r\nnul \0 in it\n\0\n" + bytes(range(256)) + b"\n.\r\n") * 30
+
+    def test_line_ends_of_every_kind_arrive_as_crlf(self):
+        client = self.serve(messages={1: self.ODD, 2: self.ODD + b"open", 3: self.ODD + b"\r"})
+        self.log_in(client)
+        canonical = re.sub(rb"(?<!\r)\n", b"\r\n", self.ODD)
+        for number, end in ((1, b""), (2, b"open\r\n"), (3, b"\r\n")):
+            self.assertRegex(client.command(f"RETR {number}"), FINE)
+            self.assertEqual(client.lines(), canonical + end)
+
+    def test_octets_in_small_pieces_arrive_whole(self):
+        def pieces(talk, tag, rest):
+            number, uid = talk.wanted(rest)[0]
+            octets = talk.server.messages[uid]
+            data = f"* {number} FETCH (UID {uid} BODY[] {{{len(octets)}}}\r\n".encode() + octets + b")\r\n"
+            data += f"{tag} OK done\r\n".encode()
+            at, size = 0, 1
+            while at < len(data):
+                talk.send(data[at:at + size])
+                at, size = at + size, size % 37 + 1
+        client = self.serve({"BODY": pieces}, messages={1: self.ODD})
+        self.log_in(client)
+        self.assertEqual(client.multiline("RETR 1"), re.sub(rb"(?<!\r)\n", b"\r\n", self.ODD))
+
     def test_connection_that_drops_before_the_answer_is_restored_once(self):
         dropped = []
 
@@ -622,7 +678,7 @@ class Reading(_Fault):
         self.gate.allow_warning("event=fetch_failed")
         self.log_in(client)
         client.send(b"RETR 2\r\n")
-        client.line()
+        self.gate.wait_until(lambda: self.server.commands("UID FETCH 102"), "the FETCH")
         pid = self.gate.pids("session")[0]
 
         def used():
@@ -631,6 +687,53 @@ class Reading(_Fault):
         before = used()
         time.sleep(1)
         self.assertLess(used() - before, 20)
+
+
+class Size(_Fault):
+    """Much mail takes little memory."""
+
+    def used(self):
+        """The most that the session has had of its own, in octets."""
+        with open(f"/proc/{self.gate.pids('session')[0]}/status", encoding="ascii") as file:
+            return int(re.search(r"VmHWM:\s+(\d+)", file.read()).group(1)) * 1024
+
+    def test_mailbox_of_100000_messages(self):
+        count = 100_000
+
+        def select(talk, tag, _rest):
+            talk.line(f"* {count} EXISTS")
+            talk.line("* OK [UIDVALIDITY 7] valid")
+            talk.ok(tag, "[READ-WRITE] selected")
+
+        def listing(talk, tag, _rest):
+            talk.send("".join(f"* {n} FETCH (UID {n * 3} RFC822.SIZE {n})\r\n" for n in range(1, count + 1)))
+            talk.ok(tag)
+        client = self.serve({"SELECT": select, "LISTING": listing}, limits={"upstream_timeout": 20})
+        self.assertRegex(client.login("ann", "secret"), rb"^\+OK 100000 messages")
+        self.assertEqual(client.command("LIST 99999"), b"+OK 99999 99999")
+        self.assertEqual(client.command("UIDL 100000"), b"+OK 100000 7.300000")
+        self.assertEqual(client.multiline("UIDL").count(b"\n"), count)
+        self.assertLess(self.used(), 40_000_000)
+
+    def test_message_of_200_mb(self):
+        line = b"0123456789" * 7 + b"\r\n"
+        big = b"Subject: big\r\n\r\n" + line * 2_800_000
+        client = self.serve(messages={101: MESSAGES[101], 102: big}, limits={"fetch_window": 20})
+        self.log_in(client)
+        client.multiline("RETR 1")
+        before = self.used()
+        self.assertRegex(client.command("RETR 2"), FINE)
+        left = len(big)
+        sums = [hashlib.sha256(), hashlib.sha256()]
+        sums[0].update(big)
+        while left > 0:
+            data = client.file.read(min(left, 1 << 20))
+            self.assertTrue(data)
+            sums[1].update(data)
+            left -= len(data)
+        self.assertEqual(client.line(), b".")
+        self.assertEqual(sums[0].digest(), sums[1].digest())
+        self.assertLess(self.used() - before, 8_000_000)
 
 
 class Removing(_Fault):

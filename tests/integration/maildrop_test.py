@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 import time
 import unittest
 
@@ -389,6 +390,68 @@ class LostUpstream(_Maildrop):
         self.assertRegex(client.command("RETR 1"), rb"^-ERR")
         self.assertRegex(client.command("QUIT"), rb"^-ERR")
         self.assertEqual(len(self.server.bodies(self.user, "Box")), 5)
+
+
+    def test_session_goes_on_after_the_server_was_restarted(self):
+        client = self.client()
+        self.server.halt()
+        self.server.start()
+        self.assertEqual(client.multiline("RETR 4"), self.messages[3])
+        client.command("DELE 4")
+        self.assertRegex(client.command("QUIT"), rb"^\+OK")
+        self.assertEqual(self.left(), [1, 2, 3, 5])
+
+
+class WithoutUidplus(unittest.TestCase):
+    """A server of the old kind, where EXPUNGE takes all that is marked."""
+
+    def test_nothing_that_another_program_marked_is_taken(self):
+        with Dovecot(capability="IMAP4rev1 SASL-IR AUTH=PLAIN") as server, \
+                Gateway([imap_backend(server)]) as gate:
+            gate.expect_warning("event=commit_failed")
+            server.append("ann", [message(number) for number in range(1, 6)])
+            for expected, left in ((rb"^\+OK", [2, 3, 4, 5]), (rb"^-ERR", [2, 3, 4, 5])):
+                with Client(gate.port) as client:
+                    self.assertRegex(client.login("ann", PASSWORD), rb"^\+OK")
+                    client.command("DELE 1")
+                    self.assertRegex(client.command("QUIT"), expected)
+                self.assertEqual([int(body.split()[2]) for body in server.bodies("ann").values()], left)
+                imap = server.imap("ann")
+                imap.select()
+                imap.store("3", "+FLAGS.SILENT", r"\Deleted")
+                imap.logout()
+
+
+class ManyAtOnce(unittest.TestCase):
+    def test_everybody_gets_their_own_mail(self):
+        with Dovecot() as server, Gateway([imap_backend(server)], fronts=2) as gate:
+            users = [f"user{i}" for i in range(25)]
+            for user in users:
+                server.append(user, [b"Subject: %d of %s\r\n\r\n" % (i, user.encode()) + b"z" * 60 + b"\r\n"
+                                     for i in range(8)])
+            wrong = []
+
+            def read(user):
+                try:
+                    with Client(gate.port) as client:
+                        # Everything in one segment, before the greeting was read.
+                        client.send(f"USER {user}\r\nPASS {PASSWORD}\r\n".encode() +
+                                    b"".join(b"RETR %d\r\n" % i for i in range(1, 9)) + b"QUIT\r\n")
+                        client.line()
+                        if not client.line().startswith(b"+OK 8 messages"):
+                            wrong.append((user, "login"))
+                        for i in range(8):
+                            client.line()
+                            if not client.lines().startswith(b"Subject: %d of %s\r\n" % (i, user.encode())):
+                                wrong.append((user, i))
+                except Exception as error:
+                    wrong.append((user, error))
+            threads = [threading.Thread(target=read, args=(user,)) for user in users]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            self.assertEqual(wrong, [])
 
 
 class Listeners(unittest.TestCase):

@@ -17,7 +17,7 @@ from gateway import CLEAR, IMPLICIT, NOBODY, PROGRAM, Gateway, example_backend, 
 from pop3client import Client
 from proxy import Proxy
 
-AT_ONCE = 1.5  # seconds: a restart takes one at most
+AT_ONCE = 2  # seconds; a restart takes one at most, a busy machine its time
 
 
 def wait_until(ready, seconds=10):
@@ -232,6 +232,65 @@ class SessionDeath(_Example):
             proxy.delay = 0
             again = self.client(gate, None)
             self.assertRegex(again.login("ann", PASSWORD), rb"^\+OK 1 ")
+
+
+class Removal(unittest.TestCase):
+    """Deaths while QUIT removes messages."""
+
+    def setUp(self):
+        self.server = Dovecot()
+        self.addCleanup(self.server.stop)
+        self.server.start()
+        self.proxy = Proxy(self.server.imap_port)
+        self.addCleanup(self.proxy.close)
+        self.server.append("ann", [b"Subject: %d\r\n\r\n1\r\n" % i for i in range(1, 6)])
+        self.gate = Gateway([imap_backend(self.server, port=self.proxy.port)])
+        self.addCleanup(self.gate.stop)
+        self.gate.start()
+
+    def left(self):
+        return [int(body.split()[1]) for body in self.server.bodies("ann").values()]
+
+    def begin(self):
+        """Returns a client that has sent QUIT; the server's answers take their time."""
+        client = Client(self.gate.port)
+        self.addCleanup(client.close)
+        self.assertRegex(client.login("ann", PASSWORD), rb"^\+OK")
+        client.command("DELE 2")
+        client.command("DELE 4")
+        self.proxy.delay = 0.4
+        client.send(b"QUIT\r\n")
+        self.gate.wait_until(lambda: b"STORE" in bytes(self.proxy.sent).upper(), "UPDATE to begin")
+        return client
+
+    def test_session_that_dies_has_not_succeeded_and_nothing_else_is_gone(self):
+        self.gate.expect_warning("event=session_died")
+        self.gate.allow_warning("the session died; its client is told so")
+        client = self.begin()
+        self.gate.kill_process("session")
+        self.assertRegex(client.line(), rb"^-ERR")
+        self.assertTrue(client.is_closed())
+        self.proxy.delay = 0
+        self.assertLessEqual({1, 3, 5}, set(self.left()))
+        with Client(self.gate.port) as again:
+            self.assertRegex(again.login("ann", PASSWORD), rb"^\+OK")
+
+    def test_front_that_dies_does_not_stop_it(self):
+        self.gate.expect_warning("event=process_died role=front")
+        client = self.begin()
+        self.gate.kill_process("front")
+        self.assertTrue(client.is_closed())
+        self.gate.wait_until(lambda: not self.gate.pids("session"), "the session to end")
+        self.assertEqual(self.left(), [1, 3, 5])
+
+    def test_broker_and_spawner_that_die_do_not_stop_it(self):
+        self.gate.expect_warning("event=process_died role=broker")
+        self.gate.expect_warning("event=process_died role=spawner")
+        client = self.begin()
+        self.gate.kill_process("broker")
+        self.gate.kill_process("spawner")
+        self.assertRegex(client.line(), rb"^\+OK")
+        self.assertEqual(self.left(), [1, 3, 5])
 
 
 class Reload(_Example):

@@ -1,0 +1,92 @@
+/* Tests of what CAPA and LANG reply. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "pop3/capability.h"
+#include "pop3/language.h"
+
+static const char *capa(bool transaction, bool stls, bool credentials)
+{
+	static char reply[CAPABILITY_REPLY_MAX + 1];
+	const struct capability_facts facts = {transaction, stls, credentials};
+	size_t size = capability_reply(&facts, reply);
+
+	assert_true(size < CAPABILITY_REPLY_MAX);
+	reply[size] = '\0';
+	assert_int_equal(strlen(reply), size);
+	return reply;
+}
+
+#define ALWAYS                                                                                                         \
+	"+OK capabilities follow\r\nTOP\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\nUTF8 USER\r\nLANG\r\n"
+
+static void before_login(void **state)
+{
+	(void)state;
+	assert_string_equal(capa(false, false, false), ALWAYS ".\r\n");
+	assert_string_equal(capa(false, true, false), ALWAYS "STLS\r\n.\r\n");
+	assert_string_equal(capa(false, false, true), ALWAYS "USER\r\nSASL PLAIN LOGIN\r\n.\r\n");
+	assert_string_equal(capa(false, true, true), ALWAYS "STLS\r\nUSER\r\nSASL PLAIN LOGIN\r\n.\r\n");
+}
+
+/* Who is logged in is told what runs here, and no longer how to log in. */
+static void after_login(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 4; i++) {
+		const char *reply = capa(true, i & 1, i & 2);
+
+		assert_memory_equal(reply, ALWAYS "IMPLEMENTATION popgate-",
+				    sizeof(ALWAYS "IMPLEMENTATION popgate-") - 1);
+		assert_null(strstr(reply, "STLS"));
+		assert_null(strstr(reply, "SASL"));
+		assert_null(strstr(reply, "\r\nUSER"));
+		assert_string_equal(reply + strlen(reply) - 5, "\r\n.\r\n");
+	}
+}
+
+static void assert_lang(const char *tag, const char *expected)
+{
+	char reply[LANGUAGE_REPLY_MAX];
+	size_t size = language_reply(tag, reply);
+
+	assert_int_equal(size, strlen(expected));
+	assert_memory_equal(reply, expected, size);
+}
+
+static void languages(void **state)
+{
+	static const char *const english[] = {"en", "EN", "*", "en-GB", "eN-us-x-y"};
+	static const char *const others[] = {"", "de", "e", "en-", "english", "i", "x-en", "**", " en", "en "};
+	char longest[256];
+
+	(void)state;
+	assert_lang(NULL, "+OK languages follow\r\nen English\r\ni-default Default language\r\n.\r\n");
+	assert_lang("I-Default", "+OK i-default replies are in this language now\r\n");
+	for (size_t i = 0; i < sizeof(english) / sizeof(english[0]); i++)
+		assert_lang(english[i], "+OK en replies are in this language now\r\n");
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		assert_lang(others[i], "-ERR en no such language here\r\n");
+	/* What the client says never comes back. */
+	memset(longest, 'x', sizeof(longest) - 1);
+	longest[sizeof(longest) - 1] = '\0';
+	assert_lang(longest, "-ERR en no such language here\r\n");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(before_login),
+	    cmocka_unit_test(after_login),
+	    cmocka_unit_test(languages),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,291 @@
+/* Tests of the way to the client: no octet is lost or sent twice, and a client that stalls is given up. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "session/output.h"
+
+static struct output output;
+static struct phase_page *page;
+static int client;
+
+static int begin(void **state)
+{
+	int ends[2], fd, small = 4096;
+
+	(void)state;
+	signal(SIGPIPE, SIG_IGN);
+	page = phase_create(&fd);
+	if (page == NULL || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
+		return -1;
+	close(fd);
+	/* So that writes are partial. */
+	(void)setsockopt(ends[0], SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
+	client = ends[1];
+	output_init(&output, ends[0], 10000, page);
+	return 0;
+}
+
+static int end(void **state)
+{
+	(void)state;
+	close(output.fd);
+	if (client >= 0)
+		close(client);
+	phase_unmap(&page);
+	return 0;
+}
+
+/* All that the client has got until now. */
+static size_t heard(char *text, size_t size)
+{
+	ssize_t got = recv(client, text, size, MSG_DONTWAIT);
+
+	return got < 0 ? 0 : (size_t)got;
+}
+
+static void lines_wait_for_the_flush(void **state)
+{
+	char text[64];
+
+	(void)state;
+	assert_true((fcntl(output.fd, F_GETFL) & O_NONBLOCK) != 0);
+	assert_int_equal(output_line(&output, "+OK %d", 1), 0);
+	assert_int_equal(output_line(&output, "%s", ""), 0);
+	assert_int_equal(heard(text, sizeof(text)), 0);
+	assert_int_equal(output_flush(&output), 0);
+	assert_int_equal(heard(text, sizeof(text)), 9);
+	assert_memory_equal(text, "+OK 1\r\n\r\n", 9);
+	assert_int_equal(output.sent, 9);
+	assert_int_equal(output_flush(&output), 0);
+	assert_int_equal(output.sent, 9);
+}
+
+static void lines_are_cut_to_512_octets(void **state)
+{
+	char long_text[1000], text[2048];
+
+	(void)state;
+	memset(long_text, 'x', sizeof(long_text));
+	for (size_t size = 508; size < 516; size++) {
+		size_t wanted = size > 510 ? 512 : size + 2, got;
+
+		assert_int_equal(output_line(&output, "%.*s", (int)size, long_text), 0);
+		assert_int_equal(output_flush(&output), 0);
+		got = heard(text, sizeof(text));
+		assert_int_equal(got, wanted);
+		assert_memory_equal(text, long_text, wanted - 2);
+		assert_memory_equal(text + wanted - 2, "\r\n", 2);
+	}
+}
+
+/* Octet i of an endless reply. */
+static char octet(size_t i)
+{
+	return (char)(i * 7 + i / 251);
+}
+
+/* A client that reads now and then, and tells by its exit code whether all octets came as they should. */
+static pid_t slow_client(size_t total)
+{
+	pid_t child = fork();
+
+	assert_true(child >= 0);
+	if (child == 0) {
+		char text[1500];
+		size_t at = 0;
+		ssize_t got;
+
+		close(output.fd);
+		while ((got = read(client, text, sizeof(text))) > 0) {
+			for (ssize_t i = 0; i < got; i++)
+				if (text[i] != octet(at++))
+					_exit(1);
+			if (at / 1500 % 50 == 0) {
+				struct timespec pause = {.tv_nsec = 1000000};
+
+				nanosleep(&pause, NULL);
+			}
+		}
+		_exit(at == total ? 0 : 2);
+	}
+	close(client);
+	client = -1;
+	return child;
+}
+
+/* Pieces of every size around the buffer's, against a client slower than they come. */
+static void a_slow_client_gets_every_octet(void **state)
+{
+	static const size_t pieces[] = {1,    2,     100,   OUTPUT_BUFFER - 1, OUTPUT_BUFFER, OUTPUT_BUFFER + 1, 7,
+					5000, 40000, 16000, 1000,	       300000,	      3,		 0};
+	static char data[300000];
+	size_t total = 0, at = 0;
+	pid_t child;
+	int status;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(pieces) / sizeof(pieces[0]); i++)
+		total += pieces[i];
+	child = slow_client(total);
+	for (size_t i = 0; i < sizeof(pieces) / sizeof(pieces[0]); i++) {
+		for (size_t j = 0; j < pieces[i]; j++)
+			data[j] = octet(at + j);
+		at += pieces[i];
+		assert_int_equal(output_write(&output, data, pieces[i]), 0);
+		assert_int_equal(output.sent + output.size, at);
+	}
+	assert_int_equal(output_flush(&output), 0);
+	assert_int_equal(output.sent, total);
+	shutdown(output.fd, SHUT_WR);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+static void a_client_that_stalls(void **state)
+{
+	static char data[1 << 20];
+	struct timespec before, after;
+	uint64_t sent;
+
+	(void)state;
+	output.stall = 200;
+	clock_gettime(CLOCK_MONOTONIC, &before);
+	assert_int_equal(output_write(&output, data, sizeof(data)), -1);
+	clock_gettime(CLOCK_MONOTONIC, &after);
+	assert_true((after.tv_sec - before.tv_sec) * 1000 + (after.tv_nsec - before.tv_nsec) / 1000000 >= 199);
+	assert_true(after.tv_sec - before.tv_sec < 10);
+	assert_true(output.failed && output.stalled);
+	sent = output.sent;
+	assert_true(sent > 0 && sent < sizeof(data));
+	/* What has been torn stays torn, even if the client wakes up. */
+	while (heard(data, sizeof(data)) > 0)
+		continue;
+	assert_int_equal(output_write(&output, "x", 1), -1);
+	assert_int_equal(output_line(&output, "x"), -1);
+	assert_int_equal(output_flush(&output), -1);
+	assert_int_equal(heard(data, sizeof(data)), 0);
+	assert_int_equal(output.sent, sent);
+	assert_true(phase_debt(page, sent).cut);
+}
+
+/* Slow is not stalled: each octet taken begins the time anew. */
+static void a_client_that_only_crawls(void **state)
+{
+	static char data[100000];
+	pid_t child = fork();
+	int status;
+
+	(void)state;
+	assert_true(child >= 0);
+	if (child == 0) {
+		char text[8192];
+		ssize_t got;
+
+		close(output.fd);
+		do {
+			struct timespec pause = {.tv_nsec = 60000000};
+
+			nanosleep(&pause, NULL);
+			got = read(client, text, sizeof(text));
+		} while (got > 0);
+		_exit(0);
+	}
+	output.stall = 400; /* the whole takes longer */
+	assert_int_equal(output_write(&output, data, sizeof(data)), 0);
+	assert_int_equal(output_flush(&output), 0);
+	assert_false(output.stalled);
+	shutdown(output.fd, SHUT_WR);
+	assert_int_equal(waitpid(child, &status, 0), child);
+}
+
+static void a_client_that_has_gone(void **state)
+{
+	(void)state;
+	close(client);
+	client = -1;
+	assert_int_equal(output_line(&output, "+OK"), 0); /* it is only buffered */
+	assert_int_equal(output_flush(&output), -1);
+	assert_true(output.failed);
+	assert_false(output.stalled);
+	assert_int_equal(output_line(&output, "+OK"), -1);
+}
+
+/* Each write has been noted before its first octet leaves. */
+static void the_page_knows_each_write(void **state)
+{
+	static char data[OUTPUT_BUFFER];
+	struct phase_debt debt;
+
+	(void)state;
+	output_line(&output, "+OK"); /* 5 octets */
+	output.settled = 6;
+	assert_true(phase_debt(page, 5).cut); /* not noted before it is flushed */
+	output_flush(&output);
+	debt = phase_debt(page, 5);
+	assert_false(debt.cut);
+	assert_int_equal(debt.settled, 6);
+	assert_true(phase_debt(page, 4).cut);
+
+	output.inside = true;
+	output_line(&output, "+OK message follows"); /* 21 octets */
+	output_flush(&output);
+	assert_true(phase_debt(page, 26).cut);
+	output_write(&output, data, 100);
+	output_write(&output, ".\r\n", 3);
+	output.inside = false;
+	output.settled = 14;
+	output_flush(&output);
+	debt = phase_debt(page, 129);
+	assert_false(debt.cut);
+	assert_int_equal(debt.settled, 14);
+	assert_true(phase_debt(page, 128).cut);
+}
+
+static void a_pipe_will_do(void **state)
+{
+	int pipe_ends[2];
+	char text[16];
+
+	(void)state;
+	assert_int_equal(pipe(pipe_ends), 0);
+	close(output.fd);
+	output_init(&output, pipe_ends[1], 1000, NULL);
+	assert_int_equal(output_line(&output, "+OK"), 0);
+	assert_int_equal(output_flush(&output), 0);
+	assert_int_equal(read(pipe_ends[0], text, sizeof(text)), 5);
+	close(pipe_ends[0]);
+	assert_int_equal(output_line(&output, "+OK"), 0);
+	assert_int_equal(output_flush(&output), -1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test_setup_teardown(lines_wait_for_the_flush, begin, end),
+	    cmocka_unit_test_setup_teardown(lines_are_cut_to_512_octets, begin, end),
+	    cmocka_unit_test_setup_teardown(a_slow_client_gets_every_octet, begin, end),
+	    cmocka_unit_test_setup_teardown(a_client_that_stalls, begin, end),
+	    cmocka_unit_test_setup_teardown(a_client_that_only_crawls, begin, end),
+	    cmocka_unit_test_setup_teardown(a_client_that_has_gone, begin, end),
+	    cmocka_unit_test_setup_teardown(the_page_knows_each_write, begin, end),
+	    cmocka_unit_test_setup_teardown(a_pipe_will_do, begin, end),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

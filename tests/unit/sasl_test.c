@@ -1,0 +1,198 @@
+/* Tests of SASL, and of what every name and password passes before it goes anywhere. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "pop3/sasl.h"
+
+static enum sasl_result step(struct sasl *sasl, const char *data, size_t size)
+{
+	return sasl_step(sasl, (const unsigned char *)data, size);
+}
+
+static void assert_has(const struct sasl *sasl, const char *name, const char *password)
+{
+	assert_string_equal(sasl->name, name);
+	assert_int_equal(sasl->password.size, strlen(password));
+	assert_string_equal((const char *)sasl->password.data, password);
+}
+
+static void mechanisms(void **state)
+{
+	static const char *const unknown[] = {"", "PLAI", "PLAINX", "USER", "USERPASS", "CRAM-MD5", "PLAIN "};
+	enum sasl_mechanism mechanism = SASL_USERPASS;
+
+	(void)state;
+	assert_true(sasl_find("PLAIN", 5, &mechanism));
+	assert_int_equal(mechanism, SASL_PLAIN);
+	assert_true(sasl_find("loginX", 5, &mechanism));
+	assert_int_equal(mechanism, SASL_LOGIN);
+	for (size_t i = 0; i < sizeof(unknown) / sizeof(unknown[0]); i++)
+		assert_false(sasl_find(unknown[i], strlen(unknown[i]), &mechanism));
+}
+
+static void plain(void **state)
+{
+#define PLAIN(text, result) {text, sizeof(text) - 1, result}
+	static const struct {
+		const char *data;
+		size_t size;
+		enum sasl_result result;
+	} cases[] = {
+	    PLAIN("\0bob\0secret", SASL_DONE),
+	    PLAIN("bob\0bob\0secret", SASL_DONE),
+	    PLAIN("eve\0bob\0secret", SASL_REFUSED),
+	    PLAIN("bobb\0bob\0secret", SASL_REFUSED),
+	    PLAIN("Bob\0bob\0secret", SASL_REFUSED),
+	    PLAIN("", SASL_MALFORMED),
+	    PLAIN("\0", SASL_MALFORMED),
+	    PLAIN("\0\0", SASL_MALFORMED),
+	    PLAIN("\0bob", SASL_MALFORMED),
+	    PLAIN("bob\0secret", SASL_MALFORMED),
+	    PLAIN("\0bob\0", SASL_MALFORMED),
+	    PLAIN("\0\0secret", SASL_MALFORMED),
+	    PLAIN("\0bob\0sec\0ret", SASL_MALFORMED),
+	    PLAIN("\0bob\0secret\0", SASL_MALFORMED),
+	    PLAIN("\0bob\0a\rb", SASL_MALFORMED),
+	    PLAIN("\0bob\0a\nb", SASL_MALFORMED),
+	    PLAIN("\0b\nob\0secret", SASL_MALFORMED),
+	    PLAIN("\0b\x7fob\0secret", SASL_MALFORMED),
+	    PLAIN("\0b\xffob\0secret", SASL_MALFORMED),
+	};
+#undef PLAIN
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct sasl sasl;
+
+		sasl_init(&sasl, SASL_PLAIN);
+		assert_int_equal(step(&sasl, cases[i].data, cases[i].size), cases[i].result);
+		if (cases[i].result == SASL_DONE)
+			assert_has(&sasl, "bob", "secret");
+		sasl_clear(&sasl);
+		assert_null(sasl.name);
+		assert_null(sasl.password.data);
+	}
+}
+
+static void plain_without_an_initial_response(void **state)
+{
+	struct sasl sasl;
+
+	(void)state;
+	sasl_init(&sasl, SASL_PLAIN);
+	assert_int_equal(sasl_step(&sasl, NULL, 0), SASL_CONTINUE);
+	assert_string_equal(sasl.challenge, "");
+	assert_int_equal(step(&sasl, "\0bob\0secret", 11), SASL_DONE);
+	assert_has(&sasl, "bob", "secret");
+	sasl_clear(&sasl);
+}
+
+static void login(void **state)
+{
+	struct sasl sasl;
+
+	(void)state;
+	sasl_init(&sasl, SASL_LOGIN);
+	assert_int_equal(sasl_step(&sasl, NULL, 0), SASL_CONTINUE);
+	assert_string_equal(sasl.challenge, "Username:");
+	assert_int_equal(step(&sasl, "bob", 3), SASL_CONTINUE);
+	assert_string_equal(sasl.challenge, "Password:");
+	assert_int_equal(step(&sasl, "secret", 6), SASL_DONE);
+	assert_has(&sasl, "bob", "secret");
+	sasl_clear(&sasl);
+
+	/* The name may come with the command. */
+	sasl_init(&sasl, SASL_LOGIN);
+	assert_int_equal(step(&sasl, "bob", 3), SASL_CONTINUE);
+	assert_string_equal(sasl.challenge, "Password:");
+	assert_int_equal(step(&sasl, "", 0), SASL_MALFORMED);
+	sasl_clear(&sasl);
+
+	sasl_init(&sasl, SASL_LOGIN);
+	assert_int_equal(step(&sasl, "", 0), SASL_MALFORMED);
+	sasl_clear(&sasl);
+	sasl_init(&sasl, SASL_LOGIN);
+	assert_int_equal(step(&sasl, "b\0b", 3), SASL_MALFORMED);
+	sasl_clear(&sasl);
+}
+
+static enum sasl_result userpass(const void *name, size_t name_size, const void *password, size_t password_size)
+{
+	struct sasl sasl;
+	enum sasl_result result;
+
+	sasl_init(&sasl, SASL_USERPASS);
+	result = sasl_userpass(&sasl, name, name_size, password, password_size);
+	if (result == SASL_DONE) {
+		assert_int_equal(strlen(sasl.name), name_size);
+		assert_int_equal(sasl.password.size, password_size);
+		assert_memory_equal(sasl.password.data, password, password_size);
+	}
+	sasl_clear(&sasl);
+	return result;
+}
+
+/* Every octet, in a name and in a password. */
+static void which_octets_are_fit(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 256; i++) {
+		char octets[3] = {'a', (char)i, 'b'};
+
+		assert_int_equal(userpass(octets, 3, "x", 1), i >= 0x20 && i < 0x7f ? SASL_DONE : SASL_MALFORMED);
+		/* A password need not be text: old accounts have Latin-1 in theirs. */
+		assert_int_equal(userpass("bob", 3, octets, 3),
+				 i == 0 || i == '\r' || i == '\n' ? SASL_MALFORMED : SASL_DONE);
+	}
+	assert_int_equal(userpass("b\xc3\xb6"
+				  "b",
+				  4, "x", 1),
+			 SASL_DONE);
+}
+
+static void sizes(void **state)
+{
+	static char octets[SECRET_MAX + 1];
+
+	(void)state;
+	memset(octets, 'x', sizeof(octets));
+	assert_int_equal(userpass(octets, 0, "x", 1), SASL_MALFORMED);
+	assert_int_equal(userpass(octets, SASL_NAME_MAX, "x", 1), SASL_DONE);
+	assert_int_equal(userpass(octets, SASL_NAME_MAX + 1, "x", 1), SASL_MALFORMED);
+	assert_int_equal(userpass("x", 1, octets, 0), SASL_MALFORMED);
+	assert_int_equal(userpass("x", 1, octets, SECRET_MAX), SASL_DONE);
+	assert_int_equal(userpass("x", 1, octets, SECRET_MAX + 1), SASL_MALFORMED);
+}
+
+static void userpass_has_no_steps(void **state)
+{
+	struct sasl sasl;
+
+	(void)state;
+	sasl_init(&sasl, SASL_USERPASS);
+	assert_int_equal(step(&sasl, "\0bob\0secret", 11), SASL_MALFORMED);
+	assert_null(sasl.name);
+	sasl_clear(&sasl);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(mechanisms),
+	    cmocka_unit_test(plain),
+	    cmocka_unit_test(plain_without_an_initial_response),
+	    cmocka_unit_test(login),
+	    cmocka_unit_test(which_octets_are_fit),
+	    cmocka_unit_test(sizes),
+	    cmocka_unit_test(userpass_has_no_steps),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,118 @@
+/* Tests of secrets: copied, moved, and gone afterwards. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "common/secret.h"
+
+/* Stands in for the C library's, to see that what is freed had been wiped before. */
+static const void *wiped;
+static size_t wiped_size;
+
+void explicit_bzero(void *data, size_t size)
+{
+	volatile unsigned char *at = data;
+
+	for (size_t i = 0; i < size; i++)
+		at[i] = 0;
+	wiped = data;
+	wiped_size = size;
+}
+
+static void set_and_clear(void **state)
+{
+	struct secret secret = {0};
+	const void *data;
+
+	(void)state;
+	assert_int_equal(secret_set(&secret, "a\0b", 3), 0);
+	assert_int_equal(secret.size, 3);
+	assert_memory_equal(secret.data, "a\0b", 4); /* a NUL follows */
+	data = secret.data;
+	wiped = NULL;
+	secret_clear(&secret);
+	assert_ptr_equal(wiped, data);
+	assert_int_equal(wiped_size, 3);
+	assert_null(secret.data);
+	assert_int_equal(secret.size, 0);
+	secret_clear(&secret);
+}
+
+static void set_wipes_what_was_there(void **state)
+{
+	struct secret secret = {0};
+	const void *data;
+
+	(void)state;
+	assert_int_equal(secret_set(&secret, "first", 5), 0);
+	data = secret.data;
+	wiped = NULL;
+	assert_int_equal(secret_set(&secret, "second!", 7), 0);
+	assert_ptr_equal(wiped, data);
+	assert_int_equal(wiped_size, 5);
+	assert_string_equal((const char *)secret.data, "second!");
+	secret_clear(&secret);
+}
+
+static void empty_is_not_none(void **state)
+{
+	struct secret secret = {0};
+
+	(void)state;
+	assert_int_equal(secret_set(&secret, NULL, 0), 0);
+	assert_non_null(secret.data);
+	assert_int_equal(secret.data[0], '\0');
+	assert_int_equal(secret.size, 0);
+	secret_clear(&secret);
+	assert_null(secret.data);
+}
+
+static void too_long_is_refused(void **state)
+{
+	static char octets[SECRET_MAX + 1];
+	struct secret secret = {0};
+
+	(void)state;
+	assert_int_equal(secret_set(&secret, octets, SECRET_MAX), 0);
+	assert_int_equal(secret_set(&secret, octets, SECRET_MAX + 1), -1);
+	assert_null(secret.data);
+	assert_int_equal(secret.size, 0);
+}
+
+static void move(void **state)
+{
+	struct secret from = {0}, to = {0};
+	const void *data, *old;
+
+	(void)state;
+	assert_int_equal(secret_set(&from, "new", 3), 0);
+	assert_int_equal(secret_set(&to, "old one", 7), 0);
+	data = from.data;
+	old = to.data;
+	wiped = NULL;
+	secret_move(&to, &from);
+	assert_ptr_equal(wiped, old);
+	assert_ptr_equal(to.data, data);
+	assert_int_equal(to.size, 3);
+	assert_null(from.data);
+	assert_int_equal(from.size, 0);
+	secret_clear(&from);
+	secret_clear(&to);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(set_and_clear),	   cmocka_unit_test(set_wipes_what_was_there),
+	    cmocka_unit_test(empty_is_not_none),   cmocka_unit_test(too_long_is_refused),
+	    cmocka_unit_test(move),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
