@@ -72,7 +72,7 @@ step()
 show_log()
 {
 	say "---- the end of $log"
-	tail -n "${1:-40}" "$log"
+	tail -n 40 "$log" || :
 	say "----"
 }
 
@@ -186,47 +186,51 @@ prepare()
 }
 
 # ---- check -------------------------------------------------------------------------
-# count NAME...: the sum of these results over all tests.
-count()
-{
-	for result; do
-		sed -n "s/^# $result: *//p" "$build/test-suite.log"
-	done | awk '{ sum += $1 } END { print sum + 0 }'
-}
-
-# summary RESULT: the last line.
+# summary RESULT: the last line, from what make said of each test.
 summary()
 {
-	passed=0 failed=0 skipped=0
-	if [ -f "$build/test-suite.log" ]; then
-		passed=$(count PASS XFAIL)
-		failed=$(count FAIL XPASS ERROR)
-		skipped=$(count SKIP)
-	fi
-	# what fails without a test of its own counts as one
-	[ "$1" -eq 0 ] || [ "$failed" -gt 0 ] || failed=1
-	line="$passed passed, $failed failed"
-	[ "$skipped" -eq 0 ] || line="$line, $skipped skipped"
-	say "$line"
+	[ -f "$log" ] || {
+		say "0 passed, 1 failed"
+		return
+	}
+	# A test program that fails exits with a failure: that is no second one. What fails without a
+	# test of its own, such as the build, counts as one.
+	awk -v result="$1" '
+		/^==== / { passed = failed = skipped = errors = 0; tests = $2 == "tests:" }
+		!tests { next }
+		/^(PASS|XFAIL): / { passed++ }
+		/^SKIP: / { skipped++ }
+		/^(FAIL|XPASS): / { failed++; has[$2] = 1 }
+		/^ERROR: / { error[errors++] = $2 }
+		END {
+			for (i = 0; i < errors; i++)
+				if (!(error[i] in has))
+					failed++
+			if (result != 0 && failed + 0 == 0)
+				failed = 1
+			printf "%d passed, %d failed", passed, failed
+			if (skipped > 0)
+				printf ", %d skipped", skipped
+			print ""
+		}' "$log"
 }
 
 check()
 {
 	result=1
-	rm -f "$build/test-suite.log"
 	# In a shell of its own: whatever ends it, the summary follows.
 	if (prepare); then
 		rm -f "$build/test-suite.log"
-		if step tests make -C "$build" check; then
+		if step tests make -C "$build" -j"$(jobs)" -O check; then
 			result=0
 		elif [ -f "$build/test-suite.log" ]; then
 			grep -h -E '^(FAIL|ERROR|XPASS):' "$log" || :
+			grep -h -A 40 '^not ok' "$build/test-suite.log" | head -n 400
 			say "The whole course of each failed test: $build/test-suite.log"
-			show_log 100
 		else
 			show_log
 		fi
-	elif [ -s "$log" ]; then
+	else
 		show_log
 	fi
 	summary "$result"

@@ -104,7 +104,7 @@ static int run_check(const struct options *options)
 		struct tls_server *tls = NULL;
 
 		(void)process_identity_find(conf, &identity, &report);
-		(void)plugin_load(&plugins, conf, &host_functions, identity.uid, &report);
+		(void)plugin_load(&plugins, conf, &host_functions, identity.change ? 0 : identity.uid, &report);
 		if (conf->tls.certificate != NULL)
 			tls = tls_server_new(&conf->tls, &report);
 		tls_server_free(&tls);

@@ -301,6 +301,10 @@ void login_begin(struct broker *broker, struct broker_front *front, struct ipc_i
 	}
 	login->stream = ipc_take(inbox, 0);
 	login->page = ipc_take(inbox, 1);
+	if (login->stream < 0 || login->page < 0) {
+		refuse(login, POPGATE_TEMP, "no descriptor is free");
+		return;
+	}
 	(void)sasl_find(login->mechanism, strlen(login->mechanism), &mechanism);
 	sasl_init(&login->sasl, mechanism);
 	if (mechanism == SASL_USERPASS)
@@ -316,7 +320,9 @@ void login_respond(struct broker *broker, const struct broker_front *front, cons
 {
 	struct login *login = find(broker, front, response->id);
 
-	if (login != NULL && login->state == LOGIN_EXCHANGE)
+	if (login == NULL)
+		refuse_unborn(front, response->id); /* the broker that knew it has died */
+	else if (login->state == LOGIN_EXCHANGE)
 		take_sasl(login, sasl_step(&login->sasl, response->data.data, response->data.size));
 }
 
@@ -324,7 +330,7 @@ void login_cancel(struct broker *broker, const struct broker_front *front, uint6
 {
 	struct login *login = find(broker, front, id);
 
-	if (login != NULL && login->state == LOGIN_EXCHANGE)
+	if (login != NULL && login->state != LOGIN_OPEN)
 		login_free(login);
 }
 

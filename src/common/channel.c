@@ -189,8 +189,13 @@ int channel_send(struct channel *channel, const struct message *message, const i
 	size_t size, fd_count = message_fds(message->type);
 	int result = 0;
 
-	if (channel == NULL || channel->dead || (size = message_encode(message, buffer)) == 0)
+	if (channel == NULL || channel->dead)
 		return -1;
+	size = message_encode(message, buffer);
+	if (size == 0) {
+		secret_wipe(buffer, sizeof(buffer));
+		return -1;
+	}
 	if (channel->first != NULL) {
 		result = enqueue(channel, buffer, size, fds, fd_count);
 	} else {

@@ -16,7 +16,7 @@ int ipc_pair(int ends_r[2])
 
 static enum ipc_result classify_errno(void)
 {
-	if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS)
+	if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS || errno == ETOOMANYREFS)
 		return IPC_AGAIN;
 	if (errno == EPIPE || errno == ECONNRESET || errno == ENOTCONN)
 		return IPC_CLOSED;
@@ -64,7 +64,7 @@ enum ipc_result ipc_send(int fd, const struct message *message, const int *fds)
 	size = message_encode(message, buffer);
 	if (size > 0)
 		result = ipc_send_encoded(fd, buffer, size, fds, message_fds(message->type));
-	secret_wipe(buffer, size);
+	secret_wipe(buffer, size == 0 ? MESSAGE_MAX : size);
 	free(buffer);
 	return result;
 }
@@ -119,9 +119,9 @@ enum ipc_result ipc_receive(int fd, struct ipc_inbox *inbox)
 		return IPC_CLOSED;
 	}
 	inbox->size = (size_t)size;
-	if ((header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0 ||
-	    message_decode(inbox->buffer, (size_t)size, &inbox->message) != 0 ||
-	    count != message_fds(inbox->message.type)) {
+	if ((header.msg_flags & MSG_TRUNC) != 0 || message_decode(inbox->buffer, (size_t)size, &inbox->message) != 0 ||
+	    count > message_fds(inbox->message.type) ||
+	    (count < message_fds(inbox->message.type) && (header.msg_flags & MSG_CTRUNC) == 0)) {
 		ipc_inbox_clear(inbox);
 		return IPC_FAILED;
 	}

@@ -15,7 +15,8 @@ enum ipc_result {
 /* A received message: its bytes live here until the next receive. */
 struct ipc_inbox {
 	struct message message;
-	int fds[MESSAGE_FDS]; /* the receiver's to close; -1: none, or taken */
+	int fds[MESSAGE_FDS]; /* the receiver's to close; -1: none, taken, or this process has no
+			       * descriptor free for it */
 	size_t size;	      /* octets of buffer that were received */
 	unsigned char buffer[MESSAGE_MAX];
 };
@@ -26,7 +27,7 @@ int ipc_pair(int ends_r[2]);
 enum ipc_result ipc_send(int fd, const struct message *message, const int *fds);
 /* Sends an encoded message. */
 enum ipc_result ipc_send_encoded(int fd, const unsigned char *data, size_t size, const int *fds, size_t fd_count);
-/* Receives one message; on IPC_OK inbox->fds has what its type says. */
+/* Receives one message; on IPC_OK inbox->fds has what its type says, as far as descriptors are free. */
 enum ipc_result ipc_receive(int fd, struct ipc_inbox *inbox);
 /* Closes what was not taken out of inbox->fds, and wipes what was received. */
 void ipc_inbox_clear(struct ipc_inbox *inbox);

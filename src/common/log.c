@@ -29,6 +29,8 @@ static const int syslog_levels[] = {
 
 void log_to(int fd)
 {
+	if (state.fd > STDERR_FILENO && state.fd != fd)
+		close(state.fd);
 	state.fd = fd;
 	if (fd < 0)
 		openlog("popgate", LOG_NDELAY | LOG_PID, LOG_MAIL);

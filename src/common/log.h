@@ -24,7 +24,8 @@ struct log_line {
 	char text[LOG_LINE_MAX];
 };
 
-/* Where lines go: descriptor fd, or syslog when fd is -1. Called by the supervisor before the
+/* Where lines go: descriptor fd, taken over, or syslog when fd is -1. The
+ * descriptor used before is closed, unless it is standard error. Called by the supervisor before the
  * first fork, and again in each process that is handed a reopened file. */
 void log_to(int fd);
 /* The current descriptor; -1 for syslog. */

@@ -45,6 +45,7 @@ static const struct layout layouts[MESSAGE_TYPES] = {
     [MESSAGE_DRAIN] = {"DRAIN", 0, {U32(drain.milliseconds)}},
     [MESSAGE_STOP] = {"STOP", 0, {U32(stop.milliseconds)}},
     [MESSAGE_READY] = {"READY", 0, {{0}}},
+    [MESSAGE_LOST] = {"LOST", 0, {U32(lost.role)}},
     [MESSAGE_LOGIN] = {"LOGIN",
 		       2,
 		       {U64(login.id), TEXT(login.peer, MESSAGE_ADDRESS_MAX), TEXT(login.tls, 32),

@@ -4,7 +4,7 @@
  * bounds, text and that nothing is left over. Who sends what:
  *
  *   supervisor -> all       NEIGHBOUR LOG DRAIN STOP
- *   all -> supervisor       READY
+ *   all -> supervisor       READY LOST
  *   front -> broker         LOGIN RESPONSE CANCEL
  *   broker -> front         CHALLENGE OPENED REFUSED
  *   broker -> spawner       SPAWN
@@ -30,7 +30,8 @@ enum message_type {
 	MESSAGE_LOG,	       /* + descriptor: log to this from now on */
 	MESSAGE_DRAIN,	       /* no new work; end when idle */
 	MESSAGE_STOP,	       /* end, finishing what runs */
-	MESSAGE_READY,	       /* loaded, checked, sandboxed */
+	MESSAGE_READY,	       /* loaded and checked */
+	MESSAGE_LOST,	       /* the channel to that neighbour is gone: another is wanted */
 	MESSAGE_LOGIN,	       /* + stream end, phase page */
 	MESSAGE_RESPONSE,
 	MESSAGE_CANCEL,
@@ -49,7 +50,7 @@ struct message_bytes {
 };
 
 struct message_neighbour {
-	uint32_t role; /* enum process_role of the neighbour */
+	uint32_t role; /* enum process_role */
 };
 
 struct message_seconds {
@@ -102,7 +103,7 @@ struct message_open {
 struct message {
 	enum message_type type;
 	union {
-		struct message_neighbour neighbour;
+		struct message_neighbour neighbour, lost;
 		struct message_seconds drain, stop;
 		struct message_login login;
 		struct message_response response, challenge;

@@ -89,7 +89,7 @@ struct phase_debt phase_debt(const struct phase_page *page, uint64_t received)
 	uint32_t current = atomic_load_explicit(&page->current, memory_order_acquire);
 	const struct record *record = &page->records[current & 1];
 	enum phase_state state = phase_get(page);
-	struct phase_debt debt = {.ended = state == PHASE_ENDED, .updating = state == PHASE_UPDATING};
+	struct phase_debt debt = {.ended = state == PHASE_ENDED};
 
 	/* The noted write may not have begun: then the record before it counts. */
 	if (!matches(record, received))

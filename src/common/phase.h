@@ -29,7 +29,6 @@ enum phase_state {
 /* What a client is owed after a session's death. */
 struct phase_debt {
 	bool ended;	  /* the session had ended on purpose */
-	bool updating;	  /* it died in UPDATE */
 	bool cut;	  /* a reply is torn: end the connection */
 	uint64_t settled; /* octets of input whose replies have arrived whole */
 };

@@ -8,11 +8,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/log.h"
+#include "config.h"
 
 const char *process_role_name(enum process_role role)
 {
@@ -86,6 +88,7 @@ int process_identity_assume(const struct process_identity *identity)
 		log_say(POPGATE_LOG_WARN, NULL, "root could be had back after becoming %s", identity->name);
 		return -1;
 	}
+	process_keep_private(); /* the change of user undid it, or not: proc(5) */
 	return 0;
 }
 
@@ -163,9 +166,12 @@ void process_ignore_signals(void)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-void process_no_cores(void)
+void process_keep_private(void)
 {
 	const struct rlimit none = {0, 0};
 
 	setrlimit(RLIMIT_CORE, &none);
+#ifndef WITH_SANITIZERS /* the leak checker looks into its process */
+	prctl(PR_SET_DUMPABLE, 0);
+#endif
 }

@@ -60,7 +60,7 @@ bool process_tell_faults(struct conf_report *report);
 
 /* Ignores the signals that the supervisor alone acts on, SIGPIPE among them. */
 void process_ignore_signals(void);
-/* Forbids core dumps. */
-void process_no_cores(void);
+/* Forbids core dumps, and that processes of the same user look into this one's memory. */
+void process_keep_private(void);
 
 #endif

@@ -1,33 +1,23 @@
-/* client - see client.h. Holds a password only from its line to the LOGIN
- * message; never opens a file, never connects anywhere. Frees a client only at
- * the outermost level of an event: client_close just marks it. */
+/* client - see client.h. Never opens a file, never connects anywhere. Frees a
+ * client only at the outermost level of an event: client_close just marks it. */
 #include "front/client.h"
 
-#include <errno.h>
 #include <event2/buffer.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "common/deadline.h"
-#include "common/message.h"
-#include "common/text.h"
+#include "front/authorize.h"
 #include "front/front.h"
 #include "front/peer.h"
 #include "front/relay.h"
 #include "front/tls.h"
 
-#define LOST_TIME   60000 /* milliseconds that a client whose session died may go on asking */
-#define REPLIES_LOW 32768 /* below it the session is read again */
-#define INPUT_MAX   32768 /* octets that may wait for the broker's answer */
+#define INPUT_MAX 32768 /* octets that may wait for the broker's answer */
 
-static void on_readable(struct bufferevent *connection, void *context);
-static void on_writable(struct bufferevent *connection, void *context);
-static void on_event(struct bufferevent *connection, short events, void *context);
-
-static struct timeval time_of(int64_t milliseconds)
+struct timeval client_time(int64_t milliseconds)
 {
 	struct timeval time = {.tv_sec = (time_t)(milliseconds / 1000),
 			       .tv_usec = (suseconds_t)(milliseconds % 1000 * 1000)};
@@ -35,14 +25,19 @@ static struct timeval time_of(int64_t milliseconds)
 	return time;
 }
 
-static void set_timer(struct client *client, int64_t milliseconds)
+void client_write(struct client *client, const void *data, size_t size)
 {
-	struct timeval time = time_of(milliseconds);
+	bufferevent_write(client->connection, data, size);
+}
+
+void client_set_timer(struct client *client, int64_t milliseconds)
+{
+	struct timeval time = client_time(milliseconds);
 
 	evtimer_add(client->timer, &time);
 }
 
-static const struct conf_limits *limits_of(const struct client *client)
+const struct conf_limits *client_limits(const struct client *client)
 {
 	return &client->front->process->conf->limits;
 }
@@ -52,7 +47,7 @@ static void set_login_timer(struct client *client, int64_t milliseconds)
 {
 	int64_t left = deadline_left(client->login_deadline);
 
-	set_timer(client, milliseconds < left ? milliseconds : left);
+	client_set_timer(client, milliseconds < left ? milliseconds : left);
 }
 
 /* ---- the end ---- */
@@ -61,7 +56,7 @@ void client_free(struct client *client)
 {
 	front_remove(client->front, client);
 	tally_leave(client->front->process->tally, client->front->process->index, client->tally_key);
-	relay_free(&client->relay);
+	authorize_forget(client);
 	if (client->timer != NULL)
 		event_free(client->timer);
 	if (client->connection != NULL)
@@ -80,25 +75,18 @@ void client_close(struct client *client)
 	event_active(client->timer, EV_TIMEOUT, 0);
 }
 
-static void finish_closing(struct client *client)
+/* The session is let go at once; the client gets what is buffered, as long as it takes it. */
+static void go_on_closing(struct client *client)
 {
-	tls_say_goodbye(client->connection);
-	client_free(client);
-}
+	struct timeval stall = client_time(client_limits(client)->stall_timeout);
 
-/* First pass: let the session go and see whether anything is left to send. Second: out of patience. */
-static void go_on_closing(struct client *client, bool first)
-{
-	relay_free(&client->relay);
+	authorize_forget(client);
 	if (evbuffer_get_length(bufferevent_get_output(client->connection)) == 0) {
-		finish_closing(client);
-	} else if (first) {
-		struct timeval stall = time_of(limits_of(client)->stall_timeout);
-
+		tls_say_goodbye(client->connection);
+		client_free(client);
+	} else {
 		bufferevent_setwatermark(client->connection, EV_WRITE, 0, 0);
 		bufferevent_set_timeouts(client->connection, NULL, &stall);
-	} else {
-		client_free(client);
 	}
 }
 
@@ -110,17 +98,14 @@ static void on_timer(evutil_socket_t fd, short events, void *context)
 	(void)fd;
 	(void)events;
 	if (client->state == CLIENT_CLOSING)
-		go_on_closing(client, true);
+		go_on_closing(client);
 	else
 		client_free(client); /* a deadline: nothing is said (RFC 1939 section 3) */
 }
 
-/* ---- AUTHORIZATION ---- */
+/* ---- libevent's callbacks ---- */
 
-static void write_octets(struct client *client, const void *data, size_t size)
-{
-	bufferevent_write(client->connection, data, size);
-}
+static void set_callbacks(struct client *client);
 
 static void greet(struct client *client)
 {
@@ -128,131 +113,8 @@ static void greet(struct client *client)
 
 	client->state = CLIENT_SPEAKING;
 	if (!client->greeted)
-		write_octets(client, greeting, sizeof(greeting) - 1);
+		client_write(client, greeting, sizeof(greeting) - 1);
 	client->greeted = true;
-}
-
-static void refuse(struct client *client, unsigned status)
-{
-	struct authorization_step *step = &client->front->step;
-
-	relay_free(&client->relay);
-	client->state = CLIENT_SPEAKING;
-	authorization_refused(&client->authorization, status, step);
-	write_octets(client, step->reply, step->reply_size);
-	if (step->action == AUTHORIZATION_CLOSE)
-		client_close(client);
-}
-
-static void ask_login(struct client *client, const struct authorization_step *step)
-{
-	struct message message = {.type = MESSAGE_LOGIN};
-	struct message_login *login = &message.u.login;
-	int fds[2], result;
-
-	client->relay = relay_new(client, client->front->base, fds);
-	if (client->relay == NULL) {
-		log_say(POPGATE_LOG_WARN, client->name, "cannot make a stream for a session: %s", strerror(errno));
-		refuse(client, POPGATE_TEMP);
-		return;
-	}
-	login->id = client->id;
-	login->peer = message_text(client->peer);
-	login->tls = message_text(tls_version(client->connection));
-	login->mechanism = message_text(step->mechanism);
-	login->user = message_octets(step->user, step->user_size);
-	login->response = message_octets(step->response, step->response_size);
-	login->flags =
-	    (step->response != NULL ? LOGIN_HAS_RESPONSE : 0) | (client->authorization.utf8 ? LOGIN_UTF8 : 0);
-	result = front_ask(client->front, &message, fds);
-	close(fds[0]);
-	close(fds[1]);
-	if (result == 0)
-		client->state = CLIENT_ASKING;
-	else
-		refuse(client, POPGATE_TEMP);
-}
-
-static void ask_response(struct client *client, const struct authorization_step *step)
-{
-	struct message message = {.type = MESSAGE_RESPONSE};
-
-	message.u.response.id = client->id;
-	message.u.response.data = message_octets(step->response, step->response_size);
-	if (front_ask(client->front, &message, NULL) == 0)
-		client->state = CLIENT_ASKING;
-	else
-		refuse(client, POPGATE_TEMP);
-}
-
-static void cancel(struct client *client)
-{
-	struct message message = {.type = MESSAGE_CANCEL};
-
-	message.u.cancel.id = client->id;
-	(void)front_ask(client->front, &message, NULL);
-	relay_free(&client->relay);
-}
-
-static void take_step(struct client *client, const struct authorization_step *step)
-{
-	if (step->reply_size > 0)
-		write_octets(client, step->reply, step->reply_size);
-	switch (step->action) {
-	case AUTHORIZATION_REPLY:
-		return;
-	case AUTHORIZATION_LOGIN:
-		ask_login(client, step);
-		return;
-	case AUTHORIZATION_RESPONSE:
-		ask_response(client, step);
-		return;
-	case AUTHORIZATION_CANCEL:
-		cancel(client);
-		return;
-	case AUTHORIZATION_STLS:
-		client->state = CLIENT_STLS;
-		return;
-	case AUTHORIZATION_CLOSE:
-		client_close(client);
-		return;
-	}
-}
-
-/* A session that died cannot answer; the client learns it from each command, and QUIT is no success. */
-static void take_lost_line(struct client *client, enum line_event event)
-{
-	static const char refusal[] =
-	    "-ERR [SYS/TEMP] the session was lost, nothing more was removed: log in again\r\n";
-
-	write_octets(client, refusal, sizeof(refusal) - 1);
-	if (event != LINE_COMPLETE || text_same_case(client->reader.data, client->reader.size, "QUIT"))
-		client_close(client);
-}
-
-/* Cuts lines out of input and acts on them as long as the state allows it. */
-static void take_lines(struct client *client, struct evbuffer *input)
-{
-	while (client->state == CLIENT_SPEAKING || client->state == CLIENT_LOST) {
-		struct evbuffer_iovec piece;
-		enum line_event event;
-		size_t used;
-
-		if (evbuffer_peek(input, -1, NULL, &piece, 1) < 1 || piece.iov_len == 0)
-			return;
-		client->reader.response = client->authorization.in_sasl;
-		event = line_feed(&client->reader, piece.iov_base, piece.iov_len, &used);
-		evbuffer_drain(input, used);
-		if (event == LINE_MORE)
-			continue;
-		if (client->state == CLIENT_LOST) {
-			take_lost_line(client, event);
-			continue;
-		}
-		authorization_line(&client->authorization, event, client->reader.data, client->reader.size,
-				   &client->front->step);
-		take_step(client, &client->front->step);
-	}
 }
 
 /* Octets that came with STLS were sent in clear by somebody who may not be the client: RFC 2595 section 4. */
@@ -276,80 +138,22 @@ static void begin_stls(struct client *client)
 	bufferevent_free(client->connection);
 	client->connection = secured;
 	client->state = CLIENT_HANDSHAKE;
-	set_login_timer(client, limits_of(client)->handshake_timeout);
+	set_login_timer(client, client_limits(client)->handshake_timeout);
 	line_clear(&client->reader);
-	bufferevent_setcb(secured, on_readable, on_writable, on_event, client);
+	set_callbacks(client);
 	bufferevent_enable(secured, EV_READ | EV_WRITE);
 }
 
-/* ---- the broker's answers ---- */
-
-void client_challenge(struct client *client, const unsigned char *data, size_t size)
+void client_take_input(struct client *client)
 {
-	struct authorization_step *step = &client->front->step;
-
-	if (client->state != CLIENT_ASKING)
-		return;
-	client->state = CLIENT_SPEAKING;
-	authorization_challenge(&client->authorization, data, size, step);
-	write_octets(client, step->reply, step->reply_size);
-	on_readable(client->connection, client);
-}
-
-void client_refused(struct client *client, unsigned status)
-{
-	if (client->state != CLIENT_ASKING)
-		return;
-	refuse(client, status);
-	on_readable(client->connection, client);
-}
-
-void client_opened(struct client *client, const unsigned char *text, size_t size)
-{
-	struct timeval stall = time_of(limits_of(client)->stall_timeout);
-
-	if (client->state != CLIENT_ASKING)
-		return;
-	client->state = CLIENT_RELAYING;
-	evtimer_del(client->timer);
-	line_clear(&client->reader);
-	authorization_reset(&client->authorization);
-	write_octets(client, "+OK ", 4);
-	write_octets(client, text, size);
-	write_octets(client, "\r\n", 2);
-	bufferevent_setwatermark(client->connection, EV_READ, 0, 0);
-	bufferevent_setwatermark(client->connection, EV_WRITE, REPLIES_LOW, 0);
-	bufferevent_set_timeouts(client->connection, NULL, &stall);
-	if (relay_start(client->relay) != 0) {
-		client_close(client);
-		return;
-	}
-	if (client->finished)
-		relay_client_finished(client->relay);
-}
-
-void client_lost(struct client *client, struct evbuffer *unanswered)
-{
-	log_say(POPGATE_LOG_WARN, client->name, "the session died; its client is told so");
-	client->state = CLIENT_LOST;
-	bufferevent_setwatermark(client->connection, EV_WRITE, 0, 0);
-	bufferevent_enable(client->connection, client->finished ? EV_WRITE : EV_READ | EV_WRITE);
-	set_timer(client, LOST_TIME);
-	take_lines(client, unanswered);
-	on_readable(client->connection, client);
-}
-
-/* ---- libevent's callbacks ---- */
-
-static void on_readable(struct bufferevent *connection, void *context)
-{
-	struct client *client = context;
+	struct evbuffer *input = bufferevent_get_input(client->connection);
 
 	switch (client->state) {
 	case CLIENT_SPEAKING:
 	case CLIENT_LOST:
-		take_lines(client, bufferevent_get_input(connection));
-		if (client->finished && (client->state == CLIENT_SPEAKING || client->state == CLIENT_LOST))
+		authorize_take_lines(client, input);
+		if (client->finished && !client->paused && client->state != CLIENT_ASKING &&
+		    client->state != CLIENT_STLS)
 			client_close(client);
 		return;
 	case CLIENT_RELAYING:
@@ -359,20 +163,45 @@ static void on_readable(struct bufferevent *connection, void *context)
 	case CLIENT_STLS:
 	case CLIENT_ASKING:
 	case CLIENT_CLOSING:
-		return; /* what waits is bounded by the read watermark */
+		/* No read watermark instead: above one libevent leaves octets inside OpenSSL, where nothing wakes it.
+		 */
+		if (evbuffer_get_length(input) > INPUT_MAX)
+			bufferevent_disable(client->connection, EV_READ);
+		return;
 	}
 }
 
+static void on_readable(struct bufferevent *connection, void *context)
+{
+	(void)connection;
+	client_take_input(context);
+}
+
+/* Everything that was buffered has left (RELAYING: nearly everything). */
 static void on_writable(struct bufferevent *connection, void *context)
 {
 	struct client *client = context;
 
-	if (client->state == CLIENT_STLS)
+	switch (client->state) {
+	case CLIENT_STLS:
 		begin_stls(client);
-	else if (client->state == CLIENT_RELAYING)
+		return;
+	case CLIENT_RELAYING:
 		relay_client_writable(client->relay);
-	else if (client->state == CLIENT_CLOSING && evbuffer_get_length(bufferevent_get_output(connection)) == 0)
-		go_on_closing(client, false);
+		return;
+	case CLIENT_CLOSING:
+		if (evbuffer_get_length(bufferevent_get_output(connection)) == 0)
+			go_on_closing(client);
+		return;
+	case CLIENT_SPEAKING:
+	case CLIENT_LOST:
+		if (client->paused)
+			authorize_resume(client);
+		return;
+	case CLIENT_HANDSHAKE:
+	case CLIENT_ASKING:
+		return;
+	}
 }
 
 static void report_failure(struct client *client, short events)
@@ -385,17 +214,19 @@ static void report_failure(struct client *client, short events)
 	log_say(POPGATE_LOG_INFO, client->name, "TLS handshake with %s failed: %s", client->peer, text);
 }
 
-/* The client has sent its last octet; what it is owed may still be sent. */
+/* The client has sent its last octet; what it is owed may still be sent. libevent
+ * stops writing at the end of a TLS stream, and would not even time out. */
 static void take_eof(struct client *client)
 {
 	client->finished = true;
+	bufferevent_enable(client->connection, EV_WRITE);
 	switch (client->state) {
 	case CLIENT_RELAYING:
 		relay_client_finished(client->relay);
 		return;
 	case CLIENT_SPEAKING:
 	case CLIENT_LOST:
-		on_readable(client->connection, client);
+		client_take_input(client);
 		return;
 	case CLIENT_ASKING:
 	case CLIENT_CLOSING:
@@ -411,18 +242,25 @@ static void on_event(struct bufferevent *connection, short events, void *context
 {
 	struct client *client = context;
 
+	(void)connection;
 	if ((events & BEV_EVENT_CONNECTED) != 0) {
+		if (client->state != CLIENT_HANDSHAKE)
+			return;
 		client->authorization.tls = true;
-		bufferevent_setwatermark(connection, EV_READ, 0, INPUT_MAX);
-		set_login_timer(client, limits_of(client)->login_timeout);
+		set_login_timer(client, client_limits(client)->login_timeout);
 		greet(client);
-		on_readable(connection, client);
+		client_take_input(client);
 	} else if ((events & BEV_EVENT_EOF) != 0) {
 		take_eof(client);
 	} else {
 		report_failure(client, events);
 		client_free(client);
 	}
+}
+
+static void set_callbacks(struct client *client)
+{
+	bufferevent_setcb(client->connection, on_readable, on_writable, on_event, client);
 }
 
 /* ---- the beginning ---- */
@@ -438,10 +276,10 @@ static int begin(struct client *client, evutil_socket_t fd)
 				      : bufferevent_socket_new(client->front->base, fd, BEV_OPT_CLOSE_ON_FREE);
 	if (client->connection == NULL)
 		return -1;
-	bufferevent_setcb(client->connection, on_readable, on_writable, on_event, client);
-	bufferevent_setwatermark(client->connection, EV_READ, 0, INPUT_MAX);
-	client->login_deadline = deadline_in(limits_of(client)->login_timeout);
-	set_login_timer(client, implicit ? limits_of(client)->handshake_timeout : limits_of(client)->login_timeout);
+	set_callbacks(client);
+	client->login_deadline = deadline_in(client_limits(client)->login_timeout);
+	set_login_timer(client,
+			implicit ? client_limits(client)->handshake_timeout : client_limits(client)->login_timeout);
 	if (!implicit)
 		greet(client);
 	return bufferevent_enable(client->connection, EV_READ | EV_WRITE);

@@ -39,6 +39,8 @@ struct client {
 	const struct conf_listener *listener;
 	enum client_state state;
 	bool finished; /* the client sends no more */
+	bool paused;   /* its lines wait until its replies have left */
+	bool pending;  /* the broker knows of a login of it */
 	bool greeted;
 	struct bufferevent *connection;
 	struct event *timer;
@@ -56,7 +58,16 @@ void client_free(struct client *client);
 /* Sends what is buffered, says goodbye, ends. */
 void client_close(struct client *client);
 
-/* The broker's answers to a client that is ASKING. */
+/* Acts on the octets at hand, as the state demands. */
+void client_take_input(struct client *client);
+/* Appends to what the client is sent. */
+void client_write(struct client *client, const void *data, size_t size);
+/* Sets the deadline of the current state, from now. */
+void client_set_timer(struct client *client, int64_t milliseconds);
+struct timeval client_time(int64_t milliseconds);
+const struct conf_limits *client_limits(const struct client *client);
+
+/* The broker's answers to a client that is ASKING (authorize.c, as client_lost). */
 void client_challenge(struct client *client, const unsigned char *data, size_t size);
 void client_refused(struct client *client, unsigned status);
 void client_opened(struct client *client, const unsigned char *text, size_t size);

@@ -112,9 +112,8 @@ static void on_broker_message(void *context, struct ipc_inbox *inbox)
 }
 
 /* Logins under way died with it; whoever is logged in does not notice. */
-static void on_broker_closed(void *context)
+static void forget_broker(struct front *front)
 {
-	struct front *front = context;
 	struct client *client, *next;
 
 	channel_free(&front->broker);
@@ -122,6 +121,15 @@ static void on_broker_closed(void *context)
 		next = client->next;
 		client_refused(client, POPGATE_TEMP);
 	}
+}
+
+static void on_broker_closed(void *context)
+{
+	const struct message lost = {.type = MESSAGE_LOST, .u.lost.role = PROCESS_BROKER};
+	struct front *front = context;
+
+	(void)channel_send(front->control, &lost, NULL);
+	forget_broker(front);
 }
 
 /* ---- listening ---- */
@@ -165,6 +173,18 @@ static void on_acceptable(evutil_socket_t fd, short events, void *context)
 	}
 }
 
+/* So that nobody waits for a greeting that will not come. */
+static void close_listeners(struct front *front)
+{
+	for (size_t i = 0; i < front->process->conf->listener_count; i++) {
+		if (front->listeners != NULL)
+			event_free(front->listeners[i].acceptable);
+		close(front->process->listeners[i]);
+	}
+	free(front->listeners);
+	front->listeners = NULL;
+}
+
 static int listen_all(struct front *front)
 {
 	size_t count = front->process->conf->listener_count;
@@ -187,14 +207,8 @@ static int listen_all(struct front *front)
 
 /* ---- the supervisor ---- */
 
-static void close_unproven(struct front *front)
-{
-	for (struct client *client = front->clients; client != NULL; client = client->next)
-		if (client->state != CLIENT_RELAYING)
-			client_close(client);
-}
-
-/* Sessions with nothing to do end now, as if their client had gone: nothing is removed. */
+/* Clients that are not logged in, and sessions with no command to answer, end now, as if the
+ * client had gone: nothing is removed. */
 static void on_stop_poll(evutil_socket_t fd, short events, void *context)
 {
 	struct front *front = context;
@@ -202,8 +216,7 @@ static void on_stop_poll(evutil_socket_t fd, short events, void *context)
 	(void)fd;
 	(void)events;
 	for (struct client *client = front->clients; client != NULL; client = client->next)
-		if (client->state == CLIENT_RELAYING && relay_is_idle(client->relay) &&
-		    !relay_is_updating(client->relay))
+		if (client->state != CLIENT_RELAYING || relay_is_idle(client->relay))
 			client_close(client);
 }
 
@@ -219,8 +232,9 @@ static void on_stop_deadline(evutil_socket_t fd, short events, void *context)
 
 static void drain(struct front *front)
 {
+	if (!front->draining)
+		close_listeners(front);
 	front->draining = true;
-	accept_again(front, false);
 	if (front->count == 0)
 		event_base_loopbreak(front->base);
 }
@@ -230,9 +244,8 @@ static void stop(struct front *front, uint32_t milliseconds)
 	struct timeval poll = {.tv_usec = STOP_POLL};
 	struct timeval deadline = {.tv_sec = milliseconds / 1000, .tv_usec = milliseconds % 1000 * 1000};
 
-	front->stopping = true;
-	close_unproven(front);
 	drain(front);
+	event_active(front->stop_poll, EV_TIMEOUT, 0);
 	event_add(front->stop_poll, &poll);
 	event_add(front->stop_deadline, &deadline);
 }
@@ -241,7 +254,7 @@ static void stop(struct front *front, uint32_t milliseconds)
 static void take_broker(struct front *front, int fd)
 {
 	if (front->broker != NULL)
-		on_broker_closed(front);
+		forget_broker(front);
 	front->broker = channel_new(front->base, fd, on_broker_message, on_broker_closed, front);
 	if (front->listeners == NULL && !front->draining && listen_all(front) != 0) {
 		log_say(POPGATE_LOG_WARN, NULL, "cannot listen: out of memory");

@@ -26,7 +26,6 @@ struct front {
 	struct client *buckets[FRONT_BUCKETS]; /* by id */
 	unsigned count, most;
 	bool draining; /* no new connections; ends with the last one */
-	bool stopping; /* SIGTERM: sessions that are idle end at once */
 	struct event *stop_poll, *stop_deadline;
 	struct authorization_step step; /* scratch of the running callback */
 };

@@ -14,7 +14,6 @@
 
 #define COMMANDS_MAX 16384  /* octets of commands forwarded and not answered */
 #define REPLIES_MAX  131072 /* octets of replies that wait for the client */
-#define REPLIES_LOW  32768  /* below it the session is read again */
 #define READ_SIZE    65536
 
 struct relay {
@@ -107,63 +106,74 @@ static void settle(struct relay *relay)
 static void send_outgoing(struct relay *relay)
 {
 	while (evbuffer_get_length(relay->outgoing) > 0) {
-		if (evbuffer_write(relay->outgoing, relay->fd) < 0) {
-			if (errno == EAGAIN || errno == EINTR)
-				event_add(relay->writable, NULL);
-			/* Otherwise the session has gone: the read side will tell what is owed. */
+		if (evbuffer_write(relay->outgoing, relay->fd) >= 0)
+			continue;
+		if (errno == EAGAIN || errno == EINTR) {
+			event_add(relay->writable, NULL);
 			return;
 		}
+		/* The session has gone: the read side will tell what is owed. */
+		evbuffer_drain(relay->outgoing, evbuffer_get_length(relay->outgoing));
 	}
 	event_del(relay->writable);
 	if (relay->finished && evbuffer_get_length(bufferevent_get_input(relay->client->connection)) == 0)
 		shutdown(relay->fd, SHUT_WR);
 }
 
+/* Octets of commands that wait for the session: to be read by it, or to be answered. */
+static size_t commands_held(const struct relay *relay)
+{
+	size_t unanswered = evbuffer_get_length(relay->unanswered), outgoing = evbuffer_get_length(relay->outgoing);
+
+	return unanswered > outgoing ? unanswered : outgoing;
+}
+
 /* An unanswered command longer than everything that may be held has no end that could come. */
 static bool is_endless(struct relay *relay)
 {
-	struct evbuffer_ptr at = evbuffer_search_eol(relay->unanswered, NULL, NULL, EVBUFFER_EOL_LF);
+	return evbuffer_get_length(relay->unanswered) >= COMMANDS_MAX &&
+	       evbuffer_search_eol(relay->unanswered, NULL, NULL, EVBUFFER_EOL_LF).pos < 0;
+}
 
-	return at.pos < 0;
+/* Hands commands on, keeping a copy. 0 or -1: no memory. */
+static int forward(struct relay *relay, struct evbuffer *input, size_t size)
+{
+	while (size > 0) {
+		struct evbuffer_iovec piece;
+
+		if (evbuffer_peek(input, (ssize_t)size, NULL, &piece, 1) < 1)
+			return -1;
+		if (piece.iov_len > size)
+			piece.iov_len = size;
+		if (evbuffer_add(relay->unanswered, piece.iov_base, piece.iov_len) != 0 ||
+		    evbuffer_add(relay->outgoing, piece.iov_base, piece.iov_len) != 0)
+			return -1;
+		evbuffer_drain(input, piece.iov_len);
+		size -= piece.iov_len;
+	}
+	return 0;
 }
 
 void relay_client_readable(struct relay *relay)
 {
 	struct bufferevent *connection = relay->client->connection;
 	struct evbuffer *input = bufferevent_get_input(connection);
-	size_t size, held;
+	size_t size, room;
 
 	if (relay->client->state != CLIENT_RELAYING)
 		return;
 	settle(relay);
-	held = evbuffer_get_length(relay->unanswered);
 	size = evbuffer_get_length(input);
-	if (held + size > COMMANDS_MAX) {
-		size = held >= COMMANDS_MAX ? 0 : COMMANDS_MAX - held;
+	room = commands_held(relay) < COMMANDS_MAX ? COMMANDS_MAX - commands_held(relay) : 0;
+	if (size > room) {
+		size = room;
 		bufferevent_disable(connection, EV_READ);
-		if (size == 0 && is_endless(relay)) {
-			client_close(relay->client);
-			return;
-		}
 	} else if (!relay->finished) {
 		bufferevent_enable(connection, EV_READ);
 	}
-	if (size == 0)
+	if (forward(relay, input, size) != 0 || is_endless(relay)) {
+		client_close(relay->client);
 		return;
-	for (size_t done = 0; done < size;) {
-		struct evbuffer_iovec piece;
-
-		if (evbuffer_peek(input, (ssize_t)(size - done), NULL, &piece, 1) < 1)
-			break;
-		if (piece.iov_len > size - done)
-			piece.iov_len = size - done;
-		if (evbuffer_add(relay->unanswered, piece.iov_base, piece.iov_len) != 0 ||
-		    evbuffer_add(relay->outgoing, piece.iov_base, piece.iov_len) != 0) {
-			client_close(relay->client);
-			return;
-		}
-		evbuffer_drain(input, piece.iov_len);
-		done += piece.iov_len;
 	}
 	send_outgoing(relay);
 }
@@ -187,6 +197,7 @@ static void take_end(struct relay *relay)
 	struct phase_debt debt = phase_debt(relay->page, relay->received);
 
 	event_del(relay->readable);
+	event_del(relay->writable);
 	settle(relay);
 	if (debt.ended || debt.cut) {
 		client_close(client);
@@ -238,11 +249,4 @@ bool relay_is_idle(struct relay *relay)
 {
 	settle(relay);
 	return evbuffer_get_length(relay->unanswered) == 0;
-}
-
-bool relay_is_updating(const struct relay *relay)
-{
-	enum phase_state state = phase_get(relay->page);
-
-	return state == PHASE_UPDATING || state == PHASE_ENDED;
 }

@@ -9,6 +9,8 @@
 
 #include "common/phase.h"
 
+#define RELAY_REPLIES_LOW 32768 /* octets that wait for the client, below which the session is read again */
+
 struct client;
 struct relay;
 
@@ -25,7 +27,5 @@ void relay_client_writable(struct relay *relay);
 void relay_client_finished(struct relay *relay);
 /* Whether the session has nothing to do: no command is unanswered. */
 bool relay_is_idle(struct relay *relay);
-/* The session is in UPDATE or done with it. */
-bool relay_is_updating(const struct relay *relay);
 
 #endif

@@ -305,7 +305,7 @@ static void take_fault(struct authorization *authorization, enum line_event even
 void authorization_line(struct authorization *authorization, enum line_event event, const char *line, size_t size,
 			struct authorization_step *step)
 {
-	bool first = !authorization->greeted;
+	bool first = !authorization->spoken;
 
 	step->action = AUTHORIZATION_REPLY;
 	step->reply_size = 0;
@@ -313,7 +313,7 @@ void authorization_line(struct authorization *authorization, enum line_event eve
 	step->response = NULL;
 	step->user_size = step->response_size = 0;
 	step->malformed = false;
-	authorization->greeted = true;
+	authorization->spoken = true;
 	if (event != LINE_COMPLETE) {
 		take_fault(authorization, event, step);
 	} else if (first && is_foreign(line)) {

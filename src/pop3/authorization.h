@@ -17,9 +17,8 @@
 
 #include "pop3/line.h"
 
-#define AUTHORIZATION_REPLY_MAX	     2048
-#define AUTHORIZATION_CHALLENGE_MAX  1024 /* octets of a SASL challenge, decoded */
-#define AUTHORIZATION_REPLY_LINE_MAX 512  /* RFC 1939 section 3: first line of a reply, with CRLF */
+#define AUTHORIZATION_REPLY_MAX	    2048
+#define AUTHORIZATION_CHALLENGE_MAX 1024 /* octets of a SASL challenge, decoded */
 
 enum authorization_action {
 	AUTHORIZATION_REPLY,	/* send the reply */
@@ -51,7 +50,7 @@ struct authorization {
 	/* State. */
 	bool utf8;	  /* UTF8 was issued */
 	bool in_sasl;	  /* a SASL response is expected */
-	bool greeted;	  /* the first line has come */
+	bool spoken;	  /* the first line has come */
 	unsigned unknown; /* unknown keywords */
 	unsigned refused; /* refused credentials */
 	char *user;	  /* from USER */

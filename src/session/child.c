@@ -114,7 +114,7 @@ static void refuse(const struct child *child, const struct popgate_error *error)
 	char text[MESSAGE_TEXT_MAX];
 	struct message message = {.type = MESSAGE_REFUSED};
 
-	text_harmless(error->text, strnlen(error->text, sizeof(error->text)), text, sizeof(text));
+	text_harmless(error->text, strlen(error->text), text, sizeof(text));
 	message.u.refused.id = child->start->id;
 	message.u.refused.status = error->status;
 	message.u.refused.text = message_text(text);
@@ -142,7 +142,7 @@ static void serve(struct child *child)
 	if (page == NULL)
 		return;
 	close(child->start->page);
-	host_arm(OPEN_WAIT);
+	watchdog_arm(OPEN_WAIT);
 	if (receive_open(child) != 0)
 		return;
 	if (session_open(session, text, sizeof(text), &error) != 0) {

@@ -121,17 +121,18 @@ static int take_octets(void *context, const void *data, size_t size)
 	if (size == 0)
 		return 0;
 	begin_delivery(delivery);
-	host_arm(limits->stall_timeout);
+	watchdog_arm(limits->stall_timeout);
 	result = body_feed(&delivery->body, data, size, emit, delivery);
-	host_arm(limits->fetch_window);
+	watchdog_arm(limits->fetch_window);
 	return result;
 }
 
-static enum command_event fail_delivery(struct delivery *delivery, const struct popgate_error *error)
+static enum command_event fail_delivery(struct delivery *delivery, struct popgate_error *error)
 {
 	struct popgate_session *session = delivery->session;
 	struct log_line line;
 
+	host_bound_error(error);
 	log_begin(&line, error->status == POPGATE_STOPPED ? POPGATE_LOG_DEBUG : POPGATE_LOG_WARN, "fetch_failed", NULL);
 	log_number(&line, "message", number_of(session, delivery->entry));
 	log_text(&line, "uidl", maildrop_id(&session->maildrop, delivery->entry));
@@ -155,7 +156,7 @@ static enum command_event deliver(struct popgate_session *session, const struct 
 	if (delivery.entry == NULL)
 		return no_such_message(session);
 	body_init(&delivery.body, lines == POPGATE_WHOLE ? INT64_MAX : lines);
-	host_arm(limits->fetch_window);
+	watchdog_arm(limits->fetch_window);
 	if (session->plugin->plugin->fetch(session->drop, (size_t)(call->message - 1), lines, &sink, &pace, &error) !=
 	    0)
 		return fail_delivery(&delivery, &error);
@@ -235,10 +236,11 @@ static size_t commit(struct popgate_session *session, size_t *numbers, unsigned 
 	for (size_t i = 0; i < maildrop->count; i++)
 		if (maildrop->entries[i].deleted)
 			numbers[count++] = i;
-	host_arm(time);
+	watchdog_arm(time);
 	if (session->plugin->plugin->commit(session->drop, numbers, count, gone, deadline_in(time), &error) != 0) {
 		struct log_line line;
 
+		host_bound_error(&error);
 		log_begin(&line, POPGATE_LOG_WARN, "commit_failed", NULL);
 		log_number(&line, "wanted", count);
 		log_text(&line, "msg", error.text);

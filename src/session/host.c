@@ -8,21 +8,11 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "common/deadline.h"
 
-#define ALARM_SLACK   30   /* seconds that a hang may last beyond its deadline */
 #define LOCK_WAIT     2000 /* milliseconds for a holder that is on its way out */
 #define LOCK_INTERVAL 25   /* milliseconds between two tries */
-
-void host_arm(int64_t milliseconds)
-{
-	if (milliseconds <= 0)
-		alarm(0);
-	else
-		alarm((unsigned)(milliseconds / 1000 > 86400 ? 86400 : milliseconds / 1000) + ALARM_SLACK);
-}
 
 /* Waits for fd (-1: for nothing but the clock), watching the client. */
 static enum popgate_wait wait_for(struct popgate_session *session, int fd, short events, int64_t deadline)
@@ -33,17 +23,18 @@ static enum popgate_wait wait_for(struct popgate_session *session, int fd, short
 
 	if (session->updating)
 		fds[1].fd = -1;
-	host_arm(left < 0 ? 86400000 : left + 1);
+	watchdog_arm(left < 0 ? INT64_MAX : left + 1);
 	do
 		ready = poll(fds, 2, deadline_left(deadline));
 	while (ready < 0 && errno == EINTR);
-	host_arm(1);
+	watchdog_arm(1);
 	if (ready < 0)
 		return POPGATE_WAIT_FAILED;
-	if (fds[0].revents != 0)
-		return POPGATE_READY;
+	/* The client first: an upstream that always has something to say must not hide its departure. */
 	if ((fds[1].revents & (POLLHUP | POLLERR)) != 0)
 		return POPGATE_CLIENT_GONE;
+	if (fds[0].revents != 0)
+		return POPGATE_READY;
 	return ready == 0 ? POPGATE_TIMEOUT : POPGATE_WAIT_FAILED;
 }
 
@@ -116,6 +107,11 @@ static void host_log(struct popgate_session *session, enum popgate_log_level lev
 		log_text(&line, "backend", session->backend->name);
 	log_text(&line, "msg", text);
 	log_end(&line);
+}
+
+void host_bound_error(struct popgate_error *error)
+{
+	error->text[sizeof(error->text) - 1] = '\0';
 }
 
 const struct popgate_host host_functions = {

@@ -15,6 +15,7 @@
 #include "session/maildrop.h"
 #include "session/output.h"
 #include "session/plugin.h"
+#include "session/watchdog.h"
 
 /* For the line at a session's end. */
 struct session_counts {
@@ -44,8 +45,7 @@ struct popgate_session {
 
 extern const struct popgate_host host_functions;
 
-/* Arms the timer that ends a session which hangs: the process dies by SIGALRM
- * `milliseconds` and some slack from now unless it is armed anew. 0 disarms. */
-void host_arm(int64_t milliseconds);
+/* Makes sure that a plugin's error text ends, before it is read. */
+void host_bound_error(struct popgate_error *error);
 
 #endif

@@ -11,19 +11,25 @@
 #include <unistd.h>
 
 #include "common/deadline.h"
+#include "session/watchdog.h"
 
 #define LINE_OCTETS 512
 
 void output_init(struct output *output, int fd, int64_t stall, struct phase_page *page)
 {
-	int flags = fcntl(fd, F_GETFL);
-
 	memset(output, 0, offsetof(struct output, buffer));
 	output->fd = fd;
+	output->flags = fcntl(fd, F_GETFL);
 	output->stall = stall;
 	output->page = page;
-	if (flags >= 0)
-		(void)fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+	if (output->flags >= 0)
+		(void)fcntl(fd, F_SETFL, output->flags | O_NONBLOCK);
+}
+
+void output_end(struct output *output)
+{
+	if (output->flags >= 0)
+		(void)fcntl(output->fd, F_SETFL, output->flags);
 }
 
 static ssize_t write_some(int fd, const char *data, size_t size)
@@ -43,6 +49,7 @@ static int wait_writable(struct output *output, int64_t deadline)
 	struct pollfd pollfd = {.fd = output->fd, .events = POLLOUT};
 	int ready;
 
+	watchdog_arm(output->stall);
 	do
 		ready = poll(&pollfd, 1, deadline_left(deadline));
 	while (ready < 0 && errno == EINTR);

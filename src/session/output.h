@@ -13,6 +13,7 @@
 
 struct output {
 	int fd;
+	int flags;		 /* fd's, before; -1: unknown */
 	int64_t stall;		 /* milliseconds the client may take no octet */
 	struct phase_page *page; /* NULL: none */
 	uint64_t sent;		 /* octets written to fd */
@@ -30,6 +31,8 @@ void output_init(struct output *output, int fd, int64_t stall, struct phase_page
 int output_write(struct output *output, const void *data, size_t size);
 /* Appends one line and CRLF; the line is cut to RFC 1939's 512 octets. */
 int output_line(struct output *output, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Gives fd back as it was. */
+void output_end(struct output *output);
 /* Sends what is buffered. 0 or -1. */
 int output_flush(struct output *output);
 

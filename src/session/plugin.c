@@ -159,6 +159,7 @@ static int load_backend(struct plugin_backend *item, const struct conf *conf, co
 	if (item->settings == NULL)
 		return -1;
 	if (item->plugin->configure(host, item->settings, &item->instance, &error) != 0) {
+		error.text[sizeof(error.text) - 1] = '\0';
 		FAULT(&place, "backend %s: %s", backend->name, error.text);
 		return -1;
 	}

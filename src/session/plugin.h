@@ -23,7 +23,8 @@ struct plugin_set {
 };
 
 /* Loads the module of each backend, checks the backend's section against its
- * key table and configures an instance. owner: who may own a module, beside root.
+ * key table and configures an instance. owner: who may own a module, beside root (root
+ * itself, where modules are loaded before its privileges are dropped).
  * Returns 0, or -1 with every fault in report (and the set empty).
  * Modules stay loaded until the process ends. */
 int plugin_load(struct plugin_set *set, const struct conf *conf, const struct popgate_host *host, uid_t owner,

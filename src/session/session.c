@@ -29,6 +29,8 @@ static int take_listed(void *context, const struct popgate_message *message)
 {
 	struct listing *listing = context;
 
+	if (listing->fault != MAILDROP_FINE)
+		return -1; /* a plugin that goes on all the same: numbers must not shift */
 	listing->fault = maildrop_add(listing->maildrop, message, listing->most);
 	return listing->fault == MAILDROP_FINE ? 0 : -1;
 }
@@ -39,7 +41,7 @@ static int list(struct popgate_session *session, struct popgate_error *error)
 	struct listing listing = {.maildrop = &session->maildrop, .most = limits->max_messages};
 	int result;
 
-	host_arm(limits->upstream_timeout);
+	watchdog_arm(limits->upstream_timeout);
 	result = session->plugin->plugin->list(session->drop, take_listed, &listing,
 					       deadline_in(limits->upstream_timeout), error);
 	if (result == 0 && listing.fault == MAILDROP_FINE)
@@ -73,12 +75,14 @@ int session_open(struct popgate_session *session, char *text, size_t size, struc
 	session->lock.fd = -1;
 	memset(error, 0, sizeof(*error));
 	error->status = POPGATE_TEMP;
-	host_arm(session->conf->limits.upstream_timeout);
+	watchdog_arm(session->conf->limits.upstream_timeout);
 	/* host is the plugin's since configure() */
 	if (session->plugin->plugin->open(session->plugin->instance, session, &open, &session->drop, error) != 0 ||
-	    check_locked(session, error) != 0 || list(session, error) != 0)
+	    check_locked(session, error) != 0 || list(session, error) != 0) {
+		host_bound_error(error);
 		return -1;
-	host_arm(0);
+	}
+	watchdog_arm(0);
 	snprintf(text, size, "%zu messages (%llu octets)", session->maildrop.count,
 		 (unsigned long long)session->maildrop.octets);
 	return 0;
@@ -114,7 +118,7 @@ static enum step read_input(struct loop *loop, int64_t deadline, enum session_en
 			return STEP_END;
 		}
 		phase_set(session->output.page, PHASE_WAITING);
-		host_arm(0);
+		watchdog_arm(0);
 		do
 			ready = poll(&pollfd, 1, deadline_left(deadline));
 		while (ready < 0 && errno == EINTR);
@@ -210,7 +214,7 @@ static enum step take_input(struct loop *loop, int64_t *deadline, enum session_e
 	if (event == LINE_MORE)
 		return STEP_ON;
 	phase_set(output->page, PHASE_WORKING);
-	host_arm(output->stall);
+	watchdog_arm(output->stall);
 	step = take_line(loop, event, end_r);
 	if (*end_r != SESSION_CUT || step == STEP_ON)
 		output->settled = loop->consumed;
@@ -242,7 +246,7 @@ enum session_end session_serve(struct popgate_session *session, const char *pend
 		if (step == STEP_ON && loop.size > 0)
 			step = take_input(&loop, &deadline, &end);
 	}
-	host_arm(session->conf->limits.stall_timeout);
+	watchdog_arm(session->conf->limits.stall_timeout);
 	finish_output(&session->output, end);
 	line_clear(&loop.reader);
 	return end;

@@ -102,8 +102,8 @@ static void spawn(struct spawner *spawner)
 				    .plugins = &spawner->plugins};
 	pid_t pid;
 
-	if (spawner->draining)
-		return;
+	if (spawner->draining || start.stream < 0 || start.page < 0 || start.report < 0)
+		return; /* the broker notices that the report channel closes */
 	pid = fork();
 	if (pid == 0) {
 		close(spawner->process->control);
@@ -125,8 +125,11 @@ static void lose_broker(struct spawner *spawner)
 
 static void take_from_broker(struct spawner *spawner)
 {
+	const struct message lost = {.type = MESSAGE_LOST, .u.lost.role = PROCESS_BROKER};
+
 	if (ipc_receive(spawner->broker, &spawner->inbox) != IPC_OK) {
 		lose_broker(spawner);
+		(void)ipc_send(spawner->process->control, &lost, NULL);
 		return;
 	}
 	if (spawner->inbox.message.type == MESSAGE_SPAWN)
@@ -200,7 +203,8 @@ static int load(struct spawner *spawner)
 {
 	const struct process *process = spawner->process;
 	struct conf_report report = {0};
-	int result = plugin_load(&spawner->plugins, process->conf, &host_functions, process->identity->uid, &report);
+	int result = plugin_load(&spawner->plugins, process->conf, &host_functions,
+				 process->identity->change ? 0 : process->identity->uid, &report);
 
 	(void)process_tell_faults(&report);
 	return result;

@@ -199,6 +199,7 @@ static void serve(struct standalone *standalone)
 		session_close(session, session_serve(session, standalone->data, standalone->size));
 	else
 		(void)output_flush(&session->output);
+	output_end(&session->output); /* a terminal is shared with who comes after us */
 	authorization_reset(&standalone->authorization);
 	sasl_clear(&standalone->sasl);
 	line_clear(&standalone->reader);
@@ -213,7 +214,7 @@ int standalone_run(const struct conf *conf)
 	if (standalone == NULL)
 		return PROCESS_EXIT_FAILURE;
 	process_ignore_signals();
-	process_no_cores();
+	process_keep_private();
 	log_set_process("session");
 	standalone->conf = conf;
 	standalone->authorization.tls = true;

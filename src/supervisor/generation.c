@@ -30,6 +30,7 @@ struct generation *generation_new(const struct supervisor_plan *plan, struct con
 	generation->plan = plan;
 	generation->conf = conf;
 	generation->identity = *identity;
+	generation->log = STDERR_FILENO;
 	generation->count = FIRST_FRONT + conf->fronts;
 	generation->processes = calloc(generation->count, sizeof(*generation->processes));
 	generation->listeners = calloc(conf->listener_count, sizeof(*generation->listeners));
@@ -57,9 +58,10 @@ void generation_free(struct generation **generation)
 	*generation = NULL;
 	if (old == NULL)
 		return;
-	for (size_t i = 0; old->listeners != NULL && i < old->conf->listener_count; i++)
-		if (old->listeners[i] >= 0)
-			close(old->listeners[i]);
+	if (old->listeners != NULL)
+		generation_close_listeners(old);
+	if (old->log > STDERR_FILENO)
+		close(old->log);
 	for (size_t i = 0; old->processes != NULL && i < old->count; i++)
 		if (old->processes[i].control >= 0)
 			close(old->processes[i].control);
@@ -68,6 +70,15 @@ void generation_free(struct generation **generation)
 	free(old->processes);
 	conf_free(&old->conf);
 	free(old);
+}
+
+void generation_close_listeners(const struct generation *generation)
+{
+	for (size_t i = 0; i < generation->conf->listener_count; i++) {
+		if (generation->listeners[i] >= 0)
+			close(generation->listeners[i]);
+		generation->listeners[i] = -1;
+	}
 }
 
 static bool is_same_socket(const struct conf_listener *a, const struct conf_listener *b)
@@ -117,6 +128,8 @@ static void close_foreign(const struct generation *own, enum process_role role, 
 		for (size_t i = 0; i < all->conf->listener_count; i++)
 			if (all->listeners[i] >= 0 && (all != own || role != PROCESS_FRONT))
 				close(all->listeners[i]);
+		if (all->log > STDERR_FILENO)
+			close(all->log);
 	}
 }
 
@@ -132,9 +145,10 @@ static void run_child(struct generation *generation, size_t index, int control, 
 					.index = (unsigned)(index < FIRST_FRONT ? 0 : index - FIRST_FRONT)};
 	char name[32] = "popgate-";
 
+	generation_use_log(generation);
 	close_foreign(generation, role, all);
 	process_ignore_signals();
-	process_no_cores();
+	process_keep_private();
 	log_set_process(process_role_name(role));
 	prctl(PR_SET_NAME, strncat(name, process_role_name(role), 16));
 	exit(generation->plan->entries[role](&process));
@@ -170,14 +184,17 @@ int generation_fork(struct generation *generation, size_t index, const struct ge
 
 /* ---- wiring ---- */
 
+/* One that cannot be reached is dying, or is ended: either way another is started. */
 static void send_neighbour(const struct generation_process *process, enum process_role neighbour, int end)
 {
 	struct message message = {.type = MESSAGE_NEIGHBOUR};
 
 	message.u.neighbour.role = (uint32_t)neighbour;
-	if (ipc_send(process->control, &message, &end) != IPC_OK)
-		log_say(POPGATE_LOG_WARN, NULL, "cannot reach %s %ld", process_role_name(process->role),
-			(long)process->pid);
+	if (ipc_send(process->control, &message, &end) == IPC_OK)
+		return;
+	log_say(POPGATE_LOG_INFO, NULL, "cannot reach %s %ld: it is ended", process_role_name(process->role),
+		(long)process->pid);
+	kill(process->pid, SIGKILL);
 }
 
 /* A fresh channel between two that are ready; whatever they had before is replaced. */
@@ -220,6 +237,12 @@ void generation_ready(struct generation *generation, size_t index)
 	} else {
 		wire(&generation->processes[BROKER], &generation->processes[index]);
 	}
+}
+
+void generation_rewire(const struct generation *generation, size_t index)
+{
+	if (generation->state == GENERATION_RUNNING && index != BROKER)
+		wire(&generation->processes[BROKER], &generation->processes[index]);
 }
 
 int generation_died(struct generation *generation, pid_t pid)
@@ -267,11 +290,25 @@ void generation_stop(const struct generation *generation, enum process_role role
 	send_to(generation, role, &message, NULL);
 }
 
-void generation_log(const struct generation *generation, int fd)
+static int duplicate_log(int fd)
+{
+	return fd > STDERR_FILENO ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : fd;
+}
+
+void generation_use_log(const struct generation *generation)
+{
+	log_to(duplicate_log(generation->log));
+	log_set_level(generation->conf->log.level);
+}
+
+void generation_log(struct generation *generation, int fd)
 {
 	const struct message message = {.type = MESSAGE_LOG};
 
 	send_to(generation, PROCESS_ROLES, &message, &fd);
+	if (generation->log > STDERR_FILENO)
+		close(generation->log);
+	generation->log = duplicate_log(fd);
 }
 
 void generation_kill(const struct generation *generation)

@@ -32,6 +32,7 @@ struct generation {
 	bool retiring;	/* broker and spawner have been told to drain */
 	int *listeners; /* as conf->listeners; -1: not bound */
 	struct tally *tally;
+	int log;			      /* what its processes log to; -1: syslog */
 	struct generation_process *processes; /* spawner, broker, then the fronts */
 	size_t count;
 };
@@ -50,14 +51,20 @@ int generation_bind(struct generation *generation, const struct generation *prev
 int generation_fork(struct generation *generation, size_t index, const struct generation *all);
 /* The process said READY: connects it with its neighbours; becomes RUNNING when all are ready. */
 void generation_ready(struct generation *generation, size_t index);
+/* The process has lost its neighbour's channel though both may live: makes another. */
+void generation_rewire(const struct generation *generation, size_t index);
 /* The process with that pid has died; returns its index, or -1: not one of ours. */
 int generation_died(struct generation *generation, pid_t pid);
 
+/* Closes the supervisor's own descriptors of the listening sockets. */
+void generation_close_listeners(const struct generation *generation);
 /* Sends DRAIN or STOP (with a time) to the processes of a role. */
 void generation_drain(const struct generation *generation, enum process_role role);
 void generation_stop(const struct generation *generation, enum process_role role, int64_t milliseconds);
-/* Hands a reopened log to all. */
-void generation_log(const struct generation *generation, int fd);
+/* This process logs where the generation does. */
+void generation_use_log(const struct generation *generation);
+/* Hands a reopened log to all; fd stays the caller's. */
+void generation_log(struct generation *generation, int fd);
 void generation_kill(const struct generation *generation);
 /* How many processes of a role (PROCESS_ROLES: of all) are alive. */
 size_t generation_alive(const struct generation *generation, enum process_role role);

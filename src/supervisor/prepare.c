@@ -9,6 +9,7 @@
 
 #include "common/log.h"
 
+#define FDS_EACH  4   /* descriptors a connection may need in one process */
 #define SPARE_FDS 128 /* descriptors a process needs beside those of its connections */
 
 int prepare_log(const struct conf_log *log, struct conf_report *report)
@@ -29,24 +30,13 @@ int prepare_log(const struct conf_log *log, struct conf_report *report)
 	return STDERR_FILENO;
 }
 
-void prepare_use_log(const struct conf_log *log, int fd)
-{
-	int old = log_descriptor();
-
-	log_to(fd);
-	log_set_level(log->level);
-	if (old > STDERR_FILENO && old != fd)
-		close(old);
-}
-
-/* A front needs two descriptors a connection, the broker one; the limit must allow what the file promises. */
+/* While a login is under way, a front and the broker may need four descriptors for it
+ * (connection or report, stream, page, a message that waits); the limit must allow what the file promises. */
 static int raise_descriptor_limit(struct conf *conf, struct conf_report *report)
 {
 	struct rlimit limit;
-	rlim_t needed = 2 * (rlim_t)((conf->limits.max_connections + conf->fronts - 1) / conf->fronts) + SPARE_FDS;
+	rlim_t needed = FDS_EACH * (rlim_t)conf->limits.max_connections + SPARE_FDS;
 
-	if (needed < conf->limits.max_connections + SPARE_FDS)
-		needed = conf->limits.max_connections + SPARE_FDS;
 	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= needed)
 		return 0;
 	limit.rlim_cur = needed;
@@ -57,8 +47,8 @@ static int raise_descriptor_limit(struct conf *conf, struct conf_report *report)
 	(void)getrlimit(RLIMIT_NOFILE, &limit);
 	limit.rlim_cur = limit.rlim_max;
 	(void)setrlimit(RLIMIT_NOFILE, &limit);
-	if (conf->without_file && limit.rlim_max > 2 * SPARE_FDS) {
-		conf->limits.max_connections = (unsigned)((limit.rlim_max - SPARE_FDS) / 2);
+	if (conf->without_file && limit.rlim_max > FDS_EACH * SPARE_FDS) {
+		conf->limits.max_connections = (unsigned)((limit.rlim_max - SPARE_FDS) / FDS_EACH);
 		return 0;
 	}
 	conf_report_add(
@@ -70,7 +60,7 @@ static int raise_descriptor_limit(struct conf *conf, struct conf_report *report)
 }
 
 struct generation *prepare_generation(const struct supervisor_plan *plan, const struct generation *previous,
-				      int *log_fd_r, struct conf_report *report)
+				      struct conf_report *report)
 {
 	struct conf *conf = plan->read(plan->context, report);
 	struct process_identity identity;
@@ -83,16 +73,14 @@ struct generation *prepare_generation(const struct supervisor_plan *plan, const 
 		conf_free(&conf);
 		return NULL;
 	}
-	*log_fd_r = prepare_log(&conf->log, report);
 	generation = generation_new(plan, conf, &identity);
 	if (generation == NULL) {
 		conf_report_add(report, NULL, 0, "out of memory");
 		return NULL;
 	}
+	generation->log = prepare_log(&conf->log, report);
 	if (generation_bind(generation, previous, report) == 0 && report->count == 0)
 		return generation;
 	generation_free(&generation);
-	if (*log_fd_r > STDERR_FILENO)
-		close(*log_fd_r);
 	return NULL;
 }

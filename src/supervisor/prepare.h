@@ -8,14 +8,12 @@
 /* Opens the log that the configuration names. Returns a descriptor, or -1 for syslog;
  * a file that cannot be opened is -1 with a fault in report. */
 int prepare_log(const struct conf_log *log, struct conf_report *report);
-/* Logs there from now on; the descriptor used before is closed. */
-void prepare_use_log(const struct conf_log *log, int fd);
 
 /* Reads the configuration, finds the user, makes the runtime directory, raises
  * the descriptor limit, opens the log, binds the listeners (sharing those of
  * previous, which may be NULL). Returns a generation in which nothing runs
  * yet, or NULL with faults in report. */
 struct generation *prepare_generation(const struct supervisor_plan *plan, const struct generation *previous,
-				      int *log_fd_r, struct conf_report *report);
+				      struct conf_report *report);
 
 #endif

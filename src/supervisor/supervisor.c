@@ -64,9 +64,10 @@ static void reopen_log(struct supervisor *supervisor)
 		log_say(POPGATE_LOG_WARN, NULL, "%s; the old log stays open",
 			report.first == NULL ? "out of memory" : report.first->text);
 	} else {
-		prepare_use_log(&supervisor->current->conf->log, fd);
-		for (const struct generation *g = supervisor->all; g != NULL; g = g->next)
+		for (struct generation *g = supervisor->all; g != NULL; g = g->next)
 			generation_log(g, fd);
+		generation_use_log(supervisor->current);
+		close(fd);
 	}
 	conf_report_free(&report);
 }
@@ -119,6 +120,7 @@ static void take_over(struct supervisor *supervisor, struct generation *generati
 	struct generation *old = supervisor->current;
 
 	supervisor->current = generation;
+	generation_use_log(generation);
 	log_listeners(generation);
 	if (old == NULL) {
 		if (supervisor->plan->announce)
@@ -126,20 +128,23 @@ static void take_over(struct supervisor *supervisor, struct generation *generati
 		return;
 	}
 	old->state = GENERATION_DRAINING;
+	generation_close_listeners(old);
 	generation_drain(old, PROCESS_FRONT);
 	log_say(POPGATE_LOG_INFO, NULL, "configuration reloaded");
 }
 
-static void take_ready(struct supervisor *supervisor, struct generation *generation, size_t index)
+static void take_message(struct supervisor *supervisor, struct generation *generation, size_t index)
 {
 	struct generation_process *process = &generation->processes[index];
 	bool starting = generation->state == GENERATION_STARTING;
 	enum ipc_result result = ipc_receive(process->control, &supervisor->inbox);
 
-	if (result == IPC_OK && supervisor->inbox.message.type == MESSAGE_READY) {
+	if (result == IPC_OK && supervisor->inbox.message.type == MESSAGE_READY && !process->ready) {
 		generation_ready(generation, index);
 		if (starting && generation->state == GENERATION_RUNNING)
 			take_over(supervisor, generation);
+	} else if (result == IPC_OK && supervisor->inbox.message.type == MESSAGE_LOST) {
+		generation_rewire(generation, index);
 	}
 	if (result == IPC_OK) {
 		ipc_inbox_clear(&supervisor->inbox);
@@ -249,7 +254,6 @@ static void reload(struct supervisor *supervisor)
 {
 	struct conf_report report = {0};
 	struct generation *generation;
-	int log_fd = STDERR_FILENO;
 
 	if (supervisor->all != supervisor->current) {
 		for (const struct generation *g = supervisor->all; g != NULL; g = g->next)
@@ -258,13 +262,11 @@ static void reload(struct supervisor *supervisor)
 				return;
 			}
 	}
-	generation = prepare_generation(supervisor->plan, supervisor->current, &log_fd, &report);
+	generation = prepare_generation(supervisor->plan, supervisor->current, &report);
 	if (generation == NULL) {
 		log_say(POPGATE_LOG_WARN, NULL, "reload refused; the old configuration stays in force");
-	} else {
-		prepare_use_log(&generation->conf->log, log_fd);
-		if (fork_all(supervisor, generation) != 0)
-			give_up(supervisor, generation);
+	} else if (fork_all(supervisor, generation) != 0) {
+		give_up(supervisor, generation);
 	}
 	(void)process_tell_faults(&report);
 }
@@ -285,6 +287,7 @@ static void begin_stop(struct supervisor *supervisor)
 	supervisor->stop_deadline = deadline_in(time + STOP_SLACK);
 	for (struct generation *g = supervisor->all; g != NULL; g = g->next) {
 		g->state = GENERATION_DRAINING;
+		generation_close_listeners(g);
 		generation_stop(g, PROCESS_FRONT, time);
 	}
 }
@@ -318,7 +321,7 @@ static size_t fill_poll(struct supervisor *supervisor, struct pollfd *fds, size_
 
 	for (struct generation *g = supervisor->all; g != NULL; g = g->next)
 		for (size_t i = 0; i < g->count && count < room; i++)
-			if (g->processes[i].control >= 0 && !g->processes[i].ready)
+			if (g->processes[i].control >= 0)
 				fds[count++] = (struct pollfd){.fd = g->processes[i].control, .events = POLLIN};
 	return count;
 }
@@ -331,7 +334,7 @@ static void take_polled(struct supervisor *supervisor, const struct pollfd *fds,
 		for (struct generation *g = supervisor->all; g != NULL; g = g->next)
 			for (size_t i = 0; i < g->count; i++)
 				if (g->processes[i].control == fds[n].fd)
-					take_ready(supervisor, g, i);
+					take_message(supervisor, g, i);
 	}
 }
 
@@ -368,7 +371,7 @@ static void take_signals(struct supervisor *supervisor)
 		reap(supervisor);
 	if (got_stop > 0 && !supervisor->stopping)
 		begin_stop(supervisor);
-	else if (got_stop > 1)
+	if (got_stop > 1)
 		supervisor->stop_deadline = 0; /* asked twice: now */
 	if (got_reopen && supervisor->current != NULL) {
 		got_reopen = 0;
@@ -391,9 +394,11 @@ static void loop(struct supervisor *supervisor, const sigset_t *unblocked)
 		int left = deadline_left(next_deadline(supervisor));
 		struct timespec timeout = {.tv_sec = left / 1000, .tv_nsec = left % 1000 * 1000000L};
 
-		if (ppoll(fds, count, left < 0 ? NULL : &timeout, unblocked) > 0)
-			take_polled(supervisor, fds, count);
+		int ready = ppoll(fds, count, left < 0 ? NULL : &timeout, unblocked);
+
 		take_signals(supervisor);
+		if (ready > 0)
+			take_polled(supervisor, fds, count);
 		give_up_late_starters(supervisor);
 		restart_due(supervisor);
 		if (supervisor->stopping)
@@ -435,16 +440,16 @@ int supervisor_run(const struct supervisor_plan *plan)
 	struct conf_report report = {0};
 	struct generation *generation;
 	sigset_t unblocked;
-	int log_fd = STDERR_FILENO, result = PROCESS_EXIT_CONF;
+	int result = PROCESS_EXIT_CONF;
 
 	if (supervisor == NULL)
 		return PROCESS_EXIT_FAILURE;
 	log_set_process("supervisor");
 	supervisor->plan = plan;
-	generation = prepare_generation(supervisor->plan, supervisor->current, &log_fd, &report);
+	generation = prepare_generation(supervisor->plan, supervisor->current, &report);
 	if (generation == NULL)
 		goto out;
-	prepare_use_log(&generation->conf->log, log_fd);
+	generation_use_log(generation);
 	forget_stdin();
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	catch_signals(&unblocked);

@@ -111,7 +111,8 @@ class Fetchmail(_Clients):
             file.write(f'poll localhost protocol pop3 port {port} uidl\n'
                        f'  user "{self.user}" password "{PASSWORD}" mda "{script}" {options}\n')
         os.chmod(rc, stat.S_IRUSR | stat.S_IWUSR)
-        done = subprocess.run(("fetchmail", "-f", rc, "--nosyslog", "--timeout", "20", "-N", *arguments),
+        done = subprocess.run(("fetchmail", "-f", rc, "--nosyslog", "--timeout", "20", "-N",
+                               "--pidfile", os.path.join(folder, "pid"), *arguments),
                               env={**os.environ, "FETCHMAILHOME": folder, "HOME": folder}, capture_output=True,
                               timeout=60, check=False)
         text = (done.stdout + done.stderr).decode(errors="replace")

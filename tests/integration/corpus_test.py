@@ -45,7 +45,8 @@ CORPUS = {
     "header line of 60 kB": b"Subject: long header\r\nX-Long: " + b"y" * 60_000 + b"\r\n\r\nbody\r\n",
     "8 bit": HEADER % b"8 bit" + bytes(range(128, 256)) + "\r\nÄÖÜ ß € 日本\r\n".encode() + b"\xff\xfe\r\n",
     "control characters": HEADER % b"controls" + bytes(c for c in range(1, 32) if c not in (10, 13)) + b"\x7f\r\n",
-    "looks like protocol": HEADER % b"protocol" + b"* 1 FETCH (UID 1 BODY[] {3}\r\nabc)\r\nA1 OK done\r\n-ERR\r\n+OK\r\n",
+    "looks like protocol": HEADER % b"protocol" + b"* 1 FETCH (UID 1 BODY[] {3}\r\nabc)\r\nA1 OK done\r\n-ERR\r\n"
+                           b"+OK\r\n",
     "deep MIME": _nested(60),
     "signed": SIGNED,
     "CR in the middle of lines": HEADER % b"CR" + b"a\rb\r\rc\r\n\r.\r\n",

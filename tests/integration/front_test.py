@@ -259,10 +259,20 @@ class Tls(_Front):
                         pass
 
     def test_renegotiation_is_refused(self):
-        done = subprocess.run(("openssl", "s_client", "-tls1_2", "-connect", f"127.0.0.1:{self.gate.ports[1]}"),
-                              input=b"R\n", stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=20, check=False)
-        self.assertIn(b"RENEGOTIATING", done.stdout)
-        self.assertRegex(done.stdout, rb"(?i)no.renegotiation|handshake failure")
+        command = ("openssl", "s_client", "-tls1_2", "-connect", f"127.0.0.1:{self.gate.ports[1]}")
+        program = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        try:
+            output = b""
+            while not output.endswith(GREETING):
+                output += program.stdout.read(1)
+            program.stdin.write(b"R\n")
+            program.stdin.flush()
+            # It ends by itself when it is refused, and waits for more otherwise.
+            self.assertNotEqual(program.wait(10), 0)
+            self.assertRegex(program.stdout.read(), rb"(?s)RENEGOTIATING.*(?i:no.renegotiation|handshake failure)")
+        finally:
+            program.kill()
+            program.communicate()
         self.client(1, tls=True)
 
     def test_garbage_instead_of_a_handshake_closes_the_connection(self):
@@ -703,6 +713,15 @@ class Transaction(_Front):
         self.assertRegex(client.line(), rb"^\+OK .*1 messages removed")
         self.assertTrue(client.is_closed())
         self.assertIn("deleted=1", self.session_end("half"))
+
+    def test_client_that_half_closed_during_its_login_gets_its_answers(self):
+        client = self.client()
+        client.send(b"USER half-login\r\nPASS password\r\nDELE 1\r\nSTAT\r\n")
+        client.socket.shutdown(socket.SHUT_WR)
+        for reply in (rb"^\+OK send PASS", rb"^\+OK 100000 messages", rb"^\+OK", rb"^\+OK 99999 "):
+            self.assertRegex(client.line(), reply)
+        self.assertTrue(client.is_closed())
+        self.assertIn("deleted=0", self.session_end("half-login"))
 
     def test_half_closed_client_without_quit_removes_nothing(self):
         client = self.logged_in("halfway")

@@ -30,12 +30,8 @@ base_dir = {run}/base
 state_dir = {run}/state
 instance_name = {run}
 log_path = {run}/dovecot.log
-protocols = imap
 listen = 127.0.0.1
 ssl = yes
-ssl_cert = <{certificate}
-ssl_key = <{key}
-disable_plaintext_auth = no
 auth_mechanisms = plain login
 auth_failure_delay = 0
 first_valid_uid = 1
@@ -44,19 +40,9 @@ default_internal_group = {internal_group}
 default_login_user = {login_user}
 mail_uid = {mail_uid}
 mail_gid = {mail_gid}
-mail_home = {run}/mail/%u
-mail_location = {location}
 mail_fsync = never
 mail_max_userip_connections = 0
 mail_attachment_detection_options =
-passdb {{
-  driver = static
-  args = password={password}
-}}
-userdb {{
-  driver = static
-  args = uid={mail_uid} gid={mail_gid} home={run}/mail/%u
-}}
 namespace inbox {{
   inbox = yes
   separator = /
@@ -78,7 +64,6 @@ service imap-login {{
   inet_listener imaps {{
     port = {imaps_port}
   }}
-  service_count = 0
   process_min_avail = 1
 }}
 service imap {{
@@ -87,7 +72,53 @@ service imap {{
 {more}
 """
 
-_LOCATIONS = {"sdbox": "sdbox:~/sdbox", "maildir": "maildir:~/Maildir"}
+# What the versions say in different words.
+_CONFIG_2_3 = """
+protocols = imap
+ssl_cert = <{certificate}
+ssl_key = <{key}
+disable_plaintext_auth = no
+mail_home = {run}/mail/%u
+mail_location = {store}:{path}
+passdb {{
+  driver = static
+  args = password={password}
+}}
+userdb {{
+  driver = static
+  args = uid={mail_uid} gid={mail_gid} home={run}/mail/%u
+}}
+service imap-login {{
+  service_count = 0
+}}
+"""
+
+_CONFIG_2_4 = """
+dovecot_config_version = 2.4.0
+dovecot_storage_version = 2.4.0
+protocols = imap
+ssl_server_cert_file = {certificate}
+ssl_server_key_file = {key}
+auth_allow_cleartext = yes
+mail_home = {run}/mail/%{{user}}
+mail_driver = {store}
+mail_path = {path}
+passdb static {{
+  password = {password}
+}}
+userdb static {{
+  fields {{
+    uid = {mail_uid}
+    gid = {mail_gid}
+    home = {run}/mail/%{{user}}
+  }}
+}}
+service imap-login {{
+  restart_request_count = unlimited
+}}
+"""
+
+_PATHS = {"sdbox": "~/sdbox", "maildir": "~/Maildir"}
 
 
 def available():
@@ -97,6 +128,10 @@ def available():
 
 def _program():
     return shutil.which("dovecot", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
+
+
+def _is_2_3():
+    return subprocess.run((_program(), "--version"), stdout=subprocess.PIPE, check=True).stdout.startswith(b"2.3.")
 
 
 def free_port():
@@ -140,9 +175,10 @@ class Dovecot:
         if capability is not None:
             more += f"\nimap_capability = {capability}\n"
         with open(self._path("dovecot.conf"), "w", encoding="utf-8") as file:
-            file.write(_CONFIG.format(run=self.folder, certificate=certificate[0], key=certificate[1],
-                                      location=_LOCATIONS[store], password=PASSWORD, imap_port=self.imap_port,
-                                      imaps_port=self.imaps_port, more=more, **owner))
+            template = (_CONFIG_2_3 if _is_2_3() else _CONFIG_2_4) + _CONFIG
+            file.write(template.format(run=self.folder, certificate=certificate[0], key=certificate[1], store=store,
+                                       path=_PATHS[store], password=PASSWORD, imap_port=self.imap_port,
+                                       imaps_port=self.imaps_port, more=more, **owner))
 
     @staticmethod
     def _owner():
@@ -174,8 +210,9 @@ class Dovecot:
         deadline = time.monotonic() + 20
         while not self._greets():
             if self.process.poll() is not None or time.monotonic() > deadline:
+                said = f"{self._output()}{self.log()}"
                 self.stop()
-                raise RuntimeError(f"Dovecot does not start: {self._output()}{self.log()}")
+                raise RuntimeError(f"Dovecot does not start: {said}")
             time.sleep(0.03)
         return self
 

@@ -251,13 +251,20 @@ class Server:
         lines = (line.partition(" ")[2] for line in self.received)
         return [line for line in lines if line.upper() == name or line.upper().startswith(name + " ")]
 
-    def close(self):
-        self._listener.close()
+    def say(self, text, hang_up=False):
+        """To all that are connected: a line that nobody asked for, or the end of the connection, or both."""
         for talk in self._talks:
             try:
-                talk.socket.shutdown(socket.SHUT_RDWR)
+                if text:
+                    talk.line(text)
+                if hang_up:
+                    talk.socket.shutdown(socket.SHUT_RDWR)
             except OSError:
                 pass
+
+    def close(self):
+        self._listener.close()
+        self.say("", hang_up=True)
 
     def __enter__(self):
         return self

@@ -94,14 +94,13 @@ static void each_pass_needs_its_user(void **state)
 
 static void no_credential_in_clear(void **state)
 {
-	static const char *const lines[] = {"USER bob", "PASS secret", "AUTH PLAIN", "AUTH PLAIN AGEAYg==",
-					    "AUTH LOGIN"};
+	static const char *const lines[] = {"USER bob", "PASS secret", "AUTH PLAIN",
+					    "AUTH PLAIN AGEAYg==", "AUTH LOGIN"};
 	struct authorization authorization = {.stls = true};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
-		assert_says(&authorization, lines[i],
-			    "-ERR TLS is needed before a password may be sent: use STLS\r\n");
+		assert_says(&authorization, lines[i], "-ERR TLS is needed before a password may be sent: use STLS\r\n");
 	assert_says(&authorization, "AUTH", "+OK no mechanism without TLS\r\n.\r\n");
 	assert_null(authorization.user);
 	assert_null(authorization.response);
@@ -151,6 +150,11 @@ static void auth_forgets_user(void **state)
 	struct authorization authorization = {.tls = true};
 
 	(void)state;
+	say(&authorization, "USER bob");
+	assert_int_equal(say(&authorization, "AUTH PLAIN"), AUTHORIZATION_LOGIN);
+	authorization_challenge(&authorization, NULL, 0, &step);
+	assert_int_equal(say(&authorization, "*"), AUTHORIZATION_CANCEL);
+	assert_says(&authorization, "PASS secret", "-ERR USER comes first\r\n");
 	say(&authorization, "USER bob");
 	assert_int_equal(say(&authorization, "AUTH PLAIN"), AUTHORIZATION_LOGIN);
 	authorization_refused(&authorization, POPGATE_TEMP, &step);
@@ -348,8 +352,8 @@ static void three_unknown_commands_close(void **state)
 /* What speaks another protocol is cut off without a word. */
 static void foreign_first_lines_are_not_answered(void **state)
 {
-	static const char *const lines[] = {"GET / HTTP/1.1", "post / HTTP/1.1", "EHLO example.org", "HELO x",
-					    "SSH-2.0-OpenSSH_9.2", "PRI * HTTP/2.0", "CONNECT a:25 HTTP/1.1"};
+	static const char *const lines[] = {"GET / HTTP/1.1",	   "post / HTTP/1.1", "EHLO example.org",     "HELO x",
+					    "SSH-2.0-OpenSSH_9.2", "PRI * HTTP/2.0",  "CONNECT a:25 HTTP/1.1"};
 	static const char *const ours[] = {"GET", "GETX", "SSH", "DELE 1", "HEADER"};
 
 	(void)state;

@@ -15,8 +15,9 @@
 static void known_texts(void **state)
 {
 	/* RFC 4648 section 10 */
-	static const char *const texts[] = {"", "", "f", "Zg==", "fo", "Zm8=", "foo", "Zm9v", "foob", "Zm9vYg==",
-					    "fooba", "Zm9vYmE=", "foobar", "Zm9vYmFy", "\xff\xfe\xfb", "//77"};
+	static const char *const texts[] = {
+	    "",	    "",		"f",	 "Zg==",     "fo",     "Zm8=",	   "foo",	   "Zm9v",
+	    "foob", "Zm9vYg==", "fooba", "Zm9vYmE=", "foobar", "Zm9vYmFy", "\xff\xfe\xfb", "//77"};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i += 2) {
@@ -57,9 +58,10 @@ static void there_and_back(void **state)
 
 static void what_is_not_canonical_is_refused(void **state)
 {
-	static const char *const bad[] = {"Z",	  "Zg",	   "Zg=",      "Zg===",	   "=",	       "==",	   "====", "Z===",
-					  "=Zg=", "Zh==",  "Zm9=",     "Zg==Zg==", "Zm8=Zm9v", "Zm9v====", "Zm 9v",
-					  "Zm9v\n", "Zm9v\r\n", "Zm9-", "Zm9_",	   "Z=9v",     "Zm=v",	   "Zm9\xff", "Zm9*"};
+	static const char *const bad[] = {
+	    "Z",	"Zg",	"Zg=",	"Zg===",    "=",	"==",	    "====",  "Z===",
+	    "=Zg=",	"Zh==", "Zm9=", "Zg==Zg==", "Zm8=Zm9v", "Zm9v====", "Zm 9v", "Zm9v\n",
+	    "Zm9v\r\n", "Zm9-", "Zm9_", "Z=9v",	    "Zm=v",	"Zm9\xff",  "Zm9*"};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {

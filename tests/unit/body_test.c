@@ -171,8 +171,8 @@ static void known_messages(void **state)
 	    CASE("h\r\n\r\n.1\r\n.2\r\n", 1, "h\r\n\r\n..1\r\n.\r\n"),
 	    CASE("h\r\n\r\n1\r\n2\r\n", 2, "h\r\n\r\n1\r\n2\r\n.\r\n"),
 	    CASE("h\r\n\r\n1\r\n2", 3, "h\r\n\r\n1\r\n2\r\n.\r\n"),
-	    CASE("h\r\n", 0, "h\r\n.\r\n"),		       /* a header without its end */
-	    CASE("\r\nb\r\n", 0, "\r\n.\r\n"),		       /* no header at all */
+	    CASE("h\r\n", 0, "h\r\n.\r\n"),			     /* a header without its end */
+	    CASE("\r\nb\r\n", 0, "\r\n.\r\n"),			     /* no header at all */
 	    CASE("h\r\n\r\r\n\r\nb\r\n", 0, "h\r\n\r\r\n\r\n.\r\n"), /* CR CR LF is no empty line */
 	    CASE("h\r\n\0\r\n\nb\n", 0, "h\r\n\0\r\n\r\n.\r\n"),
 	    CASE("h\n\n\n\nb\n", 2, "h\r\n\r\n\r\n\r\n.\r\n"), /* empty lines of the body count */

@@ -25,7 +25,8 @@ static const char *capa(bool transaction, bool stls, bool credentials)
 }
 
 #define ALWAYS                                                                                                         \
-	"+OK capabilities follow\r\nTOP\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\nUTF8 USER\r\nLANG\r\n"
+	"+OK capabilities follow\r\nTOP\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\nUTF8 "                \
+	"USER\r\nLANG\r\n"
 
 static void before_login(void **state)
 {

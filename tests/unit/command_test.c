@@ -28,11 +28,11 @@ static void every_command_in_its_states(void **state)
 		unsigned states;
 		bool needs_tls;
 	} cases[] = {
-	    {"AUTH", VERB_AUTH, A, false},	{"CAPA", VERB_CAPA, A | T, false}, {"DELE 1", VERB_DELE, T, false},
-	    {"LANG", VERB_LANG, A | T, false},	{"LIST", VERB_LIST, T, false},	   {"NOOP", VERB_NOOP, T, false},
-	    {"PASS x", VERB_PASS, A, true},	{"QUIT", VERB_QUIT, A | T, false}, {"RETR 1", VERB_RETR, T, false},
-	    {"RSET", VERB_RSET, T, false},	{"STAT", VERB_STAT, T, false},	   {"STLS", VERB_STLS, A, false},
-	    {"TOP 1 0", VERB_TOP, T, false},	{"UIDL", VERB_UIDL, T, false},	   {"USER x", VERB_USER, A, true},
+	    {"AUTH", VERB_AUTH, A, false},     {"CAPA", VERB_CAPA, A | T, false}, {"DELE 1", VERB_DELE, T, false},
+	    {"LANG", VERB_LANG, A | T, false}, {"LIST", VERB_LIST, T, false},	  {"NOOP", VERB_NOOP, T, false},
+	    {"PASS x", VERB_PASS, A, true},    {"QUIT", VERB_QUIT, A | T, false}, {"RETR 1", VERB_RETR, T, false},
+	    {"RSET", VERB_RSET, T, false},     {"STAT", VERB_STAT, T, false},	  {"STLS", VERB_STLS, A, false},
+	    {"TOP 1 0", VERB_TOP, T, false},   {"UIDL", VERB_UIDL, T, false},	  {"USER x", VERB_USER, A, true},
 	    {"UTF8", VERB_UTF8, A, false},
 	};
 
@@ -52,9 +52,20 @@ static void every_command_in_its_states(void **state)
 
 static void keywords(void **state)
 {
-	static const char *const unknown[] = {"",     " QUIT", "QUI",	"QUITX", "QUIT\t", "QUIT\r", "\rQUIT", "APOP x y",
-					      "XTND", "TO",    "TOPS 1", "=",	 "Q\xfc"
-									   "it"};
+	static const char *const unknown[] = {"",
+					      " QUIT",
+					      "QUI",
+					      "QUITX",
+					      "QUIT\t",
+					      "QUIT\r",
+					      "\rQUIT",
+					      "APOP x y",
+					      "XTND",
+					      "TO",
+					      "TOPS 1",
+					      "=",
+					      "Q\xfc"
+					      "it"};
 	struct command_call call;
 
 	(void)state;
@@ -66,8 +77,8 @@ static void keywords(void **state)
 
 static void without_arguments(void **state)
 {
-	static const char *const bad[] = {"STAT 1", "NOOP x", "RSET 0", "CAPA IMAP", "QUIT now", "STLS 1", "UTF8 on",
-					  "STAT \t"};
+	static const char *const bad[] = {"STAT 1",   "NOOP x", "RSET 0",  "CAPA IMAP",
+					  "QUIT now", "STLS 1", "UTF8 on", "STAT \t"};
 	struct command_call call;
 
 	(void)state;
@@ -85,13 +96,34 @@ static void message_numbers(void **state)
 		const char *line;
 		uint64_t message; /* 0: refused */
 	} cases[] = {
-	    {"RETR 1", 1},	      {"RETR  1", 1},	      {"RETR 1 ", 1},	      {"RETR 0001", 1},
-	    {"RETR 4294967295", 4294967295u}, {"RETR 4294967296", 0}, {"RETR 18446744073709551617", 0}, {"RETR 0", 0},
-	    {"RETR 000", 0},	      {"RETR -1", 0},	      {"RETR +1", 0},	      {"RETR 1x", 0},
-	    {"RETR 0x1", 0},	      {"RETR", 0},	      {"RETR ", 0},	      {"RETR 1 2", 0},
-	    {"RETR \t1", 0},	      {"RETR 1\r", 0},	      {"RETR 1\t", 0},	      {"DELE 7", 7},
-	    {"DELE 1.", 0},	      {"DELE", 0},	      {"LIST 3", 3},	      {"LIST x", 0},
-	    {"LIST 1 1", 0},	      {"UIDL 9", 9},	      {"UIDL 0", 0},	      {"RETR \xd9\xa1", 0},
+	    {"RETR 1", 1},
+	    {"RETR  1", 1},
+	    {"RETR 1 ", 1},
+	    {"RETR 0001", 1},
+	    {"RETR 4294967295", 4294967295u},
+	    {"RETR 4294967296", 0},
+	    {"RETR 18446744073709551617", 0},
+	    {"RETR 0", 0},
+	    {"RETR 000", 0},
+	    {"RETR -1", 0},
+	    {"RETR +1", 0},
+	    {"RETR 1x", 0},
+	    {"RETR 0x1", 0},
+	    {"RETR", 0},
+	    {"RETR ", 0},
+	    {"RETR 1 2", 0},
+	    {"RETR \t1", 0},
+	    {"RETR 1\r", 0},
+	    {"RETR 1\t", 0},
+	    {"DELE 7", 7},
+	    {"DELE 1.", 0},
+	    {"DELE", 0},
+	    {"LIST 3", 3},
+	    {"LIST x", 0},
+	    {"LIST 1 1", 0},
+	    {"UIDL 9", 9},
+	    {"UIDL 0", 0},
+	    {"RETR \xd9\xa1", 0},
 	};
 
 	(void)state;
@@ -161,9 +193,17 @@ static void texts(void **state)
 	static const struct {
 		const char *line, *text; /* NULL: refused */
 	} cases[] = {
-	    {"PASS secret", "secret"}, {"PASS  secret ", " secret "}, {"PASS  ", " "},	  {"pass a b", "a b"},
-	    {"PASS ", NULL},	       {"PASS", NULL},		      {"PASS a\rb", NULL}, {"PASS \ta", "\ta"},
-	    {"USER \xc3\xa4", "\xc3\xa4"}, {"USER", NULL},	      {"AUTH PLAIN =", "PLAIN ="},
+	    {"PASS secret", "secret"},
+	    {"PASS  secret ", " secret "},
+	    {"PASS  ", " "},
+	    {"pass a b", "a b"},
+	    {"PASS ", NULL},
+	    {"PASS", NULL},
+	    {"PASS a\rb", NULL},
+	    {"PASS \ta", "\ta"},
+	    {"USER \xc3\xa4", "\xc3\xa4"},
+	    {"USER", NULL},
+	    {"AUTH PLAIN =", "PLAIN ="},
 	};
 	struct command_call call;
 

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -18,18 +19,18 @@
 
 static struct ipc_inbox inbox;
 
-/* The lowest free descriptors tell whether any was leaked. */
-static int free_descriptor(void)
+/* How many descriptors are open tells whether any was leaked. */
+static int open_descriptors(void)
 {
-	int fd = dup(0);
+	int count = 0;
 
-	assert_true(fd >= 0);
-	close(fd);
-	return fd;
+	for (int fd = 0; fd < 256; fd++)
+		count += fcntl(fd, F_GETFD) >= 0;
+	return count;
 }
 
 struct pair {
-	int a, b, next;
+	int a, b, open;
 };
 
 static struct pair open_pair(void)
@@ -40,13 +41,13 @@ static struct pair open_pair(void)
 	assert_int_equal(ipc_pair(ends), 0);
 	pair.a = ends[0];
 	pair.b = ends[1];
-	pair.next = free_descriptor();
+	pair.open = open_descriptors();
 	return pair;
 }
 
 static void close_pair(struct pair *pair)
 {
-	assert_int_equal(free_descriptor(), pair->next);
+	assert_int_equal(open_descriptors(), pair->open);
 	close(pair->a);
 	if (pair->b >= 0)
 		close(pair->b);
@@ -182,6 +183,34 @@ static void too_many_descriptors_are_closed(void **state)
 	}
 }
 
+/* A process without a free descriptor keeps its channel: it gets the message and sees what is missing. */
+static void without_a_free_descriptor(void **state)
+{
+	struct message message = {.type = MESSAGE_SPAWN, .u.spawn.id = 4};
+	const int fds[] = {0, 0, 0};
+	struct rlimit before, none;
+
+	(void)state;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	for (rlim_t room = 0; room <= 3; room++) {
+		struct pair pair = open_pair();
+		int next = dup(0);
+
+		close(next);
+		none = before;
+		none.rlim_cur = (rlim_t)next + room;
+		assert_int_equal(ipc_send(pair.a, &message, fds), IPC_OK);
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+		assert_int_equal(ipc_receive(pair.b, &inbox), IPC_OK);
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+		assert_int_equal(inbox.message.u.spawn.id, 4);
+		for (rlim_t i = 0; i < 3; i++)
+			assert_int_equal(inbox.fds[i] >= 0, i < room);
+		ipc_inbox_clear(&inbox);
+		close_pair(&pair);
+	}
+}
+
 /* A packet of no octets looks like the other end's departure; what came with it is closed all the same. */
 static void an_empty_packet_ends_the_channel(void **state)
 {
@@ -304,6 +333,7 @@ int main(void)
 	    cmocka_unit_test(descriptors_travel),
 	    cmocka_unit_test(the_count_of_descriptors_must_fit),
 	    cmocka_unit_test(too_many_descriptors_are_closed),
+	    cmocka_unit_test(without_a_free_descriptor),
 	    cmocka_unit_test(an_empty_packet_ends_the_channel),
 	    cmocka_unit_test(nonsense_is_refused),
 	    cmocka_unit_test(a_cut_packet_is_refused),

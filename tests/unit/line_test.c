@@ -20,8 +20,8 @@ struct record {
 
 static void note(struct record *record, enum line_event event, const struct line_reader *reader)
 {
-	static const char *const names[] = {[LINE_TOO_LONG] = "L|", [LINE_NUL] = "N|", [LINE_FLOOD] = "F|",
-					    [LINE_NO_MEMORY] = "M|"};
+	static const char *const names[] = {
+	    [LINE_TOO_LONG] = "L|", [LINE_NUL] = "N|", [LINE_FLOOD] = "F|", [LINE_NO_MEMORY] = "M|"};
 
 	assert_true(record->size + reader->size + 8 < sizeof(record->text));
 	if (event == LINE_COMPLETE) {

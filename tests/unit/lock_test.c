@@ -306,16 +306,11 @@ static void what_cannot_be_opened_fails(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(taken_held_released),
-	    cmocka_unit_test(names_are_folded),
-	    cmocka_unit_test(long_names_are_told_apart),
-	    cmocka_unit_test(the_name_is_a_digest),
-	    cmocka_unit_test(a_path_too_long_is_refused),
-	    cmocka_unit_test(a_killed_holder_frees_it),
-	    cmocka_unit_test(a_removed_file_is_not_taken),
-	    cmocka_unit_test(the_new_file_may_be_anothers),
-	    cmocka_unit_test(an_unlucky_try_ends),
-	    cmocka_unit_test(what_cannot_be_opened_fails),
+	    cmocka_unit_test(taken_held_released),	   cmocka_unit_test(names_are_folded),
+	    cmocka_unit_test(long_names_are_told_apart),   cmocka_unit_test(the_name_is_a_digest),
+	    cmocka_unit_test(a_path_too_long_is_refused),  cmocka_unit_test(a_killed_holder_frees_it),
+	    cmocka_unit_test(a_removed_file_is_not_taken), cmocka_unit_test(the_new_file_may_be_anothers),
+	    cmocka_unit_test(an_unlucky_try_ends),	   cmocka_unit_test(what_cannot_be_opened_fails),
 	};
 
 	return cmocka_run_group_tests(tests, enter, leave);

@@ -34,10 +34,9 @@ static int begin(void **state)
 static int end(void **state)
 {
 	(void)state;
-	log_to(STDERR_FILENO);
+	log_to(STDERR_FILENO); /* and so closes the sink */
 	close(sink[0]);
-	close(sink[1]);
-	return 0;
+	return fcntl(sink[1], F_GETFD) < 0 ? 0 : -1;
 }
 
 /* All that was written, NUL-terminated. */
@@ -129,7 +128,7 @@ static void no_octet_but_printable_ones(void **state)
 	log_begin(&line, POPGATE_LOG_INFO, "e", NULL);
 	log_octets(&line, "v", all, sizeof(all));
 	log_end(&line);
-	log_say(POPGATE_LOG_INFO, NULL, "%s", all + 1);
+	log_say(POPGATE_LOG_INFO, NULL, "%.255s", all + 1);
 	text = written();
 	for (; *text != '\0'; text++)
 		assert_true(*text == '\n' || (*text >= 0x20 && *text < 0x7f));
@@ -275,7 +274,7 @@ static void a_sink_that_has_gone(void **state)
 	signal(SIGPIPE, SIG_IGN);
 	close(sink[0]);
 	log_say(POPGATE_LOG_INFO, NULL, "lost");
-	close(sink[1]);
+	log_to(STDERR_FILENO);
 	assert_int_equal(begin(state), 0);
 	assert_int_equal(log_descriptor(), sink[1]);
 	log_say(POPGATE_LOG_INFO, NULL, "x");

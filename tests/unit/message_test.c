@@ -30,6 +30,7 @@ static const struct {
     {MESSAGE_DRAIN, "DRAIN", 0, {{'4', 0}}},
     {MESSAGE_STOP, "STOP", 0, {{'4', 0}}},
     {MESSAGE_READY, "READY", 0, {{0, 0}}},
+    {MESSAGE_LOST, "LOST", 0, {{'4', 0}}},
     {MESSAGE_LOGIN, "LOGIN", 2, {{'8', 0}, {'t', 128}, {'t', 32}, {'t', 32}, {'o', 1024}, {'o', 12288}, {'4', 0}}},
     {MESSAGE_RESPONSE, "RESPONSE", 0, {{'8', 0}, {'o', 12288}}},
     {MESSAGE_CANCEL, "CANCEL", 0, {{'8', 0}}},
@@ -221,6 +222,8 @@ static void the_others_keep_their_fields(void **state)
 	assert_int_equal(travel(&message).u.cancel.id, 6);
 	message = (struct message){.type = MESSAGE_NEIGHBOUR, .u.neighbour.role = 2};
 	assert_int_equal(travel(&message).u.neighbour.role, 2);
+	message = (struct message){.type = MESSAGE_LOST, .u.lost.role = 1};
+	assert_int_equal(travel(&message).u.lost.role, 1);
 	message = (struct message){.type = MESSAGE_DRAIN, .u.drain.milliseconds = UINT32_MAX};
 	assert_true(travel(&message).u.drain.milliseconds == UINT32_MAX);
 	message = (struct message){.type = MESSAGE_STOP, .u.stop.milliseconds = 30000};

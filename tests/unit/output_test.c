@@ -132,8 +132,8 @@ static pid_t slow_client(size_t total)
 /* Pieces of every size around the buffer's, against a client slower than they come. */
 static void a_slow_client_gets_every_octet(void **state)
 {
-	static const size_t pieces[] = {1,    2,     100,   OUTPUT_BUFFER - 1, OUTPUT_BUFFER, OUTPUT_BUFFER + 1, 7,
-					5000, 40000, 16000, 1000,	       300000,	      3,		 0};
+	static const size_t pieces[] = {
+	    1, 2, 100, OUTPUT_BUFFER - 1, OUTPUT_BUFFER, OUTPUT_BUFFER + 1, 7, 5000, 40000, 16000, 1000, 300000, 3, 0};
 	static char data[300000];
 	size_t total = 0, at = 0;
 	pid_t child;
@@ -274,6 +274,27 @@ static void a_pipe_will_do(void **state)
 	assert_int_equal(output_flush(&output), -1);
 }
 
+/* The descriptor may be shared with who started us: it goes back as it was. */
+static void the_descriptor_is_given_back(void **state)
+{
+	int flags;
+
+	(void)state;
+	assert_int_equal(fcntl(client, F_SETFL, O_RDWR), 0);
+	flags = fcntl(client, F_GETFL);
+	close(output.fd);
+	output_init(&output, client, 1000, NULL);
+	assert_true((fcntl(client, F_GETFL) & O_NONBLOCK) != 0);
+	output_end(&output);
+	assert_int_equal(fcntl(client, F_GETFL), flags);
+	assert_int_equal(fcntl(client, F_SETFL, O_NONBLOCK), 0);
+	flags = fcntl(client, F_GETFL);
+	output_init(&output, client, 1000, NULL);
+	output_end(&output);
+	assert_int_equal(fcntl(client, F_GETFL), flags);
+	output.fd = dup(client); /* for the teardown */
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -285,6 +306,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(a_client_that_has_gone, begin, end),
 	    cmocka_unit_test_setup_teardown(the_page_knows_each_write, begin, end),
 	    cmocka_unit_test_setup_teardown(a_pipe_will_do, begin, end),
+	    cmocka_unit_test_setup_teardown(the_descriptor_is_given_back, begin, end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -119,11 +119,12 @@ static void sizes(void **state)
 
 	(void)state;
 	build("short", "-DNEVER -DNAME='\"short\"' -D'SIZE=sizeof(struct popgate_plugin)-8'");
-	snprintf(expected, sizeof(expected),
-		 "plugin short: @/short.so has structures of other sizes (%zu and %zu octets, not %zu and %zu): rebuild "
-		 "it",
-		 sizeof(struct popgate_plugin) - 8, sizeof(struct popgate_key), sizeof(struct popgate_plugin),
-		 sizeof(struct popgate_key));
+	snprintf(
+	    expected, sizeof(expected),
+	    "plugin short: @/short.so has structures of other sizes (%zu and %zu octets, not %zu and %zu): rebuild "
+	    "it",
+	    sizeof(struct popgate_plugin) - 8, sizeof(struct popgate_key), sizeof(struct popgate_plugin),
+	    sizeof(struct popgate_key));
 	assert_refused("short", expected);
 	build("keysize", "-DNEVER -DNAME='\"keysize\"' -D'KEY_SIZE=sizeof(struct popgate_key)+8'");
 	snprintf(expected, sizeof(expected),
@@ -165,8 +166,7 @@ static void a_missing_symbol(void **state)
 {
 	(void)state;
 	build("symbol", "-DNEVER -DNAME='\"symbol\"' -DSYMBOL=popgate_other");
-	assert_refused("symbol",
-		       "plugin symbol: @/symbol.so exports no `popgate_plugin`: it is not a popgate plugin");
+	assert_refused("symbol", "plugin symbol: @/symbol.so exports no `popgate_plugin`: it is not a popgate plugin");
 }
 
 static void what_is_no_module(void **state)

@@ -39,7 +39,10 @@ static void mechanisms(void **state)
 
 static void plain(void **state)
 {
-#define PLAIN(text, result) {text, sizeof(text) - 1, result}
+#define PLAIN(text, result)                                                                                            \
+	{                                                                                                              \
+		text, sizeof(text) - 1, result                                                                         \
+	}
 	static const struct {
 		const char *data;
 		size_t size;

@@ -11,7 +11,11 @@
 
 #include "common/secret.h"
 
-/* Stands in for the C library's, to see that what is freed had been wiped before. */
+/* Stand in for the C library's (the second is the first as _FORTIFY_SOURCE
+ * calls it), to see that what is freed had been wiped before. */
+void explicit_bzero(void *data, size_t size);
+void __explicit_bzero_chk(void *data, size_t size, size_t room);
+
 static const void *wiped;
 static size_t wiped_size;
 
@@ -23,6 +27,23 @@ void explicit_bzero(void *data, size_t size)
 		at[i] = 0;
 	wiped = data;
 	wiped_size = size;
+}
+
+void __explicit_bzero_chk(void *data, size_t size, size_t room)
+{
+	assert_true(size <= room);
+	explicit_bzero(data, size);
+}
+
+static void wipe(void **state)
+{
+	char data[] = "secret";
+
+	(void)state;
+	secret_wipe(data + 1, 4);
+	assert_memory_equal(data, "s\0\0\0\0t", 7);
+	secret_wipe(data, 0);
+	assert_int_equal(data[0], 's');
 }
 
 static void set_and_clear(void **state)
@@ -109,8 +130,11 @@ static void move(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(set_and_clear),	   cmocka_unit_test(set_wipes_what_was_there),
-	    cmocka_unit_test(empty_is_not_none),   cmocka_unit_test(too_long_is_refused),
+	    cmocka_unit_test(wipe),
+	    cmocka_unit_test(set_and_clear),
+	    cmocka_unit_test(set_wipes_what_was_there),
+	    cmocka_unit_test(empty_is_not_none),
+	    cmocka_unit_test(too_long_is_refused),
 	    cmocka_unit_test(move),
 	};
 

@@ -46,11 +46,11 @@
 #define MAYBE __attribute__((unused)) static
 
 MAYBE const struct popgate_key keys[] = {{.name = "greeting", .type = POPGATE_KEY_STRING, .help = "what to say"},
-				   {.name = NULL}};
+					 {.name = NULL}};
 
 /* Only a module in which nothing is wrong may get as far as to be called. */
 MAYBE int configure(const struct popgate_host *host, const struct popgate_settings *settings, void **instance_r,
-	      struct popgate_error *error)
+		    struct popgate_error *error)
 {
 #ifdef NEVER
 	abort();
@@ -70,7 +70,7 @@ static void destroy(void *instance)
 }
 
 MAYBE int open_drop(void *instance, struct popgate_session *session, const struct popgate_open *open, void **drop_r,
-	      struct popgate_error *error)
+		    struct popgate_error *error)
 {
 	(void)instance, (void)session, (void)open, (void)drop_r, (void)error;
 	return -1;
@@ -90,7 +90,7 @@ static int fetch(void *drop, size_t message, int64_t lines, const struct popgate
 }
 
 MAYBE int commit(void *drop, const size_t *messages, size_t count, unsigned char *gone, int64_t deadline,
-	   struct popgate_error *error)
+		 struct popgate_error *error)
 {
 	(void)drop, (void)messages, (void)count, (void)gone, (void)deadline, (void)error;
 	return -1;

@@ -1,0 +1,239 @@
+/* authorize - see authorize.h. Holds a password only from its line to the LOGIN
+ * message, and wipes the line. */
+#include "front/authorize.h"
+
+#include <errno.h>
+#include <event2/buffer.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/message.h"
+#include "common/secret.h"
+#include "common/text.h"
+#include "front/front.h"
+#include "front/relay.h"
+#include "front/tls.h"
+
+#define LOST_TIME  60000 /* milliseconds that a client whose session died may go on asking */
+#define OUTPUT_MAX 32768 /* octets of replies that may wait for the client before its next line is taken */
+
+void authorize_forget(struct client *client)
+{
+	struct message message = {.type = MESSAGE_CANCEL};
+
+	message.u.cancel.id = client->id;
+	if (client->pending)
+		(void)front_ask(client->front, &message, NULL);
+	client->pending = false;
+	relay_free(&client->relay);
+}
+
+/* The broker's verdict, or its absence: back to AUTHORIZATION. */
+static void refuse(struct client *client, unsigned status)
+{
+	struct authorization_step *step = &client->front->step;
+
+	client->pending = false;
+	relay_free(&client->relay);
+	client->state = CLIENT_SPEAKING;
+	authorization_refused(&client->authorization, status, step);
+	client_write(client, step->reply, step->reply_size);
+	if (step->action == AUTHORIZATION_CLOSE)
+		client_close(client);
+}
+
+static void ask_login(struct client *client, const struct authorization_step *step)
+{
+	struct message message = {.type = MESSAGE_LOGIN};
+	struct message_login *login = &message.u.login;
+	int fds[2], result;
+
+	client->relay = relay_new(client, client->front->base, fds);
+	if (client->relay == NULL) {
+		log_say(POPGATE_LOG_WARN, client->name, "cannot make a stream for a session: %s", strerror(errno));
+		refuse(client, POPGATE_TEMP);
+		return;
+	}
+	login->id = client->id;
+	login->peer = message_text(client->peer);
+	login->tls = message_text(tls_version(client->connection));
+	login->mechanism = message_text(step->mechanism);
+	login->user = message_octets(step->user, step->user_size);
+	login->response = message_octets(step->response, step->response_size);
+	login->flags =
+	    (step->response != NULL ? LOGIN_HAS_RESPONSE : 0) | (client->authorization.utf8 ? LOGIN_UTF8 : 0);
+	result = front_ask(client->front, &message, fds);
+	close(fds[0]);
+	close(fds[1]);
+	client->pending = result == 0;
+	if (client->pending)
+		client->state = CLIENT_ASKING;
+	else
+		refuse(client, POPGATE_TEMP);
+}
+
+static void ask_response(struct client *client, const struct authorization_step *step)
+{
+	struct message message = {.type = MESSAGE_RESPONSE};
+
+	message.u.response.id = client->id;
+	message.u.response.data = message_octets(step->response, step->response_size);
+	if (front_ask(client->front, &message, NULL) == 0)
+		client->state = CLIENT_ASKING;
+	else
+		refuse(client, POPGATE_TEMP);
+}
+
+static void take_step(struct client *client, const struct authorization_step *step)
+{
+	if (step->reply_size > 0)
+		client_write(client, step->reply, step->reply_size);
+	switch (step->action) {
+	case AUTHORIZATION_REPLY:
+		return;
+	case AUTHORIZATION_LOGIN:
+		ask_login(client, step);
+		return;
+	case AUTHORIZATION_RESPONSE:
+		ask_response(client, step);
+		return;
+	case AUTHORIZATION_CANCEL:
+		authorize_forget(client);
+		return;
+	case AUTHORIZATION_STLS:
+		client->state = CLIENT_STLS;
+		return;
+	case AUTHORIZATION_CLOSE:
+		client_close(client);
+		return;
+	}
+}
+
+/* A session that died cannot answer; the client learns it from each command, and QUIT is no success. */
+static void take_lost_line(struct client *client, enum line_event event)
+{
+	static const char refusal[] =
+	    "-ERR [SYS/TEMP] the session was lost, nothing more was removed: log in again\r\n";
+
+	client_write(client, refusal, sizeof(refusal) - 1);
+	if (event != LINE_COMPLETE || text_same_case(client->reader.data, client->reader.size, "QUIT"))
+		client_close(client);
+}
+
+static void take_line(struct client *client, enum line_event event)
+{
+	struct authorization_step *step = &client->front->step;
+
+	if (client->state == CLIENT_LOST) {
+		take_lost_line(client, event);
+		return;
+	}
+	authorization_line(&client->authorization, event, client->reader.data, client->reader.size, step);
+	take_step(client, step);
+}
+
+/* Cuts one line's octets out of input, wiping them: they may be a password. */
+static enum line_event cut_line(struct client *client, struct evbuffer *input, const struct evbuffer_iovec *piece)
+{
+	enum line_event event;
+	size_t used;
+
+	client->reader.response = client->authorization.in_sasl;
+	event = line_feed(&client->reader, piece->iov_base, piece->iov_len, &used);
+	secret_wipe(piece->iov_base, used);
+	evbuffer_drain(input, used);
+	return event;
+}
+
+void authorize_take_lines(struct client *client, struct evbuffer *input)
+{
+	struct evbuffer *output = bufferevent_get_output(client->connection);
+
+	while (client->state == CLIENT_SPEAKING || client->state == CLIENT_LOST) {
+		struct evbuffer_iovec piece;
+		enum line_event event;
+
+		if (evbuffer_peek(input, -1, NULL, &piece, 1) < 1 || piece.iov_len == 0)
+			return;
+		if (evbuffer_get_length(output) >= OUTPUT_MAX) {
+			client->paused = true;
+			bufferevent_disable(client->connection, EV_READ);
+			return;
+		}
+		event = cut_line(client, input, &piece);
+		if (event != LINE_MORE)
+			take_line(client, event);
+	}
+}
+
+static void read_again(struct client *client)
+{
+	if (!client->finished)
+		bufferevent_enable(client->connection, EV_READ);
+	client_take_input(client);
+}
+
+void authorize_resume(struct client *client)
+{
+	client->paused = false;
+	read_again(client);
+}
+
+/* ---- the broker's answers ---- */
+
+void client_challenge(struct client *client, const unsigned char *data, size_t size)
+{
+	struct authorization_step *step = &client->front->step;
+
+	if (client->state != CLIENT_ASKING)
+		return;
+	client->state = CLIENT_SPEAKING;
+	authorization_challenge(&client->authorization, data, size, step);
+	client_write(client, step->reply, step->reply_size);
+	read_again(client);
+}
+
+void client_refused(struct client *client, unsigned status)
+{
+	if (client->state != CLIENT_ASKING)
+		return;
+	refuse(client, status);
+	read_again(client);
+}
+
+void client_opened(struct client *client, const unsigned char *text, size_t size)
+{
+	struct timeval stall = client_time(client_limits(client)->stall_timeout);
+
+	if (client->state != CLIENT_ASKING)
+		return;
+	client->state = CLIENT_RELAYING;
+	client->pending = false;
+	evtimer_del(client->timer);
+	line_clear(&client->reader);
+	authorization_reset(&client->authorization);
+	client_write(client, "+OK ", 4);
+	client_write(client, text, size);
+	client_write(client, "\r\n", 2);
+	bufferevent_setwatermark(client->connection, EV_WRITE, RELAY_REPLIES_LOW, 0);
+	bufferevent_set_timeouts(client->connection, NULL, &stall);
+	if (relay_start(client->relay) != 0) {
+		client_close(client);
+		return;
+	}
+	if (client->finished)
+		relay_client_finished(client->relay);
+}
+
+/* What the session had not answered comes before what is still to be read. */
+void client_lost(struct client *client, struct evbuffer *unanswered)
+{
+	log_say(POPGATE_LOG_WARN, client->name, "the session died; its client is told so");
+	client->state = CLIENT_LOST;
+	bufferevent_setwatermark(client->connection, EV_WRITE, 0, 0);
+	client_set_timer(client, LOST_TIME);
+	if (evbuffer_prepend_buffer(bufferevent_get_input(client->connection), unanswered) != 0)
+		client_close(client);
+	else
+		read_again(client);
+}

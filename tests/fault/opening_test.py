@@ -1,0 +1,276 @@
+"""Login, TLS and listing at IMAP servers that stall, lie and hang up: no password where it does not
+belong, no smaller mailbox than there is, and nobody be told that the password is wrong."""
+
+import os
+import shutil
+import tempfile
+import time
+
+import certificates
+import tap
+from faultcase import FINE, MESSAGES, TEMPORARY, FaultCase
+from imapscript import CAPABILITY, HANG_UP, Server
+
+
+class Login(FaultCase):
+    def test_server_that_says_nothing_is_temporary_within_the_time(self):
+        self.login_fails(TEMPORARY, {"GREETING": lambda talk, tag, rest: talk.wait()})
+
+    def test_server_that_closes_at_once_is_temporary(self):
+        self.login_fails(TEMPORARY, {"GREETING": lambda talk, tag, rest: HANG_UP})
+
+    def test_bye_instead_of_a_greeting_is_temporary(self):
+        def bye(talk, _tag, _rest):
+            talk.line("* BYE too busy")
+            return HANG_UP
+        self.login_fails(TEMPORARY, {"GREETING": bye})
+
+    def test_server_of_another_protocol_is_temporary(self):
+        self.login_fails(TEMPORARY, {"GREETING": lambda talk, tag, rest: talk.line("220 mail ESMTP")})
+
+    def test_refused_credential_is_auth(self):
+        client = self.serve({"AUTHENTICATE": lambda talk, tag, rest:
+                             talk.line(f"{tag} NO [AUTHENTICATIONFAILED] no")})
+        self.assertRegex(client.login("ann", "secret"), rb"^-ERR \[AUTH\]")
+
+    def test_refused_credential_without_a_code_is_auth(self):
+        client = self.serve({"AUTHENTICATE": lambda talk, tag, rest: talk.line(f"{tag} NO no")})
+        self.assertRegex(client.login("ann", "secret"), rb"^-ERR \[AUTH\]")
+
+    def test_unavailable_at_login_is_temporary(self):
+        self.login_fails(TEMPORARY, {"AUTHENTICATE": lambda talk, tag, rest:
+                                     talk.line(f"{tag} NO [UNAVAILABLE] the user database is down")})
+
+    def test_bye_at_login_is_temporary(self):
+        def bye(talk, _tag, _rest):
+            talk.line("* BYE shutting down")
+            return HANG_UP
+        self.login_fails(TEMPORARY, {"AUTHENTICATE": bye})
+
+    def test_bye_and_limit_at_login_is_temporary(self):
+        def limit(talk, tag, _rest):
+            talk.line("* BYE later")
+            talk.line(f"{tag} NO [LIMIT] rate limit")
+            return HANG_UP
+        self.login_fails(TEMPORARY, {"AUTHENTICATE": limit})
+
+    def test_bad_at_login_is_temporary(self):
+        self.login_fails(TEMPORARY, {"AUTHENTICATE": lambda talk, tag, rest: talk.line(f"{tag} BAD what?")})
+
+    def test_silence_at_login_is_temporary_within_the_time(self):
+        self.login_fails(TEMPORARY, {"AUTHENTICATE": lambda talk, tag, rest: talk.wait()})
+
+    def test_logindisabled_sends_no_password(self):
+        self.login_fails(rb"^-ERR \[SYS/(PERM|TEMP)\]", status="perm|temp",
+                         capability="IMAP4rev1 LOGINDISABLED UIDPLUS")
+        self.assertEqual(self.server.commands("LOGIN") + self.server.commands("AUTHENTICATE"), [])
+
+    def test_server_without_sasl_is_served_by_login(self):
+        client = self.serve(capability="IMAP4rev1 UIDPLUS")
+        self.assertRegex(client.login("ann", 'pass "word\\ x'), FINE)
+        self.assertEqual(self.server.commands("LOGIN"), ['LOGIN "ann" "pass \\"word\\\\ x"'])
+
+    def test_server_without_initial_response_is_served(self):
+        self.log_in(self.serve(capability="IMAP4rev1 AUTH=PLAIN UIDPLUS"))
+
+    def test_referral_is_not_followed(self):
+        with Server(MESSAGES) as elsewhere:
+            self.login_fails(rb"^-ERR \[SYS/(PERM|TEMP)\]", {
+                "AUTHENTICATE": lambda talk, tag, rest:
+                talk.line(f"{tag} NO [REFERRAL imap://ann@127.0.0.1:{elsewhere.port}/] go there")},
+                status="perm|temp")
+            self.assertEqual(elsewhere.connections, 0)
+
+    def test_alert_with_control_characters_never_reaches_the_client(self):
+        def alert(talk, tag, _rest):
+            talk.send(b"* OK [ALERT] \x1b[31mred\x07\r\n" + f"{tag} NO [ALERT] \x1b]0;title\x07\r\n".encode())
+        client = self.serve({"AUTHENTICATE": alert})
+        self.gate.allow_warning("event=login_failed")
+        self.assertNotIn(b"\x1b", client.login("ann", "secret"))
+        self.gate.wait_for_log("event=login_failed")
+        self.assertNotIn("\x1b", self.gate.log())
+
+
+class Starttls(FaultCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.mkdtemp(prefix="popgate-certificates-", dir="/tmp")
+        cls.addClassCleanup(shutil.rmtree, cls.folder, ignore_errors=True)
+        cls.authority = certificates.Authority(os.path.join(cls.folder, "tls"))
+        cls.certificate = cls.authority.issue("server")
+
+    def secure(self, on=None):
+        return {"on": on, "certificate": self.certificate, "capability": CAPABILITY + " STARTTLS",
+                "settings": {"security": "starttls", "ca_file": self.authority.file, "host": "localhost"}}
+
+    def refused_without_password(self, on):
+        self.login_fails(TEMPORARY, **self.secure(on))
+        self.assertEqual(self.server.commands("LOGIN") + self.server.commands("AUTHENTICATE"), [])
+
+    def test_starttls_that_keeps_the_rules_serves(self):
+        client = self.serve(**self.secure())
+        self.log_in(client)
+        self.assertEqual(client.multiline("RETR 1"), MESSAGES[101])
+
+    def test_preauth_before_tls_is_refused(self):
+        self.refused_without_password({"GREETING": lambda talk, tag, rest: talk.line("* PREAUTH welcome")})
+
+    def test_octets_after_the_ok_to_starttls_are_refused(self):
+        # Answers to what will be asked next, made up by somebody in between.
+        untagged = "* CAPABILITY IMAP4rev1 AUTH=PLAIN\r\n"
+        for injected in (untagged, untagged + "{next} OK done\r\n", "* OK hello\r\n", "x"):
+            with self.subTest(injected=injected):
+                def inject(talk, tag, _rest, injected=injected):
+                    following = str(int(tag) + 1) if tag.isdigit() else "x"
+                    talk.send(f"{tag} OK begin\r\n" + injected.format(next=following))
+                    talk.start_tls()
+                self.refused_without_password({"STARTTLS": inject})
+
+    def test_no_bad_and_continuation_to_starttls_are_refused(self):
+        for reply in ("{tag} NO later", "{tag} BAD what", "+ go on"):
+            with self.subTest(reply=reply):
+                self.refused_without_password({"STARTTLS": lambda talk, tag, rest, reply=reply:
+                                               talk.line(reply.format(tag=tag))})
+
+    def test_capabilities_from_before_tls_are_forgotten(self):
+        def liar(talk, _tag, _rest):
+            talk.line("* OK [CAPABILITY IMAP4rev1 STARTTLS LOGINDISABLED] ready")
+        self.log_in(self.serve(**self.secure({"GREETING": liar})))
+
+    def test_handshake_that_never_comes_is_temporary_within_the_time(self):
+        def stall(talk, tag, _rest):
+            talk.ok(tag, "begin")
+            time.sleep(4)
+            return HANG_UP
+        self.refused_without_password({"STARTTLS": stall})
+
+
+class Opening(FaultCase):
+    """SELECT and the listing."""
+
+    def listing(self, *lines):
+        def answer(talk, tag, _rest):
+            for line in lines:
+                talk.line(line)
+            talk.ok(tag)
+        return {"LISTING": answer}
+
+    def test_whole_listing_opens_the_mailbox(self):
+        client = self.serve()
+        self.log_in(client)
+        self.assertEqual(client.multiline("LIST"),
+                         b"".join(b"%d %d\r\n" % (n, len(m)) for n, m in enumerate(MESSAGES.values(), 1)))
+        self.assertEqual(client.multiline("UIDL"), b"1 7.101\r\n2 7.102\r\n3 7.105\r\n")
+
+    def test_empty_mailbox_opens(self):
+        client = self.serve(messages={})
+        self.assertRegex(client.login("ann", "secret"), rb"^\+OK 0 messages")
+        self.assertEqual(client.multiline("UIDL"), b"")
+
+    def test_uid_that_comes_twice_is_refused(self):
+        self.login_fails(TEMPORARY, self.listing("* 1 FETCH (UID 101 RFC822.SIZE 10)",
+                                                 "* 2 FETCH (UID 101 RFC822.SIZE 10)",
+                                                 "* 3 FETCH (UID 105 RFC822.SIZE 10)"))
+
+    def test_uid_0_is_refused(self):
+        self.login_fails(TEMPORARY, self.listing("* 1 FETCH (UID 0 RFC822.SIZE 10)",
+                                                 "* 2 FETCH (UID 102 RFC822.SIZE 10)",
+                                                 "* 3 FETCH (UID 105 RFC822.SIZE 10)"))
+
+    def test_uid_beyond_32_bits_is_refused(self):
+        for uid in (2 ** 32, 2 ** 32 + 101, 2 ** 64, 10 ** 30):
+            with self.subTest(uid=uid):
+                self.login_fails(TEMPORARY, self.listing(f"* 1 FETCH (UID {uid} RFC822.SIZE 10)",
+                                                         "* 2 FETCH (UID 102 RFC822.SIZE 10)",
+                                                         "* 3 FETCH (UID 105 RFC822.SIZE 10)"))
+
+    def test_impossible_size_is_refused(self):
+        for size in (2 ** 63, 2 ** 64, 10 ** 40, -5):
+            with self.subTest(size=size):
+                self.login_fails(TEMPORARY, self.listing(f"* 1 FETCH (UID 101 RFC822.SIZE {size})",
+                                                         "* 2 FETCH (UID 102 RFC822.SIZE 10)",
+                                                         "* 3 FETCH (UID 105 RFC822.SIZE 10)"))
+
+    def test_sizes_that_together_are_beyond_64_bits_are_refused_or_added_right(self):
+        client = self.serve(self.listing(*(f"* {i} FETCH (UID {100 + i} RFC822.SIZE {2 ** 63 - 1})"
+                                           for i in range(1, 4))))
+        self.gate.allow_warning("event=login_failed")
+        reply = client.login("ann", "secret")
+        if reply.startswith(b"+OK"):
+            self.assertIn(b"%d" % (3 * (2 ** 63 - 1)), reply)
+        else:
+            self.assertRegex(reply, TEMPORARY)
+
+    def test_listing_that_lacks_messages_is_refused(self):
+        self.login_fails(TEMPORARY, self.listing("* 1 FETCH (UID 101 RFC822.SIZE 10)"))
+
+    def test_listing_that_is_empty_is_never_an_empty_mailbox(self):
+        self.login_fails(TEMPORARY, self.listing())
+
+    def test_listing_that_ends_with_no_is_temporary(self):
+        self.login_fails(TEMPORARY, {"LISTING": lambda talk, tag, rest: talk.line(f"{tag} NO not now")})
+
+    def test_listing_that_breaks_off_is_temporary(self):
+        def broken(talk, _tag, _rest):
+            talk.line("* 1 FETCH (UID 101 RFC822.SIZE 10)")
+            return HANG_UP
+        self.login_fails(TEMPORARY, {"LISTING": broken})
+
+    def test_select_without_uidvalidity_is_temporary(self):
+        def select(talk, tag, _rest):
+            talk.line("* 3 EXISTS")
+            talk.ok(tag, "[READ-WRITE] selected")
+        self.login_fails(TEMPORARY, {"SELECT": select})
+
+    def test_odd_permanentflags_do_no_harm(self):
+        def select(talk, tag, rest):
+            talk.line("* OK [PERMANENTFLAGS (%)] odd")
+            talk.usual("SELECT", tag, rest)
+        client = self.serve({"SELECT": select})
+        self.gate.allow_warning("event=login_failed")
+        self.assertRegex(client.login("ann", "secret"), rb"^(\+OK 3 messages|-ERR \[SYS/TEMP\])")
+
+    def test_endless_parentheses_are_temporary(self):
+        def deep(talk, tag, _rest):
+            talk.send(b"* 1 FETCH (UID 101 BODYSTRUCTURE " + b"(" * 1_000_000)
+            talk.line("")
+            talk.ok(tag)
+        self.login_fails(TEMPORARY, {"LISTING": deep})
+
+    def test_endless_line_is_temporary(self):
+        def endless(talk, _tag, _rest):
+            for _ in range(3000):
+                talk.send(b"x" * 65536)
+        self.login_fails(TEMPORARY, {"GREETING": endless})
+
+    def test_endless_line_in_the_listing_is_temporary(self):
+        def endless(talk, _tag, _rest):
+            talk.send(b"* 1 FETCH (UID 101 FLAGS (")
+            for _ in range(3000):
+                talk.send(b"a" * 65536)
+        self.login_fails(TEMPORARY, {"LISTING": endless})
+
+    def test_endless_untagged_responses_are_temporary(self):
+        def endless(talk, _tag, _rest):
+            while True:
+                talk.send(b"* OK still here\r\n" * 1000)
+        for point in ("AUTHENTICATE", "SELECT", "LISTING"):
+            with self.subTest(point=point):
+                self.login_fails(TEMPORARY, {point: endless})
+
+    def test_huge_exists_takes_no_memory(self):
+        def huge(talk, tag, _rest):
+            talk.line("* 4294967295 EXISTS")
+            talk.line("* OK [UIDVALIDITY 7] valid")
+            talk.ok(tag, "[READ-WRITE] selected")
+        self.login_fails(rb"^-ERR \[SYS/(TEMP|PERM)\]", {"SELECT": huge}, status="temp|protocol|perm")
+
+    def test_literal_of_impossible_size_is_temporary(self):
+        for size in ("4294967295", "99999999999", "-5", "1x", ""):
+            with self.subTest(size=size):
+                self.login_fails(TEMPORARY, {"LISTING": lambda talk, tag, rest, size=size:
+                                             talk.line("* 1 FETCH (UID 101 BODY[] {" + size + "}")})
+
+
+if __name__ == "__main__":
+    tap.main()

@@ -1,0 +1,122 @@
+"""QUIT at IMAP servers that stall, lie and hang up: nothing is removed by mistake, and what was not
+removed is not said to be."""
+
+import time
+
+import tap
+from faultcase import FINE, FaultCase
+from imapscript import HANG_UP
+
+
+class Removing(FaultCase):
+    """QUIT after DELE."""
+
+    def quit(self, on=None, *, pattern=rb"^-ERR", numbers=(1, 2), warn=True, **options):
+        client = self.serve(on, warnings=["event=commit_failed"] if warn else (), **options)
+        self.log_in(client)
+        for number in numbers:
+            self.assertRegex(client.command(f"DELE {number}"), FINE)
+        self.assertRegex(client.command("QUIT"), pattern)
+        self.assertTrue(client.is_closed())
+        again = self.connect()
+        self.server.on = {}
+        self.assertRegex(again.login("ann", "secret"), FINE)
+
+    def left(self):
+        return sorted(self.server.messages)
+
+    def test_confirmed_removal_is_ok(self):
+        self.quit(pattern=FINE, warn=False)
+        self.assertEqual(self.left(), [105])
+
+    def test_plain_expunge_and_close_are_never_sent_where_uidplus_is(self):
+        self.quit(pattern=FINE, warn=False)
+        self.assertEqual(self.server.commands("EXPUNGE") + self.server.commands("CLOSE"), [])
+
+    def test_read_only_mailbox_removes_nothing(self):
+        def read_only(talk, tag, _rest):
+            talk.line("* 3 EXISTS")
+            talk.line("* OK [UIDVALIDITY 7] valid")
+            talk.ok(tag, "[READ-ONLY] selected")
+        self.quit({"SELECT": read_only})
+        self.nothing_removed()
+
+    def test_store_that_is_refused_removes_nothing(self):
+        self.quit({"UID STORE": lambda talk, tag, rest: talk.line(f"{tag} NO [NOPERM] no")})
+        self.nothing_removed()
+        self.assertEqual(self.server.commands("UID EXPUNGE"), [])
+
+    def test_expunge_that_is_refused_is_no_success(self):
+        self.quit({"UID EXPUNGE": lambda talk, tag, rest: talk.line(f"{tag} NO no")})
+        self.nothing_removed()
+
+    def test_ok_to_an_expunge_that_did_nothing_is_no_success(self):
+        self.quit({"UID EXPUNGE": lambda talk, tag, rest: talk.ok(tag)})
+        self.nothing_removed()
+
+    def test_expunge_of_a_part_is_no_success(self):
+        def part(talk, tag, _rest):
+            talk.expunge([101])
+            talk.ok(tag)
+        self.quit({"UID EXPUNGE": part})
+        self.assertEqual(self.left(), [102, 105])
+
+    def test_connection_lost_between_store_and_expunge_is_no_success_and_takes_nothing_else(self):
+        self.quit({"UID EXPUNGE": lambda talk, tag, rest: HANG_UP})
+        self.nothing_removed()
+        # Nobody comes back to expunge behind the user's back.
+        self.assertEqual(len(self.server.commands("UID EXPUNGE")), 1)
+
+    def test_silence_after_store_is_no_success_within_the_time(self):
+        started = time.monotonic()
+        self.quit({"UID STORE": lambda talk, tag, rest: talk.wait()})
+        self.assertLess(time.monotonic() - started, 8)
+        self.nothing_removed()
+
+    def test_connection_lost_before_quit_is_restored(self):
+        client = self.serve()
+        self.log_in(client)
+        client.command("DELE 1")
+        self.server.say("", hang_up=True)
+        self.assertRegex(client.command("QUIT"), FINE)
+        self.assertEqual(self.left(), [102, 105])
+
+    def test_without_uidplus_alone_removes_when_nobody_else_has_marked(self):
+        self.quit(pattern=FINE, warn=False, capability="IMAP4rev1 AUTH=PLAIN SASL-IR")
+        self.assertEqual(self.left(), [105])
+
+    def test_without_uidplus_alone_removes_nothing_when_another_client_has_marked(self):
+        def select(talk, tag, rest):
+            talk.server.flags[105] = {"\\Deleted"}
+            talk.usual("SELECT", tag, rest)
+        self.quit({"SELECT": select}, capability="IMAP4rev1 AUTH=PLAIN SASL-IR")
+        self.nothing_removed()
+        self.assertEqual(self.server.commands("EXPUNGE") + self.server.commands("UID STORE"), [])
+
+    def test_without_uidplus_alone_removes_nothing_when_another_client_marks_meanwhile(self):
+        def store(talk, tag, rest):
+            talk.usual("UID STORE", tag, rest)
+            if " +FLAGS" in rest.upper():
+                talk.server.flags.setdefault(105, set()).add("\\Deleted")
+        self.quit({"UID STORE": store}, capability="IMAP4rev1 AUTH=PLAIN SASL-IR")
+        self.nothing_removed()
+        # What we marked ourselves is taken back: the next EXPUNGE of anybody must not take it.
+        self.assertEqual({uid for uid, flags in self.server.flags.items() if flags}, {105})
+
+    def test_without_uidplus_refuse_removes_nothing(self):
+        self.quit(capability="IMAP4rev1 AUTH=PLAIN SASL-IR", settings={"without_uidplus": "refuse"})
+        self.nothing_removed()
+        self.assertEqual(self.server.commands("UID STORE"), [])
+
+    def test_lost_connection_to_the_client_removes_nothing(self):
+        client = self.serve()
+        self.log_in(client)
+        client.command("DELE 1")
+        client.close()
+        self.gate.wait_until(lambda: not self.gate.pids("session"), "the session to end")
+        self.nothing_removed()
+        self.assertEqual(self.server.commands("UID STORE"), [])
+
+
+if __name__ == "__main__":
+    tap.main()
