@@ -86,7 +86,8 @@ struct conf_log {
 
 /* Times in milliseconds, sizes in octets. popgate.conf(5) has ranges and defaults. */
 struct conf_limits {
-	unsigned max_connections;	      /* client connections over all fronts */
+	unsigned max_connections;	      /* client connections over all fronts; 0: 10,000, or what the
+					       * limit of open files allows (prepare.c settles it) */
 	unsigned max_connections_per_address; /* 0: no limit; 127.0.0.1 and ::1 exempt */
 	int64_t handshake_timeout;	      /* TLS handshake, absolute */
 	int64_t login_timeout;		      /* accept to proven login, absolute */
@@ -117,7 +118,6 @@ struct conf {
 	char *runtime_directory; /* locks; NULL: the built-in choice */
 	char *plugin_directory;	 /* absolute; NULL: the built-in one */
 	void *config;		 /* libconfig's tree, kept for the plugins' sections */
-	bool without_file;	 /* made by conf_from_url */
 	char *source;		 /* path of the file, or what stands for it in messages */
 	char *folder;		 /* absolute; where relative paths in the configuration start */
 };

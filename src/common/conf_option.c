@@ -112,7 +112,5 @@ struct conf *conf_from_url(const char *url, const char *listen, const char *ca_f
 	free(text);
 	if (report->count != before)
 		conf_free(&conf);
-	if (conf != NULL)
-		conf->without_file = true;
 	return conf;
 }

@@ -52,7 +52,7 @@ const struct popgate_key conf_route_keys[] = {
 };
 
 const struct popgate_key conf_limits_keys[] = {
-	{"max_connections", POPGATE_KEY_INT, 0, "10000", 1, 1000000, NULL, "client connections over all fronts"},
+	{"max_connections", POPGATE_KEY_INT, 0, "0", 0, 1000000, NULL, "client connections over all fronts"},
 	{"max_connections_per_address", POPGATE_KEY_INT, 0, "100", 0, 1000000, NULL, "of one client address; 0: no limit"},
 	{"handshake_timeout", POPGATE_KEY_SECONDS, 0, "30", 1, 300, NULL, "TLS handshake"},
 	{"login_timeout", POPGATE_KEY_SECONDS, 0, "60", 1, 60, NULL, "from accept to proven login"},

@@ -250,8 +250,8 @@ static void on_event(struct bufferevent *connection, short events, void *context
 		set_login_timer(client, client_limits(client)->login_timeout);
 		greet(client);
 		client_take_input(client);
-	} else if ((events & BEV_EVENT_EOF) != 0) {
-		take_eof(client);
+	} else if ((events & BEV_EVENT_EOF) != 0 && (events & BEV_EVENT_READING) != 0 && !client->finished) {
+		take_eof(client); /* after it a failed write is told as another EOF */
 	} else {
 		report_failure(client, events);
 		client_free(client);

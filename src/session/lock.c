@@ -87,7 +87,8 @@ void lock_release(struct lock *lock)
 {
 	if (lock->fd < 0)
 		return;
-	(void)unlink(lock->path);
+	if (is_current(lock->fd, lock->path)) /* else somebody removed it, and it may be another's now */
+		(void)unlink(lock->path);
 	close(lock->fd);
 	lock->fd = -1;
 }

@@ -3,14 +3,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include "common/log.h"
 
-#define FDS_EACH  4   /* descriptors a connection may need in one process */
-#define SPARE_FDS 128 /* descriptors a process needs beside those of its connections */
+#define CONNECTIONS_DEFAULT 10000 /* where the limit of open files allows it */
+#define FDS_EACH	    4	  /* descriptors a connection may need in one process */
+#define SPARE_FDS	    128	  /* descriptors a process needs beside those of its connections */
 
 int prepare_log(const struct conf_log *log, struct conf_report *report)
 {
@@ -30,32 +32,47 @@ int prepare_log(const struct conf_log *log, struct conf_report *report)
 	return STDERR_FILENO;
 }
 
-/* While a login is under way, a front and the broker may need four descriptors for it
- * (connection or report, stream, page, a message that waits); the limit must allow what the file promises. */
-static int raise_descriptor_limit(struct conf *conf, struct conf_report *report)
+/* Raises the limit to `needed` open files. Returns what it is then. */
+static rlim_t raise_limit(rlim_t needed)
 {
 	struct rlimit limit;
-	rlim_t needed = FDS_EACH * (rlim_t)conf->limits.max_connections + SPARE_FDS;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= needed)
-		return 0;
+		return needed;
 	limit.rlim_cur = needed;
-	if (limit.rlim_max != RLIM_INFINITY && limit.rlim_max < needed)
+	if (limit.rlim_max < needed)
 		limit.rlim_max = needed;
 	if (setrlimit(RLIMIT_NOFILE, &limit) == 0)
-		return 0;
+		return needed;
 	(void)getrlimit(RLIMIT_NOFILE, &limit);
 	limit.rlim_cur = limit.rlim_max;
 	(void)setrlimit(RLIMIT_NOFILE, &limit);
-	if (conf->without_file && limit.rlim_max > FDS_EACH * SPARE_FDS) {
-		conf->limits.max_connections = (unsigned)((limit.rlim_max - SPARE_FDS) / FDS_EACH);
+	return limit.rlim_cur;
+}
+
+/* While a login is under way, a front and the broker may need four descriptors for it
+ * (connection or report, stream, page, a message that waits); the limit must allow what the file promises. */
+static int settle_connections(struct conf *conf, struct conf_report *report)
+{
+	unsigned *most = &conf->limits.max_connections;
+	bool chosen = *most != 0;
+	rlim_t needed, limit;
+
+	if (!chosen)
+		*most = CONNECTIONS_DEFAULT;
+	needed = FDS_EACH * (rlim_t)*most + SPARE_FDS;
+	limit = raise_limit(needed);
+	if (limit >= needed)
+		return 0;
+	if (!chosen && limit > FDS_EACH + SPARE_FDS) {
+		*most = (unsigned)((limit - SPARE_FDS) / FDS_EACH);
 		return 0;
 	}
 	conf_report_add(
 	    report, conf->source, 0,
 	    "limits.max_connections = %u needs %llu open files a process, but the limit is %llu: lower it, or "
 	    "raise the limit (ulimit -n, LimitNOFILE=)",
-	    conf->limits.max_connections, (unsigned long long)needed, (unsigned long long)limit.rlim_max);
+	    *most, (unsigned long long)needed, (unsigned long long)limit);
 	return -1;
 }
 
@@ -69,7 +86,7 @@ struct generation *prepare_generation(const struct supervisor_plan *plan, const 
 	if (conf == NULL)
 		return NULL;
 	if (process_identity_find(conf, &identity, report) != 0 ||
-	    process_runtime_directory(conf, &identity, report) != 0 || raise_descriptor_limit(conf, report) != 0) {
+	    process_runtime_directory(conf, &identity, report) != 0 || settle_connections(conf, report) != 0) {
 		conf_free(&conf);
 		return NULL;
 	}

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/deadline.h"
@@ -407,6 +408,16 @@ static void loop(struct supervisor *supervisor, const sigset_t *unblocked)
 	}
 }
 
+/* Sessions whose spawner died are ours; they notice that their front has gone. */
+static void wait_for_orphans(void)
+{
+	const struct timespec pause = {.tv_nsec = 10 * 1000000L};
+	int64_t deadline = deadline_in(STOP_SLACK);
+
+	while (waitpid(-1, NULL, WNOHANG) >= 0 && deadline_left(deadline) > 0)
+		nanosleep(&pause, NULL);
+}
+
 static void catch_signals(sigset_t *unblocked_r)
 {
 	static const int signals[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGCHLD};
@@ -458,6 +469,7 @@ int supervisor_run(const struct supervisor_plan *plan)
 		give_up(supervisor, generation);
 	}
 	loop(supervisor, &unblocked);
+	wait_for_orphans();
 	result = supervisor->exit_code;
 	log_say(POPGATE_LOG_INFO, NULL, "stopped");
 out:

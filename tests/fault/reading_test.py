@@ -238,8 +238,22 @@ class Reading(FaultCase):
                     talk.ok(tag)
                 self.refused(answer)
 
+    def test_body_nil_of_a_message_without_a_known_size_is_no_empty_mail(self):
+        def listing(talk, tag, rest):
+            for number, uid in talk.wanted(rest):
+                talk.line(f"* {number} FETCH (UID {uid} RFC822.SIZE 0)")
+            talk.ok(tag)
+
+        def nil(talk, tag, rest):
+            for number, uid in talk.wanted(rest):
+                talk.line(f"* {number} FETCH (UID {uid} BODY[] NIL)")
+            talk.ok(tag)
+        client = self.serve({"LISTING": listing, "BODY": nil}, warnings=["event=fetch_failed"])
+        self.log_in(client)
+        self.assertRegex(client.command("RETR 1"), rb"^-ERR")
+
     def test_ok_without_data_is_an_error_for_that_message_only(self):
-        self.refused(lambda talk, tag, rest: talk.ok(tag), pattern=rb"^-ERR")
+        self.refused(lambda talk, tag, rest: talk.ok(tag), pattern=rb"^-ERR (?!\[)")
 
     def test_expunge_in_mid_session_does_not_shift_the_numbers(self):
         def expunging(talk, tag, rest):

@@ -12,7 +12,7 @@ static void defaults_are_the_documented_ones(void **state)
 {
 	struct conf *conf = support_read(ALL);
 
-	assert_int_equal(conf->limits.max_connections, 10000);
+	assert_int_equal(conf->limits.max_connections, 0);
 	assert_int_equal(conf->limits.max_connections_per_address, 100);
 	assert_int_equal(conf->limits.handshake_timeout, 30000);
 	assert_int_equal(conf->limits.login_timeout, 60000);
@@ -179,9 +179,9 @@ static void numbers_beyond_their_key_are_refused(void **state)
 	(void)state;
 	/* 4294968296 is 1000 modulo 2^32, which the key would take. */
 	support_refused(ALL "limits = { max_connections = 4294968296; };",
-			"p.conf:4: `max_connections` in `limits` is 4294968296: it must be from 1 to 1000000\n");
+			"p.conf:4: `max_connections` in `limits` is 4294968296: it must be from 0 to 1000000\n");
 	support_refused(ALL "limits = { max_connections = -4294966296; };",
-			"p.conf:4: `max_connections` in `limits` is -4294966296: it must be from 1 to 1000000\n");
+			"p.conf:4: `max_connections` in `limits` is -4294966296: it must be from 0 to 1000000\n");
 	support_refused(ALL "limits = {\n max_connections = 18446744073709551716; };",
 			"p.conf:5: the number 18446744073709551716 is too large for any key\n");
 	support_refused(ALL "limits = { max_connections = 0x10000000000000001; };",
