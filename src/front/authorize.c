@@ -217,12 +217,8 @@ void client_opened(struct client *client, const unsigned char *text, size_t size
 	client_write(client, "\r\n", 2);
 	bufferevent_setwatermark(client->connection, EV_WRITE, RELAY_REPLIES_LOW, 0);
 	bufferevent_set_timeouts(client->connection, NULL, &stall);
-	if (relay_start(client->relay) != 0) {
+	if (relay_start(client->relay) != 0)
 		client_close(client);
-		return;
-	}
-	if (client->finished)
-		relay_client_finished(client->relay);
 }
 
 /* What the session had not answered comes before what is still to be read. */

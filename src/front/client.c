@@ -222,8 +222,6 @@ static void take_eof(struct client *client)
 	bufferevent_enable(client->connection, EV_WRITE);
 	switch (client->state) {
 	case CLIENT_RELAYING:
-		relay_client_finished(client->relay);
-		return;
 	case CLIENT_SPEAKING:
 	case CLIENT_LOST:
 		client_take_input(client);

@@ -24,7 +24,6 @@ struct relay {
 	struct evbuffer *outgoing;   /* commands on their way to the session */
 	struct evbuffer *unanswered; /* copy of the commands from octet `answered` on */
 	uint64_t answered, received;
-	bool finished; /* the client sends no more: the stream's write side is shut when drained */
 };
 
 static void on_stream_readable(evutil_socket_t fd, short events, void *context);
@@ -116,7 +115,7 @@ static void send_outgoing(struct relay *relay)
 		evbuffer_drain(relay->outgoing, evbuffer_get_length(relay->outgoing));
 	}
 	event_del(relay->writable);
-	if (relay->finished && evbuffer_get_length(bufferevent_get_input(relay->client->connection)) == 0)
+	if (relay->client->finished && evbuffer_get_length(bufferevent_get_input(relay->client->connection)) == 0)
 		shutdown(relay->fd, SHUT_WR);
 }
 
@@ -168,20 +167,13 @@ void relay_client_readable(struct relay *relay)
 	if (size > room) {
 		size = room;
 		bufferevent_disable(connection, EV_READ);
-	} else if (!relay->finished) {
+	} else if (!relay->client->finished) {
 		bufferevent_enable(connection, EV_READ);
 	}
 	if (forward(relay, input, size) != 0 || is_endless(relay)) {
 		client_close(relay->client);
 		return;
 	}
-	send_outgoing(relay);
-}
-
-void relay_client_finished(struct relay *relay)
-{
-	relay->finished = true;
-	relay_client_readable(relay);
 	send_outgoing(relay);
 }
 

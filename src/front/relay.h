@@ -21,10 +21,10 @@ struct relay *relay_new(struct client *client, struct event_base *base, int fds_
 void relay_free(struct relay **relay);
 /* Begins to move octets; what the client had pipelined goes first. 0 or -1. */
 int relay_start(struct relay *relay);
-/* The client's connection has octets, has drained some, or has sent its last. */
+/* The client has sent octets, or its last. */
 void relay_client_readable(struct relay *relay);
+/* The client has taken most of what waited for it. */
 void relay_client_writable(struct relay *relay);
-void relay_client_finished(struct relay *relay);
 /* Whether the session has nothing to do: no command is unanswered. */
 bool relay_is_idle(struct relay *relay);
 

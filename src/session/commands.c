@@ -91,7 +91,8 @@ struct delivery {
 	struct popgate_session *session;
 	const struct maildrop_entry *entry;
 	struct body body;
-	bool begun; /* "+OK" has been written */
+	bool begun; /* "+OK" has been written, behind the mark */
+	struct output_mark mark;
 };
 
 static int emit(void *context, const char *data, size_t size)
@@ -102,12 +103,14 @@ static int emit(void *context, const char *data, size_t size)
 	return output_write(&delivery->session->output, data, size);
 }
 
-/* "+OK" is written with the first octet: until then a failure is a plain -ERR. */
+/* "+OK" is written with the first octet: until then, and as long as it has not left the buffer, a
+ * failure is a plain -ERR. */
 static void begin_delivery(struct delivery *delivery)
 {
 	if (delivery->begun)
 		return;
 	delivery->begun = true;
+	delivery->mark = output_mark(&delivery->session->output);
 	output_line(&delivery->session->output, "+OK %llu octets", (unsigned long long)delivery->entry->octets);
 	delivery->session->output.inside = true;
 }
@@ -138,8 +141,9 @@ static enum command_event fail_delivery(struct delivery *delivery, struct popgat
 	log_text(&line, "uidl", maildrop_id(&session->maildrop, delivery->entry));
 	log_text(&line, "msg", error->text);
 	log_end(&line);
-	if (delivery->begun)
+	if (delivery->begun && output_rewind(&session->output, &delivery->mark) != 0)
 		return COMMAND_CUT;
+	session->output.inside = false;
 	session->dead = session->dead || error->status == POPGATE_PROTOCOL;
 	output_line(&session->output, "-ERR %s", authorization_refusal(error->status));
 	return COMMAND_REPLIED;

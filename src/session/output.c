@@ -89,6 +89,19 @@ int output_flush(struct output *output)
 	return size == 0 ? 0 : send_all(output, output->buffer, size);
 }
 
+struct output_mark output_mark(const struct output *output)
+{
+	return (struct output_mark){.sent = output->sent, .size = output->size};
+}
+
+int output_rewind(struct output *output, const struct output_mark *mark)
+{
+	if (output->failed || output->sent != mark->sent)
+		return -1;
+	output->size = mark->size;
+	return 0;
+}
+
 int output_write(struct output *output, const void *data, size_t size)
 {
 	if (output->failed)
