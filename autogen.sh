@@ -225,7 +225,7 @@ check()
 			result=0
 		elif [ -f "$build/test-suite.log" ]; then
 			grep -h -E '^(FAIL|ERROR|XPASS):' "$log" || :
-			grep -h -A 40 '^not ok' "$build/test-suite.log" | head -n 400
+			grep -h -A 40 '^not ok' "$build/test-suite.log" | grep -v -E '^(ok|PASS:) ' | head -n 400
 			say "The whole course of each failed test: $build/test-suite.log"
 		else
 			show_log

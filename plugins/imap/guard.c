@@ -6,6 +6,10 @@
  * begins no literal are refused, since the two would then disagree on what
  * is data and what is protocol.
  *
+ * Of responses and codes that are not named below only the name stays: the
+ * rest is overwritten in place, so that libetpan's parsers for them find
+ * nothing to begin with, and the line ends where it did.
+ *
  * Never allocates, never reads, never blocks. Runs in a session process.
  */
 #include "guard.h"
@@ -19,16 +23,26 @@ static const char *const texts[] = {
     [GUARD_LONG_LINE] = "line over the limit",
     [GUARD_DEEP] = "parentheses nested too deep",
     [GUARD_BIG_NUMBER] = "number over 32 bits",
-    [GUARD_BAD_FLAGS] = "malformed list of flags",
     [GUARD_BAD_SYNTAX] = "malformed response",
     [GUARD_TOO_MUCH] = "more octets than the command may bring",
     [GUARD_TOO_MANY] = "more lines than the command may bring",
+    [GUARD_MANY_BODIES] = "more message bodies than were asked for",
 };
 
 /* After these words a number is used by us, and wrapped by libetpan. */
 static const char *const number_words[] = {"*", "UID", "UIDVALIDITY", "UIDNEXT", "UNSEEN", "SEARCH", NULL};
 
 static const char *const status_words[] = {"OK", "NO", "BAD", "BYE", "PREAUTH", NULL};
+
+/* What libetpan reads for us. */
+static const char *const data_words[] = {"CAPABILITY", "EXISTS", "EXPUNGE", "FETCH", "SEARCH", NULL};
+static const char *const code_words[] = {"CAPABILITY", "READ-ONLY", "READ-WRITE", "UIDVALIDITY", NULL};
+
+/* libetpan copies the text after these, and crashes where there is none: it must not see their bracket. */
+static const char *const text_codes[] = {"ALERT", "PARSE", NULL};
+
+/* What may bring a literal that goes to the sink. */
+static const char *const body_words[] = {"BODY[]", "BODY[HEADER]", "BODY[TEXT]", NULL};
 
 static bool word_in(const char *word, const char *const *table)
 {
@@ -46,6 +60,8 @@ static void begin_response(struct guard *g)
 	g->length = 0;
 	g->line = 0;
 	g->origin = false;
+	g->classified = false;
+	g->hidden = false;
 	g->word[0] = '\0';
 }
 
@@ -60,16 +76,12 @@ void guard_command(struct guard *g, const struct guard_limits *limits)
 	g->limits = *limits;
 	g->octets = 0;
 	g->lines = 0;
+	g->bodies = 0;
 }
 
 const char *guard_text(enum guard_verdict verdict)
 {
 	return texts[verdict];
-}
-
-static bool is_atom_char(unsigned char c)
-{
-	return c > 0x20 && c != 0x7f && strchr("(){%*\"\\]", c) == NULL;
 }
 
 /* One more octet of a token. */
@@ -121,13 +133,17 @@ static enum guard_verdict end_line(struct guard *g)
 	return verdict;
 }
 
-/* The second token says whether the rest is free text. A first token other than "*" is a tag. */
+/* The token after the tag, or after "*" and a number, names the response. */
 static enum guard_verdict classify(struct guard *g, bool tagged)
 {
-	if (word_in(g->word, status_words))
+	if (word_in(g->word, status_words)) {
 		g->state = GUARD_IN_STATUS;
-	else if (tagged)
+	} else if (tagged) {
 		return GUARD_BAD_SYNTAX;
+	} else if (strcmp(g->word, "*") != 0) {
+		g->classified = true;
+		g->hidden = !word_in(g->word, data_words);
+	}
 	return GUARD_FINE;
 }
 
@@ -147,58 +163,42 @@ static enum guard_verdict at_start(struct guard *g, unsigned char c)
 	return GUARD_FINE;
 }
 
-static void begin_literal(struct guard *g)
+static enum guard_verdict begin_literal(struct guard *g)
 {
-	/* "BODY[]" or "BODY[TEXT]<0>" right before the brace */
-	g->body = g->limits.body > 0 && strncmp(g->word, "BODY[", 5) == 0;
+	/* "BODY[]" or "BODY[TEXT]<0>" right before the brace, not inside another item's list */
+	g->body = g->limits.bodies > 0 && !g->hidden && g->depth == 1 && word_in(g->word, body_words);
+	g->word[0] = '\0';
 	g->literal = 0;
 	g->size_begun = false;
 	g->state = GUARD_IN_SIZE;
+	return g->body && ++g->bodies > g->limits.bodies ? GUARD_MANY_BODIES : GUARD_FINE;
 }
 
-static enum guard_verdict open_parenthesis(struct guard *g)
-{
-	if (++g->depth > GUARD_DEPTH_MAX)
-		return GUARD_DEEP;
-	if (g->state == GUARD_IN_CODE && strcmp(g->word, "PERMANENTFLAGS") == 0) {
-		g->state = GUARD_IN_FLAGS;
-		g->flags_begun = false;
-	}
-	return GUARD_FINE;
-}
-
-/* A delimiter in data or in a response code; the token before it is finished. */
+/* A delimiter in data; the token before it is finished. */
 static enum guard_verdict delimiter(struct guard *g, unsigned char c)
 {
 	switch (c) {
 	case '(':
-		return open_parenthesis(g);
+		return ++g->depth > GUARD_DEPTH_MAX ? GUARD_DEEP : GUARD_FINE;
 	case ')':
 		g->depth -= g->depth > 0;
 		return GUARD_FINE;
 	case '"':
-		g->quoted_in = g->state;
 		g->state = GUARD_IN_QUOTED;
 		return GUARD_FINE;
 	case '{':
-		if (g->state == GUARD_IN_CODE)
-			return GUARD_BAD_LITERAL;
-		begin_literal(g);
-		return GUARD_FINE;
+		return begin_literal(g);
 	case '<':
 		g->origin = true;
-		return GUARD_FINE;
-	case ']':
-		g->state = GUARD_IN_TEXT;
 		return GUARD_FINE;
 	default: /* SP, CR, ">" */
 		return GUARD_FINE;
 	}
 }
 
-static bool is_delimiter(const struct guard *g, unsigned char c)
+static bool is_delimiter(unsigned char c)
 {
-	return strchr(" \r()\"{<>", c) != NULL || (c == ']' && g->state == GUARD_IN_CODE);
+	return strchr(" \r()\"{<>", c) != NULL;
 }
 
 static enum guard_verdict in_data(struct guard *g, unsigned char c)
@@ -210,20 +210,57 @@ static enum guard_verdict in_data(struct guard *g, unsigned char c)
 		return g->tokens == 0 ? GUARD_BAD_SYNTAX : end_line(g);
 	if (c < 0x20 && c != '\r')
 		return GUARD_BAD_SYNTAX;
-	if (!is_delimiter(g, c)) {
+	if (!is_delimiter(c)) {
 		extend(g, c);
 		return GUARD_FINE;
 	}
-	if (g->state == GUARD_IN_DATA && tokens == 0 && c != ' ')
+	if (tokens == 0 && c != ' ')
 		return GUARD_BAD_SYNTAX;
-	/* "*" and the tag are tokens: remember which it was before the second one replaces the word */
-	bool tagged = tokens == 1 && strcmp(g->word, "*") != 0;
+	/* "*" and the tag are tokens: remember which it was before the name replaces the word */
+	bool tagged = strcmp(g->word, "*") != 0;
 	verdict = finish(g);
-	if (verdict == GUARD_FINE && g->state == GUARD_IN_DATA && tokens == 1 && g->tokens == 2)
+	if (verdict == GUARD_FINE && !g->classified && tokens > 0 && g->tokens > tokens)
 		verdict = classify(g, tagged);
 	if (verdict != GUARD_FINE || g->state == GUARD_IN_STATUS)
 		return verdict;
 	return delimiter(g, c);
+}
+
+/* The bracket that ends a response code. */
+static void end_code(struct guard *g, unsigned char *c)
+{
+	if (g->code_bare)
+		*c = ' ';
+	g->state = GUARD_IN_TEXT;
+}
+
+/* No code that is read for us holds a list or a string; of the others neither is shown to libetpan. */
+static enum guard_verdict in_code(struct guard *g, unsigned char *c)
+{
+	enum guard_verdict verdict;
+	bool token = g->length > 0;
+
+	if (*c == '\n')
+		return end_line(g);
+	if ((*c < 0x20 && *c != '\r') || *c == '{')
+		return *c == '{' ? GUARD_BAD_LITERAL : GUARD_BAD_SYNTAX;
+	if (!is_delimiter(*c) && *c != ']') {
+		extend(g, *c);
+	} else {
+		verdict = finish(g);
+		if (verdict != GUARD_FINE)
+			return verdict;
+		if (token && !g->code_named) {
+			g->code_named = true;
+			g->code_plain = !word_in(g->word, code_words);
+			g->code_bare = word_in(g->word, text_codes);
+		}
+	}
+	if (*c == ']')
+		end_code(g, c);
+	else if (g->code_plain && strchr("()\"\\%*<>", *c) != NULL)
+		*c = '_';
+	return GUARD_FINE;
 }
 
 static enum guard_verdict in_quoted(struct guard *g, unsigned char c)
@@ -235,8 +272,14 @@ static enum guard_verdict in_quoted(struct guard *g, unsigned char c)
 	else if (c == '\\')
 		g->state = GUARD_IN_ESCAPE;
 	else if (c == '"')
-		g->state = g->quoted_in;
+		g->state = GUARD_IN_DATA;
 	return GUARD_FINE;
+}
+
+static void begin_code(struct guard *g)
+{
+	g->state = GUARD_IN_CODE;
+	g->code_named = g->code_plain = g->code_bare = false;
 }
 
 static enum guard_verdict in_status(struct guard *g, unsigned char c)
@@ -246,30 +289,9 @@ static enum guard_verdict in_status(struct guard *g, unsigned char c)
 	if (c == '\0')
 		return GUARD_BAD_SYNTAX;
 	if (c == '[')
-		g->state = GUARD_IN_CODE;
+		begin_code(g);
 	else if (c != ' ')
 		g->state = GUARD_IN_TEXT;
-	return GUARD_FINE;
-}
-
-/* libetpan walks a NULL list when the first flag does not parse and no parenthesis follows. */
-static enum guard_verdict in_flags(struct guard *g, unsigned char c)
-{
-	if (g->state == GUARD_IN_FLAG_ESCAPE) {
-		g->state = GUARD_IN_FLAGS;
-		g->flags_begun = true;
-		return c == '*' || is_atom_char(c) ? GUARD_FINE : GUARD_BAD_FLAGS;
-	}
-	if (c == '\\') {
-		g->state = GUARD_IN_FLAG_ESCAPE;
-	} else if (c == ')') {
-		g->depth--;
-		g->state = GUARD_IN_CODE;
-	} else if (c != ' ') {
-		if (c < 0x20 || (!g->flags_begun && !is_atom_char(c)))
-			return GUARD_BAD_FLAGS;
-		g->flags_begun = true;
-	}
 	return GUARD_FINE;
 }
 
@@ -309,28 +331,26 @@ static enum guard_verdict after_size(struct guard *g, unsigned char c)
 	return GUARD_FINE;
 }
 
-static enum guard_verdict step(struct guard *g, unsigned char c)
+static enum guard_verdict step(struct guard *g, unsigned char *c)
 {
 	switch (g->state) {
 	case GUARD_AT_START:
-		return at_start(g, c);
+		return at_start(g, *c);
 	case GUARD_IN_DATA:
+		return in_data(g, *c);
 	case GUARD_IN_CODE:
-		return in_data(g, c);
+		return in_code(g, c);
 	case GUARD_IN_QUOTED:
 	case GUARD_IN_ESCAPE:
-		return in_quoted(g, c);
+		return in_quoted(g, *c);
 	case GUARD_IN_STATUS:
-		return in_status(g, c);
-	case GUARD_IN_FLAGS:
-	case GUARD_IN_FLAG_ESCAPE:
-		return in_flags(g, c);
+		return in_status(g, *c);
 	case GUARD_IN_TEXT:
-		return in_text(g, c);
+		return in_text(g, *c);
 	case GUARD_IN_SIZE:
-		return in_size(g, c);
+		return in_size(g, *c);
 	case GUARD_AFTER_SIZE:
-		return after_size(g, c);
+		return after_size(g, *c);
 	case GUARD_IN_LITERAL:
 		break; /* skipped by guard_feed */
 	}
@@ -348,33 +368,43 @@ static enum guard_verdict count(struct guard *g, size_t octets, unsigned char c)
 }
 
 /* As much of the literal as is there. */
-static size_t skip_literal(struct guard *g, size_t size)
+static size_t skip_literal(struct guard *g, unsigned char *octets, size_t size)
 {
 	size_t n = g->literal < size ? (size_t)g->literal : size;
 
 	g->literal -= n;
 	if (!g->body)
 		g->verdict = count(g, n, 0);
+	if (g->hidden)
+		memset(octets, 'x', n);
 	if (g->literal == 0)
 		g->state = GUARD_IN_DATA;
 	return n;
 }
 
-enum guard_verdict guard_feed(struct guard *g, const void *data, size_t size)
+/* A line end in data is the response's own; any other belongs to a literal, and goes with it. */
+static bool ends_response(const struct guard *g, unsigned char c)
 {
-	const unsigned char *octets = data;
+	return g->state == GUARD_AT_START || (c == '\r' && g->state == GUARD_IN_DATA);
+}
+
+enum guard_verdict guard_feed(struct guard *g, void *data, size_t size)
+{
+	unsigned char *octets = data;
 	size_t i = 0;
 
 	while (i < size && g->verdict == GUARD_FINE) {
 		if (g->state == GUARD_IN_LITERAL) {
-			i += skip_literal(g, size - i);
+			i += skip_literal(g, octets + i, size - i);
 			continue;
 		}
 		g->verdict = count(g, 1, octets[i]);
 		if (g->verdict == GUARD_FINE && ++g->line > GUARD_LINE_MAX)
 			g->verdict = GUARD_LONG_LINE;
 		if (g->verdict == GUARD_FINE)
-			g->verdict = step(g, octets[i]);
+			g->verdict = step(g, &octets[i]);
+		if (g->hidden && !ends_response(g, octets[i]))
+			octets[i] = 'x';
 		i++;
 	}
 	return g->verdict;
