@@ -78,14 +78,15 @@ static int run_serve(const struct options *options)
 
 static int run_session(const struct options *options)
 {
-	struct process_identity self = {.uid = geteuid(), .gid = getegid()};
+	struct process_identity identity;
 	struct conf_report report = {0};
 	struct conf *conf = read_conf(options, &report);
 	int result = PROCESS_EXIT_CONF;
 
-	if (conf != NULL && process_runtime_directory(conf, &self, &report) == 0) {
+	if (conf != NULL && process_identity_find(conf, &identity, &report) == 0 &&
+	    process_runtime_directory(conf, &identity, &report) == 0) {
 		log_set_level(conf->log.level);
-		result = standalone_run(conf);
+		result = standalone_run(conf, &identity);
 	}
 	(void)process_tell_faults(&report);
 	conf_free(&conf);
@@ -104,7 +105,7 @@ static int run_check(const struct options *options)
 		struct tls_server *tls = NULL;
 
 		(void)process_identity_find(conf, &identity, &report);
-		(void)plugin_load(&plugins, conf, &host_functions, identity.change ? 0 : identity.uid, &report);
+		(void)plugin_load(&plugins, conf, &host_functions, process_module_owner(&identity), &report);
 		if (conf->tls.certificate != NULL)
 			tls = tls_server_new(&conf->tls, &report);
 		tls_server_free(&tls);

@@ -16,7 +16,7 @@
 
 #include "stream.h"
 
-const struct guard_limits conn_small = {.octets = 1024 * 1024, .lines = 10000, .body = 0};
+const struct guard_limits conn_small = {.octets = 1024 * 1024, .lines = 10000};
 
 static const struct {
 	const char *name;
@@ -67,7 +67,6 @@ void conn_forget_caps(struct conn *c)
 {
 	struct mailimap_connection_info *info = c->imap->imap_connection_info;
 
-	c->caps = 0;
 	if (info != NULL && info->imap_capability != NULL) {
 		mailimap_capability_data_free(info->imap_capability);
 		info->imap_capability = NULL;
@@ -100,6 +99,8 @@ int conn_fail(const struct conn *c, const char *what, enum status_place place, s
 {
 	enum transport_fault fault = c->transport != NULL ? transport_fault(c->transport) : TRANSPORT_LOST;
 
+	if (c->replaced)
+		return status_fail(error, POPGATE_TEMP, "%s: UIDVALIDITY is no longer %u", what, c->uidvalidity);
 	if (c->status.kind == LINE_NO || c->status.kind == LINE_BAD || c->status.kind == LINE_BYE)
 		return status_fail(error, status_of_line(&c->status, place), "%s: the server says: %s", what,
 				   c->status.text);
@@ -123,6 +124,25 @@ const char *conn_current_line(const struct conn *c, size_t *size_r)
 
 	*size_r = (size_t)(buffer->str + buffer->len - line);
 	return line;
+}
+
+bool conn_has_input(struct conn *c)
+{
+	return c->imap->imap_stream->read_buffer_len > 0 || transport_has_input(c->transport);
+}
+
+uint32_t conn_uid_of(const struct mailimap_msg_att *attributes)
+{
+	uint32_t uid = 0;
+
+	for (clistiter *at = clist_begin(attributes->att_list); at != NULL; at = clist_next(at)) {
+		const struct mailimap_msg_att_item *item = clist_content(at);
+
+		if (item->att_type == MAILIMAP_MSG_ATT_ITEM_STATIC &&
+		    item->att_data.att_static->att_type == MAILIMAP_MSG_ATT_UID)
+			uid = item->att_data.att_static->att_data.att_uid;
+	}
+	return uid;
 }
 
 void conn_forget_lines(struct conn *c)
@@ -149,11 +169,15 @@ static void note_status(struct conn *c)
 		c->status.kind = LINE_OTHER;
 }
 
-static void note_expunged(struct conn *c)
+/* What the answer said about the folder. */
+static void note_folder(struct conn *c)
 {
-	const struct mailimap_response_info *info = c->imap->imap_response_info;
+	const struct mailimap_response_info *response = c->imap->imap_response_info;
+	const struct mailimap_selection_info *folder = c->imap->imap_selection_info;
 
-	c->expunged = info != NULL && info->rsp_expunged != NULL && clist_begin(info->rsp_expunged) != NULL;
+	c->expunged = response != NULL && response->rsp_expunged != NULL && clist_begin(response->rsp_expunged) != NULL;
+	if (c->uidvalidity != 0 && folder != NULL && folder->sel_uidvalidity != c->uidvalidity)
+		c->replaced = true;
 }
 
 static enum conn_end broken(struct conn *c, int result)
@@ -170,23 +194,29 @@ static enum conn_end parse(struct conn *c)
 	int r = mailimap_parse_response(c->imap, &response);
 
 	note_status(c);
-	if (r == MAILIMAP_NO_ERROR) {
-		note_expunged(c);
+	if (r == MAILIMAP_NO_ERROR)
 		mailimap_response_free(response);
-		c->result = r;
-		return c->status.kind == LINE_OK   ? CONN_OK
-		       : c->status.kind == LINE_NO ? CONN_NO
-						   : broken(c, MAILIMAP_ERROR_PARSE);
-	}
 	/* libetpan tells BAD by the same result as an answer to another command */
-	if (r == MAILIMAP_ERROR_PROTOCOL && c->status.kind == LINE_BAD) {
-		note_expunged(c);
-		c->result = r;
-		return CONN_NO;
+	if (r != MAILIMAP_NO_ERROR && (r != MAILIMAP_ERROR_PROTOCOL || c->status.kind != LINE_BAD)) {
+		if (c->status.kind != LINE_BYE)
+			c->status.kind = LINE_OTHER;
+		return broken(c, r);
 	}
-	if (c->status.kind != LINE_BYE)
-		c->status.kind = LINE_OTHER;
-	return broken(c, r);
+	note_folder(c);
+	c->result = r;
+	if (c->replaced)
+		return broken(c, r);
+	switch (c->status.kind) {
+	case LINE_OK:
+		return CONN_OK;
+	case LINE_NO:
+	case LINE_BAD:
+		return CONN_NO;
+	case LINE_BYE:
+	case LINE_OTHER:
+		break;
+	}
+	return broken(c, MAILIMAP_ERROR_PARSE);
 }
 
 static enum conn_end read_answer(struct conn *c)
@@ -226,29 +256,73 @@ static enum conn_end begin_command(struct conn *c, const struct guard_limits *li
 	return send_line(c, true, line, size) == 0 ? CONN_OK : broken(c, MAILIMAP_ERROR_STREAM);
 }
 
-enum conn_end conn_line(struct conn *c, const struct guard_limits *limits, const char *line, size_t size)
+/* libetpan ignores the attribute handler when this is not set. */
+static void no_progress(size_t current, size_t maximum, void *context)
 {
-	enum conn_end end = begin_command(c, limits, line, size);
+	(void)current, (void)maximum, (void)context;
+}
 
-	return end == CONN_OK ? read_answer(c) : end;
+static void set_taker(struct conn *c, const struct conn_taker *taker)
+{
+	mailprogress_function *progress = taker->attributes != NULL ? no_progress : NULL;
+
+	mailimap_set_progress_callback(c->imap, progress, progress, NULL);
+	mailimap_set_msg_att_handler(c->imap, taker->attributes, taker->context);
+	mailimap_set_msg_body_handler(c->imap, taker->octets, taker->context);
+}
+
+static enum conn_end formatted(struct conn *c, const struct guard_limits *limits, const struct conn_taker *taker,
+			       const char *format, va_list arguments)
+{
+	static const struct conn_taker nobody;
+	char line[CONN_COMMAND_MAX];
+	int n = vsnprintf(line, sizeof(line), format, arguments);
+	enum conn_end end;
+
+	if (n < 0 || (size_t)n >= sizeof(line))
+		return broken(c, MAILIMAP_ERROR_INVAL);
+	end = begin_command(c, limits, line, (size_t)n);
+	if (end != CONN_OK)
+		return end;
+	if (taker != NULL)
+		set_taker(c, taker);
+	end = read_answer(c);
+	set_taker(c, &nobody);
+	return end;
 }
 
 enum conn_end conn_command(struct conn *c, const struct guard_limits *limits, const char *format, ...)
 {
-	char line[CONN_COMMAND_MAX];
+	enum conn_end end;
 	va_list arguments;
-	int n;
 
 	va_start(arguments, format);
-	n = vsnprintf(line, sizeof(line), format, arguments);
+	end = formatted(c, limits, NULL, format, arguments);
 	va_end(arguments);
-	if (n < 0 || (size_t)n >= sizeof(line))
-		return broken(c, MAILIMAP_ERROR_INVAL);
-	return conn_line(c, limits, line, (size_t)n);
+	return end;
+}
+
+enum conn_end conn_fetch(struct conn *c, const struct guard_limits *limits, const struct conn_taker *taker,
+			 const char *format, ...)
+{
+	enum conn_end end;
+	va_list arguments;
+
+	va_start(arguments, format);
+	end = formatted(c, limits, taker, format, arguments);
+	va_end(arguments);
+	return end;
+}
+
+enum conn_end conn_line(struct conn *c, const char *line, size_t size)
+{
+	enum conn_end end = begin_command(c, &conn_small, line, size);
+
+	return end == CONN_OK ? read_answer(c) : end;
 }
 
 /* Untagged data may stand before the "+": it is passed over, since nothing it could say counts yet. */
-static enum conn_end await_go_ahead(struct conn *c)
+static enum conn_end await_more(struct conn *c)
 {
 	for (;;) {
 		const MMAPString *buffer = c->imap->imap_stream_buffer;
@@ -256,13 +330,25 @@ static enum conn_end await_go_ahead(struct conn *c)
 		if (mailimap_read_line(c->imap) == NULL)
 			return broken(c, MAILIMAP_ERROR_STREAM);
 		if (buffer->len > 0 && buffer->str[0] == '+')
-			return CONN_OK;
-		if (buffer->len == 0 || buffer->str[0] != '*' || strncasecmp(buffer->str, "* BYE", 5) == 0) {
-			enum conn_end end = parse(c);
-
-			return end == CONN_OK ? broken(c, MAILIMAP_ERROR_PROTOCOL) : end;
-		}
+			return CONN_GO_AHEAD;
+		if (buffer->len == 0 || buffer->str[0] != '*' || strncasecmp(buffer->str, "* BYE", 5) == 0)
+			return parse(c);
 	}
+}
+
+/* OK to half a command is no answer to it. */
+static enum conn_end await_go_ahead(struct conn *c)
+{
+	enum conn_end end = await_more(c);
+
+	return end == CONN_OK ? broken(c, MAILIMAP_ERROR_PROTOCOL) : end;
+}
+
+enum conn_end conn_offer(struct conn *c, const char *line, size_t size)
+{
+	enum conn_end end = begin_command(c, &conn_small, line, size);
+
+	return end == CONN_OK ? await_more(c) : end;
 }
 
 enum conn_end conn_begin(struct conn *c, const char *line, size_t size)
@@ -337,4 +423,6 @@ void conn_close(struct conn *c)
 	transport_free(&c->transport);
 	c->usable = false;
 	c->caps = 0;
+	c->uidvalidity = 0;
+	c->replaced = false;
 }

@@ -36,13 +36,23 @@ struct conn {
 	struct line_status status; /* of the last command's end; kind LINE_OTHER: there was none */
 	int result;		   /* libetpan's, of the last command */
 	bool expunged;		   /* the last command brought an EXPUNGE */
+	uint32_t uidvalidity;	   /* of the selected folder, set after SELECT; 0: nothing is selected */
+	bool replaced;		   /* the server has announced another UIDVALIDITY since */
 };
 
 /* How a command ended. */
 enum conn_end {
 	CONN_OK,
-	CONN_NO,    /* NO or BAD; the connection goes on */
-	CONN_BROKEN /* no tagged answer that could be read; the connection is not usable any more */
+	CONN_NO,       /* NO or BAD; the connection goes on */
+	CONN_GO_AHEAD, /* it has not: the server said "+"; only where this is said below */
+	CONN_BROKEN    /* no tagged answer that could be read; the connection is not usable any more */
+};
+
+/* Who takes what a FETCH brings, while it is parsed. */
+struct conn_taker {
+	mailimap_msg_att_handler *attributes; /* when a FETCH response has ended */
+	mailimap_msg_body_handler *octets;    /* may be NULL */
+	void *context;
 };
 
 /* What any small command may bring. */
@@ -58,13 +68,18 @@ void conn_close(struct conn *c);
 /* Sends a command and reads up to its tagged answer. The line ends up as "TAG " and the text; no CRLF in it. */
 enum conn_end conn_command(struct conn *c, const struct guard_limits *limits, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-/* The same for a line that must not be formatted, since it holds a secret. */
-enum conn_end conn_line(struct conn *c, const struct guard_limits *limits, const char *line, size_t size);
-/* Sends a line and waits for the server's "+". CONN_OK: it came; CONN_NO: a tagged answer came instead. */
+/* The same with somebody to take FETCH responses; NULL: as conn_command. */
+enum conn_end conn_fetch(struct conn *c, const struct guard_limits *limits, const struct conn_taker *taker,
+			 const char *format, ...) __attribute__((format(printf, 4, 5)));
+/* Sends a line that must not be formatted, since it holds a secret. */
+enum conn_end conn_line(struct conn *c, const char *line, size_t size);
+/* The same for a line that may be all the server needs, or not: CONN_GO_AHEAD when it asks for more. */
+enum conn_end conn_offer(struct conn *c, const char *line, size_t size);
+/* The same for a line that cannot be all: CONN_GO_AHEAD, CONN_NO or CONN_BROKEN. */
 enum conn_end conn_begin(struct conn *c, const char *line, size_t size);
-/* Goes on after "+" with a line, and waits for the next "+"; then as conn_begin. */
+/* Goes on after "+" with a line, tagless, that cannot be all; then as conn_begin. */
 enum conn_end conn_next(struct conn *c, const char *line, size_t size);
-/* Goes on after "+" with a line of the client's, tagless; then as conn_line. */
+/* Goes on after "+" with the last line, tagless; then as conn_line. */
 enum conn_end conn_continue(struct conn *c, const char *line, size_t size);
 
 /* Fills *error with why the last command did not end with OK; returns -1. `what` names the command. */
@@ -72,11 +87,15 @@ int conn_fail(const struct conn *c, const char *what, enum status_place place, s
 /* Whether the connection just went away (closed, reset, BYE), rather than misbehaved or timed out. */
 bool conn_is_lost(const struct conn *c);
 
+/* Whether the server has said something that was not read yet, or has gone; does not wait. */
+bool conn_has_input(struct conn *c);
+/* The UID that a FETCH response names; 0: none. */
+uint32_t conn_uid_of(const struct mailimap_msg_att *attributes);
 /* Gives back what libetpan holds of a long answer; conn_current_line is empty then. */
 void conn_forget_lines(struct conn *c);
 /* Reads the capabilities that the last answers brought, if any did; false: none. */
 bool conn_read_caps(struct conn *c);
-/* Forgets all capabilities. */
+/* Forgets what answers have brought so far: only later ones count for conn_read_caps. c->caps stays until then. */
 void conn_forget_caps(struct conn *c);
 /* The line in libetpan's buffer that is being parsed. */
 const char *conn_current_line(const struct conn *c, size_t *size_r);

@@ -128,10 +128,10 @@ enum transport_fault dial(const struct popgate_host *host, struct popgate_sessio
 	struct attempt a = {.host = host, .session = session, .text = text, .text_size = text_size};
 	struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV}, *list = NULL;
 	enum transport_fault fault;
-	char service[8];
+	char service[12];
 	int r;
 
-	snprintf(service, sizeof(service), "%u", port % 65536);
+	snprintf(service, sizeof(service), "%u", port);
 	snprintf(text, text_size, "no answer to connect");
 	r = getaddrinfo(name, service, &hints, &list);
 	if (r != 0) {

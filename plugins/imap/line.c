@@ -116,10 +116,6 @@ void line_read_status(const char *line, size_t size, struct line_status *status_
 	size_t length;
 
 	memset(status_r, 0, sizeof(*status_r));
-	if (take(&c, '+')) {
-		status_r->kind = LINE_CONTINUE;
-		return;
-	}
 	if (take_word(&c, &word) == 0 || !take(&c, ' '))
 		return;
 	skip_spaces(&c);
@@ -166,6 +162,8 @@ static int read_item(struct cursor *c, struct line_fetch *fetch)
 		if (!take_number(c, &fetch->octets))
 			return -1;
 		fetch->has_octets = true;
+	} else if (length > 5 && strncasecmp(word, "BODY[", 5) == 0 && word[length - 1] == '>') {
+		fetch->ranged = true;
 	}
 	return 0;
 }

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "folder.h"
 
@@ -41,6 +42,7 @@ static int start_tls(struct drop *drop, struct popgate_error *error)
 	case CONN_OK:
 		break;
 	case CONN_NO:
+	case CONN_GO_AHEAD:
 	case CONN_BROKEN:
 		conn_fail(c, "STARTTLS", STATUS_AT_GREETING, error);
 		/* it says nothing about the mailbox */
@@ -115,17 +117,18 @@ static enum conn_end authenticate_plain(struct conn *c, const char *response)
 	enum conn_end end;
 	char *line;
 
-	if (!(c->caps & CONN_CAP_SASL_IR)) {
+	if (c->caps & CONN_CAP_SASL_IR) {
+		line = malloc(room);
+		if (line == NULL)
+			return CONN_BROKEN;
+		snprintf(line, room, "%s %s", begin, response);
+		end = conn_offer(c, line, strlen(line));
+		wipe(line);
+	} else {
 		end = conn_begin(c, begin, sizeof(begin) - 1);
-		return end == CONN_OK ? conn_continue(c, response, strlen(response)) : end;
 	}
-	line = malloc(room);
-	if (line == NULL)
-		return CONN_BROKEN;
-	snprintf(line, room, "%s %s", begin, response);
-	end = conn_line(c, &conn_small, line, strlen(line));
-	wipe(line);
-	return end;
+	/* some servers announce SASL-IR and then ask all the same */
+	return end == CONN_GO_AHEAD ? conn_continue(c, response, strlen(response)) : end;
 }
 
 /* 8-bit names and passwords have no place in a quoted string: they go as literals. */
@@ -139,12 +142,14 @@ static enum conn_end login_literal(struct conn *c, const struct popgate_credenti
 		return CONN_BROKEN;
 	snprintf(line, room, "LOGIN {%zu}", strlen(credential->user));
 	end = conn_begin(c, line, strlen(line));
-	if (end == CONN_OK) {
+	if (end == CONN_GO_AHEAD) {
 		snprintf(line, room, "%s {%zu}", credential->user, credential->secret_size);
 		end = conn_next(c, line, strlen(line));
 	}
 	free(line);
-	return end == CONN_OK ? conn_continue(c, (const char *)credential->secret, credential->secret_size) : end;
+	if (end != CONN_GO_AHEAD)
+		return end;
+	return conn_continue(c, (const char *)credential->secret, credential->secret_size);
 }
 
 static enum conn_end login_quoted(struct conn *c, const struct popgate_credential *credential)
@@ -156,7 +161,7 @@ static enum conn_end login_quoted(struct conn *c, const struct popgate_credentia
 
 	if (line != NULL) {
 		snprintf(line, room, "LOGIN %s %s", user, secret);
-		end = conn_line(c, &conn_small, line, strlen(line));
+		end = conn_line(c, line, strlen(line));
 	}
 	free(user);
 	wipe(secret);
@@ -191,6 +196,40 @@ static enum conn_end send_credential(struct conn *c, const struct popgate_creden
 	return end;
 }
 
+/* Whether the answer's line holds text, in any case of letters; NULL (no memory to know it) counts as held. */
+static bool line_holds(const char *line, size_t size, const char *text)
+{
+	size_t length = text != NULL ? strlen(text) : 0;
+
+	for (size_t i = 0; i + length <= size; i++)
+		if (text == NULL || strncasecmp(line + i, text, length) == 0)
+			return true;
+	return false;
+}
+
+/* Servers repeat a command that they refuse: BAD mostly, whatever became of the line; NO now and then. */
+static bool repeats_secret(const struct conn *c, const struct popgate_credential *credential)
+{
+	char *quoted = folder_quote((const char *)credential->secret), *response = plain_response(credential);
+	size_t size;
+	const char *line = conn_current_line(c, &size);
+	bool repeats = c->status.kind == LINE_BAD || line_holds(line, size, (const char *)credential->secret) ||
+		       line_holds(line, size, quoted) || line_holds(line, size, response);
+
+	wipe(quoted);
+	wipe(response);
+	return repeats;
+}
+
+static int login_failed(const struct conn *c, const struct popgate_credential *credential, struct popgate_error *error)
+{
+	conn_fail(c, "login", STATUS_AT_LOGIN, error);
+	if (c->status.kind == LINE_OTHER || !repeats_secret(c, credential))
+		return -1;
+	return status_fail(error, error->status, "login: the server says %s %s (its words may repeat the password)",
+			   c->status.kind == LINE_BAD ? "BAD" : "NO", c->status.code);
+}
+
 static int authenticate(struct drop *drop, struct popgate_error *error)
 {
 	struct popgate_credential credential;
@@ -204,13 +243,8 @@ static int authenticate(struct drop *drop, struct popgate_error *error)
 	    !is_line_safe((const char *)credential.secret, credential.secret_size))
 		return status_fail(error, POPGATE_AUTH, "user name or password is empty or holds CR, LF or NUL");
 	/* what the greeting offered may differ from what a user gets */
-	unsigned before = c->caps;
-
 	conn_forget_caps(c);
-	c->caps = before;
-	if (send_credential(c, &credential) != CONN_OK)
-		return conn_fail(c, "login", STATUS_AT_LOGIN, error);
-	return 0;
+	return send_credential(c, &credential) == CONN_OK ? 0 : login_failed(c, &credential, error);
 }
 
 /* ---- the folder -------------------------------------------------------- */
@@ -265,7 +299,7 @@ static int select_folder(struct drop *drop, struct popgate_error *error)
 		return status_fail(error, POPGATE_PROTOCOL, "%s: the server gives no UIDVALIDITY", verb);
 	if (!info->sel_has_exists)
 		return status_fail(error, POPGATE_PROTOCOL, "%s: the server gives no EXISTS", verb);
-	drop->uidvalidity = info->sel_uidvalidity;
+	drop->uidvalidity = c->uidvalidity = info->sel_uidvalidity;
 	drop->exists = info->sel_exists;
 	drop->read_only = info->sel_perm == MAILIMAP_MAILBOX_READONLY || strcmp(c->status.code, "READ-ONLY") == 0;
 	return 0;
@@ -302,6 +336,7 @@ int login_again(struct drop *drop, int64_t deadline, struct popgate_error *error
 {
 	uint32_t uidvalidity = drop->uidvalidity;
 
+	drop->dead = drop->dead || drop->conn.replaced;
 	if (drop->dead)
 		return status_fail(error, POPGATE_TEMP, "the mailbox was lost earlier in this session");
 	if (drop->conn.usable)

@@ -23,7 +23,8 @@
 
 #include "dial.h"
 
-#define READ_AHEAD 65536u
+#define READ_AHEAD    65536u
+#define LOOK_INTERVAL 250 /* milliseconds without a wait, after which the host is asked all the same */
 
 struct transport_trust {
 	SSL_CTX *context;
@@ -40,7 +41,7 @@ struct transport {
 	struct popgate_pace pace; /* window 0: the deadline counts */
 	int64_t waited;		  /* in this window */
 	uint64_t got;		  /* in this window */
-	uint64_t received;	  /* since transport_expect */
+	int64_t looked;		  /* when the host was last asked */
 	enum transport_fault fault;
 	char text[160];
 };
@@ -206,7 +207,11 @@ void transport_pace(struct transport *t, const struct popgate_pace *pace)
 void transport_expect(struct transport *t, const struct guard_limits *limits)
 {
 	guard_command(&t->guard, limits);
-	t->received = 0;
+}
+
+void transport_progress(struct transport *t, uint64_t octets)
+{
+	t->got += octets;
 }
 
 /* One window of waiting is over: was enough received in it? */
@@ -228,6 +233,7 @@ static int wait_for(struct transport *t, unsigned events)
 	if (!paced && begin >= t->deadline)
 		return fail(t, TRANSPORT_TIMEOUT, "timed out");
 	result = t->host->wait(t->session, t->fd, events, paced ? begin + t->pace.window - t->waited : t->deadline);
+	t->looked = t->host->now();
 	switch (result) {
 	case POPGATE_READY:
 	case POPGATE_TIMEOUT:
@@ -239,7 +245,7 @@ static int wait_for(struct transport *t, unsigned events)
 	}
 	if (!paced)
 		return result == POPGATE_READY ? 0 : fail(t, TRANSPORT_TIMEOUT, "timed out");
-	t->waited += t->host->now() - begin;
+	t->waited += t->looked - begin;
 	return t->waited >= t->pace.window ? judge_pace(t) : 0;
 }
 
@@ -328,11 +334,6 @@ int transport_secure(struct transport *t, const struct transport_trust *trust, c
 	return 0;
 }
 
-bool transport_is_secure(const struct transport *t)
-{
-	return t->ssl != NULL && SSL_is_init_finished(t->ssl);
-}
-
 /* ---- octets ------------------------------------------------------------ */
 
 static ssize_t read_clear(struct transport *t, void *buffer, size_t size)
@@ -364,18 +365,31 @@ static ssize_t read_tls(struct transport *t, char *buffer, size_t size)
 	return (ssize_t)done;
 }
 
+/* A server that always has something to say is never waited for: its time and the client's leave show here. */
+static int look(struct transport *t)
+{
+	int64_t now = t->host->now();
+
+	if (t->pace.window == 0 && now >= t->deadline)
+		return fail(t, TRANSPORT_TIMEOUT, "timed out");
+	if (now - t->looked < LOOK_INTERVAL)
+		return 0;
+	t->looked = now;
+	if (t->host->wait(t->session, t->fd, POPGATE_READABLE, now) == POPGATE_CLIENT_GONE)
+		return fail(t, TRANSPORT_STOPPED, "the client has gone");
+	return 0;
+}
+
 ssize_t transport_read(struct transport *t, void *buffer, size_t size)
 {
 	ssize_t n = 0;
 
-	if (t->pace.window == 0 && t->fault == TRANSPORT_FINE && t->host->now() >= t->deadline)
-		return fail(t, TRANSPORT_TIMEOUT, "timed out");
+	if (t->fault != TRANSPORT_FINE || look(t) != 0)
+		return -1;
 	while (n == 0 && t->fault == TRANSPORT_FINE)
 		n = t->ssl != NULL ? read_tls(t, buffer, size) : read_clear(t, buffer, size);
 	if (t->fault != TRANSPORT_FINE)
 		return -1;
-	t->got += (uint64_t)n;
-	t->received += (uint64_t)n;
 	if (guard_feed(&t->guard, buffer, (size_t)n) != GUARD_FINE)
 		return fail(t, TRANSPORT_HOSTILE, guard_text(t->guard.verdict));
 	return n;
@@ -441,9 +455,4 @@ enum transport_fault transport_fault(const struct transport *t)
 const char *transport_text(const struct transport *t)
 {
 	return t->text;
-}
-
-uint64_t transport_received(const struct transport *t)
-{
-	return t->received;
 }

@@ -46,6 +46,8 @@ void transport_free(struct transport **transport);
 void transport_deadline(struct transport *t, int64_t deadline);
 /* From here on the server must keep the pace, counted while waiting. */
 void transport_pace(struct transport *t, const struct popgate_pace *pace);
+/* So many octets were what was asked for: only these count for the pace. */
+void transport_progress(struct transport *t, uint64_t octets);
 /* A command leaves: what the server may bring from here on. */
 void transport_expect(struct transport *t, const struct guard_limits *limits);
 
@@ -53,8 +55,7 @@ void transport_expect(struct transport *t, const struct guard_limits *limits);
 int transport_connect(struct transport *t, const char *host, unsigned port);
 /* TLS 1.2 or later with the peer and its name verified. What came in clear has been read before. */
 int transport_secure(struct transport *t, const struct transport_trust *trust, const char *host);
-bool transport_is_secure(const struct transport *t);
-/* At least one octet, or -1; end of file is a fault. */
+/* At least one octet, as the guard leaves it, or -1; end of file is a fault. */
 ssize_t transport_read(struct transport *t, void *buffer, size_t size);
 /* Writes everything. */
 int transport_write(struct transport *t, const void *data, size_t size);
@@ -65,7 +66,5 @@ void transport_farewell(struct transport *t, const void *data, size_t size);
 enum transport_fault transport_fault(const struct transport *t);
 /* Why, in words; "" without fault. */
 const char *transport_text(const struct transport *t);
-/* Octets received since the last transport_expect. */
-uint64_t transport_received(const struct transport *t);
 
 #endif

@@ -75,6 +75,11 @@ int process_identity_find(const struct conf *conf, struct process_identity *iden
 	return 0;
 }
 
+uid_t process_module_owner(const struct process_identity *identity)
+{
+	return identity->change ? 0 : identity->uid;
+}
+
 int process_identity_assume(const struct process_identity *identity)
 {
 	if (!identity->change)

@@ -46,6 +46,9 @@ const char *process_role_name(enum process_role role);
 /* Whom children run as: conf's user, else popgate, else nobody, when started
  * as root; nobody changes otherwise. Returns 0, or -1 with a fault in report. */
 int process_identity_find(const struct conf *conf, struct process_identity *identity_r, struct conf_report *report);
+/* Who may own a plugin module, beside root: the identity, but where it is yet to be assumed only
+ * root, in whose name the module is loaded. */
+uid_t process_module_owner(const struct process_identity *identity);
 /* Becomes that user for good; checks that there is no way back. 0 or -1 (logged). */
 int process_identity_assume(const struct process_identity *identity);
 

@@ -204,7 +204,7 @@ static int load(struct spawner *spawner)
 	const struct process *process = spawner->process;
 	struct conf_report report = {0};
 	int result = plugin_load(&spawner->plugins, process->conf, &host_functions,
-				 process->identity->change ? 0 : process->identity->uid, &report);
+				 process_module_owner(process->identity), &report);
 
 	(void)process_tell_faults(&report);
 	return result;

@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #include "common/deadline.h"
-#include "common/process.h"
 #include "common/route.h"
 #include "pop3/authorization.h"
 #include "pop3/sasl.h"
@@ -205,20 +204,22 @@ static void serve(struct standalone *standalone)
 	line_clear(&standalone->reader);
 }
 
-int standalone_run(const struct conf *conf)
+int standalone_run(const struct conf *conf, const struct process_identity *identity)
 {
 	struct standalone *standalone = calloc(1, sizeof(*standalone));
 	struct conf_report report = {0};
-	int result = PROCESS_EXIT_CONF;
+	int result = PROCESS_EXIT_FAILURE;
 
 	if (standalone == NULL)
-		return PROCESS_EXIT_FAILURE;
+		return result;
 	process_ignore_signals();
 	process_keep_private();
 	log_set_process("session");
 	standalone->conf = conf;
 	standalone->authorization.tls = true;
-	if (plugin_load(&standalone->plugins, conf, &host_functions, geteuid(), &report) == 0) {
+	if (plugin_load(&standalone->plugins, conf, &host_functions, process_module_owner(identity), &report) != 0) {
+		result = PROCESS_EXIT_CONF;
+	} else if (process_identity_assume(identity) == 0) {
 		serve(standalone);
 		plugin_unload(&standalone->plugins);
 		result = PROCESS_EXIT_OK;

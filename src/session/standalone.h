@@ -4,9 +4,10 @@
 #ifndef POPGATE_SESSION_STANDALONE_H
 #define POPGATE_SESSION_STANDALONE_H
 
-#include "common/conf.h"
+#include "common/process.h"
 
-/* Runs until the client has gone. conf->runtime_directory is set. Returns an enum process_exit. */
-int standalone_run(const struct conf *conf);
+/* Runs until the client has gone, as that identity once the plugins are loaded.
+ * conf->runtime_directory is set. Returns an enum process_exit. */
+int standalone_run(const struct conf *conf, const struct process_identity *identity);
 
 #endif
