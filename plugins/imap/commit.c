@@ -40,8 +40,8 @@ static struct guard_limits limits_for(const struct removal *r)
 }
 
 /* Sends `before` SET `after` for all of uids, in as many commands as it takes; stops at the first that is not OK. */
-static enum conn_end for_sets(struct removal *r, const uint32_t *uids, size_t count, const char *before,
-			      const char *after)
+static enum conn_end for_sets(struct removal *r, const uint32_t *uids, size_t count, const struct conn_taker *taker,
+			      const char *before, const char *after)
 {
 	struct guard_limits limits = limits_for(r);
 	char set[SET_MAX];
@@ -49,7 +49,8 @@ static enum conn_end for_sets(struct removal *r, const uint32_t *uids, size_t co
 
 	for (size_t done = 0; done < count && end == CONN_OK;) {
 		done += uidset_write(uids + done, count - done, set, sizeof(set));
-		end = conn_command(&r->drop->conn, &limits, "%s %s%s%s", before, set, *after != '\0' ? " " : "", after);
+		end = conn_fetch(&r->drop->conn, &limits, taker, "%s %s%s%s", before, set, *after != '\0' ? " " : "",
+				 after);
 	}
 	return end;
 }
@@ -72,48 +73,33 @@ static bool is_deleted(const struct mailimap_msg_att_dynamic *dynamic)
 static void take_attributes(struct mailimap_msg_att *attributes, void *context)
 {
 	struct removal *r = context;
-	bool deleted = false;
-	uint32_t uid = 0;
-	size_t i;
+	size_t i = uidset_find(r->uids, r->count, conn_uid_of(attributes));
 
+	if (i == r->count)
+		return;
+	r->seen[i] = 1;
 	for (clistiter *at = clist_begin(attributes->att_list); at != NULL; at = clist_next(at)) {
 		const struct mailimap_msg_att_item *item = clist_content(at);
 
 		if (item->att_type == MAILIMAP_MSG_ATT_ITEM_DYNAMIC)
-			deleted = deleted || is_deleted(item->att_data.att_dyn);
-		else if (item->att_type == MAILIMAP_MSG_ATT_ITEM_STATIC &&
-			 item->att_data.att_static->att_type == MAILIMAP_MSG_ATT_UID)
-			uid = item->att_data.att_static->att_data.att_uid;
+			r->marked[i] = is_deleted(item->att_data.att_dyn);
 	}
-	i = uidset_find(r->uids, r->count, uid);
-	if (i < r->count) {
-		r->seen[i] = 1;
-		r->marked[i] = deleted;
-	}
-}
-
-static void no_progress(size_t current, size_t maximum, void *context)
-{
-	(void)current, (void)maximum, (void)context;
 }
 
 /* Which of the messages are there, and marked. */
 static int look(struct removal *r, const char *items)
 {
-	mailimap *imap = r->drop->conn.imap;
-	enum conn_end end;
+	const struct conn_taker taker = {.attributes = take_attributes, .context = r};
 
 	memset(r->seen, 0, r->count);
 	memset(r->marked, 0, r->count);
-	mailimap_set_progress_callback(imap, no_progress, no_progress, NULL);
-	mailimap_set_msg_att_handler(imap, take_attributes, r);
-	end = for_sets(r, r->uids, r->count, "UID FETCH", items);
-	mailimap_set_msg_att_handler(imap, NULL, NULL);
-	mailimap_set_progress_callback(imap, NULL, NULL, NULL);
-	return end == CONN_OK ? 0 : conn_fail(&r->drop->conn, "confirming", STATUS_AT_COMMAND, r->error);
+	if (for_sets(r, r->uids, r->count, &taker, "UID FETCH", items) == CONN_OK)
+		return 0;
+	return conn_fail(&r->drop->conn, "confirming", STATUS_AT_COMMAND, r->error);
 }
 
-/* A FETCH that brings nothing of a UID confirms that it is gone. */
+/* The server has said OK to the removal: a FETCH that brings nothing of a UID then confirms it. Without that OK it
+ * would confirm nothing, since servers leave out what they cannot read just now. */
 static int confirm_gone(struct removal *r)
 {
 	size_t left = 0;
@@ -129,26 +115,19 @@ static int confirm_gone(struct removal *r)
 	return status_fail(r->error, POPGATE_TEMP, "%zu of %zu messages are still there", left, r->count);
 }
 
-/* After the command that removes. One that was refused may have removed a part, so that it is looked at as well. */
+/* After the command that removes. */
 static int conclude(struct removal *r, enum conn_end end, const char *what)
 {
-	struct popgate_error reason;
-
 	if (end == CONN_OK)
 		return confirm_gone(r);
-	conn_fail(&r->drop->conn, what, STATUS_AT_COMMAND, r->error);
-	reason = *r->error;
-	if (end == CONN_NO)
-		confirm_gone(r);
-	*r->error = reason;
-	return -1;
+	return conn_fail(&r->drop->conn, what, STATUS_AT_COMMAND, r->error);
 }
 
 /* ---- marking ------------------------------------------------------------- */
 
 static int mark(struct removal *r)
 {
-	if (for_sets(r, r->uids, r->count, "UID STORE", "+FLAGS.SILENT (\\Deleted)") == CONN_OK)
+	if (for_sets(r, r->uids, r->count, NULL, "UID STORE", "+FLAGS.SILENT (\\Deleted)") == CONN_OK)
 		return 0;
 	return conn_fail(&r->drop->conn, "UID STORE", STATUS_AT_COMMAND, r->error);
 }
@@ -164,7 +143,7 @@ static void unmark(struct removal *r)
 	for (size_t i = 0; i < r->count; i++)
 		if (!r->marked[i])
 			uids[count++] = r->uids[i];
-	for_sets(r, uids, count, "UID STORE", "-FLAGS.SILENT (\\Deleted)");
+	for_sets(r, uids, count, NULL, "UID STORE", "-FLAGS.SILENT (\\Deleted)");
 	free(uids);
 }
 
@@ -274,7 +253,7 @@ static int expunge(struct removal *r)
 		return expunge_alone(r);
 	if (mark(r) != 0)
 		return -1;
-	end = for_sets(r, r->uids, r->count, "UID EXPUNGE", "");
+	end = for_sets(r, r->uids, r->count, NULL, "UID EXPUNGE", "");
 	return conclude(r, end, "UID EXPUNGE");
 }
 
@@ -290,7 +269,7 @@ static int move(struct removal *r)
 	/* a copy that could not be followed by an expunge would only be a double */
 	if (!can_move && !(r->drop->conn.caps & CONN_CAP_UIDPLUS) && check_alone(r) != 0)
 		return -1;
-	end = for_sets(r, r->uids, r->count, verb, trash);
+	end = for_sets(r, r->uids, r->count, NULL, verb, trash);
 	if (can_move)
 		return conclude(r, end, verb);
 	return end == CONN_OK ? expunge(r) : conn_fail(&r->drop->conn, verb, STATUS_AT_COMMAND, r->error);
@@ -305,8 +284,7 @@ static int revive(struct drop *drop, int64_t deadline, struct popgate_error *err
 
 	if (!drop->dead && c->usable) {
 		transport_deadline(c->transport, deadline);
-		if (transport_has_input(c->transport) && conn_command(c, &conn_small, "NOOP") == CONN_BROKEN &&
-		    !conn_is_lost(c))
+		if (conn_has_input(c) && conn_command(c, &conn_small, "NOOP") == CONN_BROKEN && !conn_is_lost(c))
 			return conn_fail(c, "NOOP", STATUS_AT_COMMAND, error);
 	}
 	if (login_again(drop, deadline, error) != 0)
@@ -315,21 +293,10 @@ static int revive(struct drop *drop, int64_t deadline, struct popgate_error *err
 	return 0;
 }
 
-static int remove_all(struct removal *r)
-{
-	switch (r->drop->conf->delete) {
-	case CONF_EXPUNGE:
-		return expunge(r);
-	case CONF_FLAG:
-		return flag_only(r);
-	case CONF_MOVE:
-		return move(r);
-	case CONF_KEEP:
-		break;
-	}
-	memset(r->gone, 1, r->count);
-	return 0;
-}
+/* What the settings may say; NULL: to leave everything as it is. */
+typedef int removal_fn(struct removal *r);
+static removal_fn *const removals[] = {
+    [CONF_EXPUNGE] = expunge, [CONF_FLAG] = flag_only, [CONF_MOVE] = move, [CONF_KEEP] = NULL};
 
 static int prepare(struct removal *r, const size_t *messages)
 {
@@ -343,16 +310,18 @@ static int prepare(struct removal *r, const size_t *messages)
 	return 0;
 }
 
-int commit_messages(struct drop *drop, const size_t *messages, size_t count, unsigned char *gone, int64_t deadline,
+int commit_messages(void *opaque, const size_t *messages, size_t count, unsigned char *gone, int64_t deadline,
 		    struct popgate_error *error)
 {
+	struct drop *drop = opaque;
 	struct removal r = {.drop = drop, .count = count, .gone = gone, .error = error};
+	removal_fn *remove_all = removals[drop->conf->delete];
 	int result = -1;
 
-	if (count == 0)
+	if (count == 0 || remove_all == NULL) {
+		memset(gone, 1, count);
 		return 0;
-	if (drop->conf->delete == CONF_KEEP)
-		return remove_all(&r);
+	}
 	if (revive(drop, deadline, error) != 0)
 		return -1;
 	if (drop->read_only)

@@ -1,9 +1,11 @@
-/* extension - a parser for unknown untagged responses and unknown FETCH items.
+/* extension - a parser for the untagged responses and FETCH items that no other parser took.
  *
- * Without it libetpan fails a whole command over any of them. It keeps
- * nothing of what it skips, and never skips what libetpan knows but could
- * not read: a broken FETCH, SEARCH or UID stays an error. Literals are not
- * skipped either; nobody asked for them.
+ * Without it libetpan fails a whole command over any of them. libetpan's
+ * own parsers come first, those of its built-in extensions too; what the
+ * guard has emptied comes to this one. It keeps nothing of what it skips, and
+ * leaves a SEARCH, BYE or PREAUTH, and a UID or body item, that could not be
+ * read the error that it is. Literals of items are not skipped; nobody asked
+ * for them.
  *
  * Registered in the spawner, used in session processes.
  */

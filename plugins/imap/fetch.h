@@ -5,7 +5,7 @@
 #include "drop.h"
 
 /* As popgate_plugin.fetch. Errors: GONE, TEMP, PROTOCOL, STOPPED. */
-int fetch_message(struct drop *drop, size_t message, int64_t lines, const struct popgate_sink *sink,
+int fetch_message(void *drop, size_t message, int64_t lines, const struct popgate_sink *sink,
 		  const struct popgate_pace *pace, struct popgate_error *error);
 
 #endif

@@ -2,7 +2,9 @@
  *
  * Nothing is handed on before the whole listing is in and consistent: a
  * listing that is short, has a UID twice or none at all is a failure, never
- * a smaller maildrop. Memory is 16 octets a message and libetpan's lines.
+ * a smaller maildrop. One during which messages were expunged proves nothing,
+ * and is made anew. Memory is 16 octets a message and libetpan's lines, which
+ * are bounded by what the server counts.
  *
  * Runs in a session process.
  */
@@ -13,8 +15,9 @@
 #include <string.h>
 
 /* A line of the listing holds a sequence number, a UID and a size; some servers add what changed meanwhile. */
-#define LINE_BUDGET  256u
-#define EXISTS_LIMIT 16000000u /* messages; beyond that a count is taken for nonsense */
+#define LINE_BUDGET  128u
+#define EXISTS_LIMIT 1000000u /* messages; beyond that a count is taken for nonsense */
+#define TRIES	     3	      /* of a folder that shrinks while it is listed */
 
 struct listing {
 	struct drop *drop;
@@ -56,26 +59,14 @@ static void take_attributes(struct mailimap_msg_att *attributes, void *context)
 	l->ordered = l->ordered && fetch.sequence == drop->count;
 }
 
-/* libetpan ignores the attribute handler when this is not set. */
-static void no_progress(size_t current, size_t maximum, void *context)
-{
-	(void)current, (void)maximum, (void)context;
-}
-
 static enum conn_end fetch_listing(struct listing *l)
 {
-	struct conn *c = &l->drop->conn;
+	const struct conn_taker taker = {.attributes = take_attributes, .context = l};
 	struct guard_limits limits = conn_small;
-	enum conn_end end;
 
 	limits.octets += (uint64_t)l->drop->exists * LINE_BUDGET;
 	limits.lines += (uint64_t)l->drop->exists * 2;
-	mailimap_set_progress_callback(c->imap, no_progress, no_progress, NULL);
-	mailimap_set_msg_att_handler(c->imap, take_attributes, l);
-	end = conn_command(c, &limits, "UID FETCH 1:* (UID RFC822.SIZE)");
-	mailimap_set_msg_att_handler(c->imap, NULL, NULL);
-	mailimap_set_progress_callback(c->imap, NULL, NULL, NULL);
-	return end;
+	return conn_fetch(&l->drop->conn, &limits, &taker, "UID FETCH 1:* (UID RFC822.SIZE)");
 }
 
 static int compare(const void *a, const void *b)
@@ -105,18 +96,10 @@ static int put_in_order(struct drop *drop, struct popgate_error *error)
 	return 0;
 }
 
-/* While the listing ran, messages may have come and gone; nothing else explains a difference. */
-static int check_count(const struct listing *l, struct popgate_error *error)
+/* While the listing ran, messages may have come; nothing else explains a difference. */
+static int check_count(const struct drop *drop, struct popgate_error *error)
 {
-	const struct drop *drop = l->drop;
-	const struct mailimap_response_info *info = drop->conn.imap->imap_response_info;
-	size_t now = drop->conn.imap->imap_selection_info->sel_exists, gone = 0, least, most;
-
-	if (info != NULL && info->rsp_expunged != NULL)
-		gone = (size_t)clist_count(info->rsp_expunged);
-	least = drop->exists > gone ? drop->exists - gone : 0;
-	most = now + gone > drop->exists ? now + gone : drop->exists;
-	if (drop->count >= least && drop->count <= most)
+	if (drop->count >= drop->exists && drop->count <= drop->conn.imap->imap_selection_info->sel_exists)
 		return 0;
 	return status_fail(error, POPGATE_TEMP, "listing: the folder has %u messages, the server listed %zu",
 			   drop->exists, drop->count);
@@ -136,24 +119,44 @@ static int hand_over(const struct drop *drop, popgate_list_fn *add, void *contex
 	return 0;
 }
 
-int list_messages(struct drop *drop, popgate_list_fn *add, void *context, int64_t deadline, struct popgate_error *error)
+/* One listing. *again_r: messages were expunged meanwhile, and drop->exists is what is left. */
+static int read_listing(struct listing *l, bool *again_r, struct popgate_error *error)
 {
-	struct listing l = {.drop = drop, .ordered = true};
+	struct drop *drop = l->drop;
 
-	if (drop->exists == 0) {
-		drop->sequence_known = true;
-		return 0;
-	}
+	*again_r = false;
+	drop->count = 0;
+	l->ordered = true;
 	if (drop->exists > EXISTS_LIMIT)
 		return status_fail(error, POPGATE_PROTOCOL, "the server counts %u messages", drop->exists);
-	transport_deadline(drop->conn.transport, deadline);
-	if (fetch_listing(&l) != CONN_OK)
+	if (drop->exists == 0)
+		return 0;
+	if (fetch_listing(l) != CONN_OK)
 		return conn_fail(&drop->conn, "listing", STATUS_AT_COMMAND, error);
-	if (l.no_memory)
-		return status_fail(error, POPGATE_TEMP, "listing: out of memory");
-	if (check_count(&l, error) != 0 || put_in_order(drop, error) != 0)
-		return -1;
 	conn_forget_lines(&drop->conn);
-	drop->sequence_known = l.ordered && !drop->conn.expunged;
+	if (l->no_memory)
+		return status_fail(error, POPGATE_TEMP, "listing: out of memory");
+	if (drop->conn.expunged) {
+		/* more EXPUNGEs than messages make this a number beyond the limit */
+		drop->exists = drop->conn.imap->imap_selection_info->sel_exists;
+		*again_r = true;
+		return 0;
+	}
+	return check_count(drop, error) != 0 || put_in_order(drop, error) != 0 ? -1 : 0;
+}
+
+int list_messages(void *opaque, popgate_list_fn *add, void *context, int64_t deadline, struct popgate_error *error)
+{
+	struct drop *drop = opaque;
+	struct listing l = {.drop = drop};
+	bool again = true;
+
+	transport_deadline(drop->conn.transport, deadline);
+	for (int i = 0; i < TRIES && again; i++)
+		if (read_listing(&l, &again, error) != 0)
+			return -1;
+	if (again)
+		return status_fail(error, POPGATE_TEMP, "listing: messages vanish all the time");
+	drop->sequence_known = l.ordered;
 	return hand_over(drop, add, context, error);
 }

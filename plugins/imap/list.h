@@ -4,8 +4,7 @@
 
 #include "drop.h"
 
-/* Fills drop->messages and hands each to add(). Errors: TEMP, PERM, PROTOCOL, STOPPED. */
-int list_messages(struct drop *drop, popgate_list_fn *add, void *context, int64_t deadline,
-		  struct popgate_error *error);
+/* As popgate_plugin.list: fills the drop's messages and hands each to add(). Errors: TEMP, PERM, PROTOCOL, STOPPED. */
+int list_messages(void *drop, popgate_list_fn *add, void *context, int64_t deadline, struct popgate_error *error);
 
 #endif

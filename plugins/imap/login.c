@@ -226,8 +226,8 @@ static int login_failed(const struct conn *c, const struct popgate_credential *c
 	conn_fail(c, "login", STATUS_AT_LOGIN, error);
 	if (c->status.kind == LINE_OTHER || !repeats_secret(c, credential))
 		return -1;
-	return status_fail(error, error->status, "login: the server says %s %s (its words may repeat the password)",
-			   c->status.kind == LINE_BAD ? "BAD" : "NO", c->status.code);
+	return status_fail(error, error->status, "login: the server says %s, in words that may repeat the password",
+			   c->status.kind == LINE_BAD ? "BAD" : "NO or BYE");
 }
 
 static int authenticate(struct drop *drop, struct popgate_error *error)

@@ -73,23 +73,6 @@ static int open_drop(void *instance, struct popgate_session *session, const stru
 	return 0;
 }
 
-static int list(void *drop, popgate_list_fn *add, void *context, int64_t deadline, struct popgate_error *error)
-{
-	return list_messages(drop, add, context, deadline, error);
-}
-
-static int fetch(void *drop, size_t message, int64_t lines, const struct popgate_sink *sink,
-		 const struct popgate_pace *pace, struct popgate_error *error)
-{
-	return fetch_message(drop, message, lines, sink, pace, error);
-}
-
-static int commit(void *drop, const size_t *messages, size_t count, unsigned char *gone, int64_t deadline,
-		  struct popgate_error *error)
-{
-	return commit_messages(drop, messages, count, gone, deadline, error);
-}
-
 const struct popgate_plugin popgate_plugin = {
     .magic = POPGATE_PLUGIN_MAGIC,
     .abi_major = POPGATE_ABI_MAJOR,
@@ -103,8 +86,8 @@ const struct popgate_plugin popgate_plugin = {
     .configure = configure,
     .destroy = destroy,
     .open = open_drop,
-    .list = list,
-    .fetch = fetch,
-    .commit = commit,
+    .list = list_messages,
+    .fetch = fetch_message,
+    .commit = commit_messages,
     .close = close_drop,
 };

@@ -11,7 +11,6 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 #include <libetpan/mailimap_types.h>
 
@@ -45,110 +44,143 @@ static const struct {
     {"REFERRAL", POPGATE_PERM, POPGATE_PERM},
 };
 
-/* Servers that give no code, or a wrong one, say it in words. */
-static const struct {
-	const char *phrase;
-	enum popgate_status status;
-} phrases[] = {
-    {"authenticated but not connected", POPGATE_TEMP}, /* Exchange */
-    {"too many simultaneous", POPGATE_TEMP},	       /* Gmail, with ALERT */
-    {"too many connections", POPGATE_TEMP},
-    {"maximum number of connections", POPGATE_TEMP},
-    {"bandwidth limits", POPGATE_TEMP},
-    {"rate limit", POPGATE_TEMP},
-    {"temporar", POPGATE_TEMP},
-    {"try again", POPGATE_TEMP},
-    {"timed out", POPGATE_TEMP},
-    {"timeout", POPGATE_TEMP},
-    {"server error", POPGATE_TEMP},
-    {"internal error", POPGATE_TEMP},
-    {"not available", POPGATE_TEMP},
-    {"unavailable", POPGATE_TEMP},
-    {"system error", POPGATE_TEMP},
-    {"unsafe login", POPGATE_PERM}, /* NetEase */
+/* Beside one of these a server may say anything: its words count. */
+static const char *const wordy_codes[] = {"", "ALERT", "CAPABILITY", NULL};
+
+/* Servers that give no code say it in words. An outage comes first: it may well name the password. */
+static const char *const outages[] = {
+    "authenticated but not connected", /* Exchange */
+    "too many",			       /* Gmail, with ALERT */
+    "maximum number",
+    "exceeded",
+    "limit",
+    "frequen",
+    "throttl",
+    "busy",
+    "overload",
+    "maintenance",
+    "temporar",
+    "try again",
+    "later",
+    "timed out",
+    "timeout",
+    "not available",
+    "unavailable",
+    "not responding",
+    "unable to connect",
+    "unable to contact",
+    "cannot connect",
+    "could not connect",
+    "shutting down",
+    "is down",
+    "backend",
+    "database",
+    "internal",
+    "server error",
+    "system error",
+    "i/o error",
+    "lookup failed",
+    "generic failure", /* what libsasl calls anything but a refusal */
+    NULL,
+};
+
+/* What Dovecot, Cyrus, Courier, UW, Exchange, Zimbra, Gmail, Yahoo, NetEase and others say of a wrong password. */
+static const char *const refusals[] = {
+    "login fail",
+    "logon fail",
+    "authentication fail",
+    "authenticate fail",
+    "auth fail",
+    "authenticationfailed",
+    "authorization fail",
+    "login error",
+    "login command fail",
+    "invalid",
+    "incorrect",
+    "wrong",
+    "bad ",
+    "denied",
+    "reject",
+    "refused",
+    "not accepted",
+    "credential",
+    "password",
+    "unknown user",
+    "user unknown",
+    "no such user",
+    "user not found",
+    "not authorized",
+    "not permitted",
+    "log in via your web browser",
+    "account disabled",
+    "account is disabled",
+    NULL,
 };
 
 static const enum popgate_status no_defaults[STATUS_PLACES] = {
-    [STATUS_AT_GREETING] = POPGATE_TEMP,     [STATUS_AT_LOGIN] = POPGATE_AUTH,	 [STATUS_AT_SELECT] = POPGATE_TEMP,
+    [STATUS_AT_GREETING] = POPGATE_TEMP,     [STATUS_AT_LOGIN] = POPGATE_TEMP,	 [STATUS_AT_SELECT] = POPGATE_TEMP,
     [STATUS_AT_SELECT_OTHER] = POPGATE_PERM, [STATUS_AT_COMMAND] = POPGATE_TEMP,
 };
 
+/* Of the parser's results those that the commands of this plugin can meet. */
 static const struct {
-	const char *text;
+	int result;
 	enum popgate_status status;
+	const char *text;
 } results[] = {
-    [MAILIMAP_NO_ERROR] = {"no error", POPGATE_TEMP},
-    [MAILIMAP_NO_ERROR_AUTHENTICATED] = {"already authenticated", POPGATE_TEMP},
-    [MAILIMAP_NO_ERROR_NON_AUTHENTICATED] = {"not authenticated", POPGATE_TEMP},
-    [MAILIMAP_ERROR_BAD_STATE] = {"command in the wrong state", POPGATE_PROTOCOL},
-    [MAILIMAP_ERROR_STREAM] = {"connection lost", POPGATE_TEMP},
-    [MAILIMAP_ERROR_PARSE] = {"unreadable response", POPGATE_PROTOCOL},
-    [MAILIMAP_ERROR_CONNECTION_REFUSED] = {"connection refused", POPGATE_TEMP},
-    [MAILIMAP_ERROR_MEMORY] = {"out of memory", POPGATE_TEMP},
-    [MAILIMAP_ERROR_FATAL] = {"the server said BYE", POPGATE_TEMP},
-    [MAILIMAP_ERROR_PROTOCOL] = {"BAD, or an answer to another command", POPGATE_PROTOCOL},
-    [MAILIMAP_ERROR_DONT_ACCEPT_CONNECTION] = {"the server takes no connection now", POPGATE_TEMP},
-    [MAILIMAP_ERROR_APPEND] = {"APPEND failed", POPGATE_TEMP},
-    [MAILIMAP_ERROR_NOOP] = {"NOOP failed", POPGATE_TEMP},
-    [MAILIMAP_ERROR_LOGOUT] = {"LOGOUT failed", POPGATE_TEMP},
-    [MAILIMAP_ERROR_CAPABILITY] = {"CAPABILITY failed", POPGATE_TEMP},
-    [MAILIMAP_ERROR_CHECK] = {"CHECK failed", POPGATE_TEMP},
-    [MAILIMAP_ERROR_CLOSE] = {"CLOSE failed", POPGATE_TEMP},
-    [MAILIMAP_ERROR_EXPUNGE] = {"EXPUNGE failed", POPGATE_TEMP},
-    [MAILIMAP_ERROR_COPY] = {"COPY failed", POPGATE_TEMP},
-    [MAILIMAP_ERROR_UID_COPY] = {"UID COPY failed", POPGATE_TEMP},
-    [MAILIMAP_ERROR_MOVE] = {"MOVE failed", POPGATE_TEMP},
-    [MAILIMAP_ERROR_UID_MOVE] = {"UID MOVE failed", POPGATE_TEMP},
-    [MAILIMAP_ERROR_CREATE] = {"CREATE failed", POPGATE_TEMP},
-    [MAILIMAP_ERROR_DELETE] = {"DELETE failed", POPGATE_TEMP},
-    [MAILIMAP_ERROR_EXAMINE] = {"EXAMINE failed", POPGATE_TEMP},
-    [MAILIMAP_ERROR_FETCH] = {"FETCH failed", POPGATE_TEMP},
-    [MAILIMAP_ERROR_UID_FETCH] = {"UID FETCH failed", POPGATE_TEMP},
-    [MAILIMAP_ERROR_LIST] = {"LIST failed", POPGATE_TEMP},
-    [MAILIMAP_ERROR_LOGIN] = {"LOGIN failed", POPGATE_TEMP},
-    [MAILIMAP_ERROR_LSUB] = {"LSUB failed", POPGATE_TEMP},
-    [MAILIMAP_ERROR_RENAME] = {"RENAME failed", POPGATE_TEMP},
-    [MAILIMAP_ERROR_SEARCH] = {"SEARCH failed", POPGATE_TEMP},
-    [MAILIMAP_ERROR_UID_SEARCH] = {"UID SEARCH failed", POPGATE_TEMP},
-    [MAILIMAP_ERROR_SELECT] = {"SELECT failed", POPGATE_TEMP},
-    [MAILIMAP_ERROR_STATUS] = {"STATUS failed", POPGATE_TEMP},
-    [MAILIMAP_ERROR_STORE] = {"STORE failed", POPGATE_TEMP},
-    [MAILIMAP_ERROR_UID_STORE] = {"UID STORE failed", POPGATE_TEMP},
-    [MAILIMAP_ERROR_SUBSCRIBE] = {"SUBSCRIBE failed", POPGATE_TEMP},
-    [MAILIMAP_ERROR_UNSUBSCRIBE] = {"UNSUBSCRIBE failed", POPGATE_TEMP},
-    [MAILIMAP_ERROR_STARTTLS] = {"STARTTLS failed", POPGATE_TEMP},
-    [MAILIMAP_ERROR_INVAL] = {"invalid argument", POPGATE_TEMP},
-    [MAILIMAP_ERROR_EXTENSION] = {"extension failed", POPGATE_TEMP},
-    [MAILIMAP_ERROR_SASL] = {"SASL failed", POPGATE_TEMP},
-    [MAILIMAP_ERROR_SSL] = {"TLS failed", POPGATE_TEMP},
-    [MAILIMAP_ERROR_NEEDS_MORE_DATA] = {"incomplete response", POPGATE_PROTOCOL},
-    [MAILIMAP_ERROR_CUSTOM_COMMAND] = {"command failed", POPGATE_TEMP},
-    [MAILIMAP_ERROR_CLIENTID] = {"CLIENTID failed", POPGATE_TEMP},
+    {MAILIMAP_ERROR_STREAM, POPGATE_TEMP, "connection lost"},
+    {MAILIMAP_ERROR_MEMORY, POPGATE_TEMP, "out of memory"},
+    {MAILIMAP_ERROR_FATAL, POPGATE_TEMP, "the server said BYE"},
+    {MAILIMAP_ERROR_DONT_ACCEPT_CONNECTION, POPGATE_TEMP, "the server takes no connection now"},
+    {MAILIMAP_ERROR_INVAL, POPGATE_TEMP, "command too long"},
+    {MAILIMAP_ERROR_PROTOCOL, POPGATE_PROTOCOL, "an answer to another command"},
+    {MAILIMAP_ERROR_PARSE, POPGATE_PROTOCOL, "unreadable response"},
 };
 
-static bool known(int result)
+static const size_t result_count = sizeof(results) / sizeof(results[0]);
+
+static size_t find_result(int result)
 {
-	return result >= 0 && (size_t)result < sizeof(results) / sizeof(results[0]) && results[result].text != NULL;
+	size_t i = 0;
+
+	while (i < result_count && results[i].result != result)
+		i++;
+	return i;
 }
 
 enum popgate_status status_of_libetpan(int result)
 {
-	return known(result) ? results[result].status : POPGATE_PROTOCOL;
+	size_t i = find_result(result);
+
+	return i < result_count ? results[i].status : POPGATE_PROTOCOL;
 }
 
 const char *status_libetpan_text(int result)
 {
-	return known(result) ? results[result].text : "unknown error";
+	size_t i = find_result(result);
+
+	return i < result_count ? results[i].text : "unexpected result";
 }
 
-static bool contains(const char *text, const char *phrase)
+/* Whether text holds one of the phrases, in any case of letters. */
+static bool holds(const char *text, const char *const *phrases)
 {
-	size_t length = strlen(phrase);
-
-	for (; *text != '\0'; text++)
-		if (strncasecmp(text, phrase, length) == 0)
+	for (; *phrases != NULL; phrases++)
+		if (strcasestr(text, *phrases) != NULL)
 			return true;
 	return false;
+}
+
+/* What the words alone say. */
+static enum popgate_status status_of_text(const struct line_status *line, enum status_place place)
+{
+	/* NetEase, of programs that it does not know */
+	if (strcasestr(line->text, "unsafe login") != NULL)
+		return POPGATE_PERM;
+	/* BYE and BAD say nothing about the credential or the folder */
+	if (line->kind != LINE_NO || holds(line->text, outages))
+		return POPGATE_TEMP;
+	return place == STATUS_AT_LOGIN && holds(line->text, refusals) ? POPGATE_AUTH : no_defaults[place];
 }
 
 enum popgate_status status_of_line(const struct line_status *line, enum status_place place)
@@ -158,11 +190,11 @@ enum popgate_status status_of_line(const struct line_status *line, enum status_p
 	for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
 		if (strcmp(line->code, codes[i].code) == 0)
 			return login ? codes[i].at_login : codes[i].elsewhere;
-	for (size_t i = 0; i < sizeof(phrases) / sizeof(phrases[0]); i++)
-		if (contains(line->text, phrases[i].phrase))
-			return phrases[i].status;
-	/* BYE and BAD say nothing about the credential or the folder */
-	return line->kind == LINE_NO ? no_defaults[place] : POPGATE_TEMP;
+	for (const char *const *code = wordy_codes; *code != NULL; code++)
+		if (strcmp(line->code, *code) == 0)
+			return status_of_text(line, place);
+	/* a code of which nothing is known is never a refusal of the credential */
+	return POPGATE_TEMP;
 }
 
 int status_fail(struct popgate_error *error, enum popgate_status status, const char *format, ...)

@@ -1,6 +1,7 @@
 /* status - what an IMAP server's or libetpan's failure means for the POP3 client.
  *
- * Pure. The tables are total: what they don't name falls to the place's own default.
+ * Pure. Total: a result that is not known is PROTOCOL, a code that is not known TEMP, words that say nothing are what
+ * the place makes of them.
  */
 #ifndef IMAP_STATUS_H
 #define IMAP_STATUS_H
@@ -19,7 +20,8 @@ enum status_place {
 	STATUS_PLACES
 };
 
-/* What a NO, BAD or BYE at `place` means, by its response code, then its text, then the place. */
+/* What a NO, BAD or BYE at `place` means, by its response code, else by its words, else by the place. AUTH only at
+ * login. */
 enum popgate_status status_of_line(const struct line_status *line, enum status_place place);
 /* What a libetpan result (MAILIMAP_ERROR_...) means; any int is allowed. */
 enum popgate_status status_of_libetpan(int result);

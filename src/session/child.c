@@ -11,61 +11,22 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "common/ipc.h"
 #include "common/process.h"
 #include "common/text.h"
-#include "config.h"
+#include "session/limits.h"
 #include "session/session.h"
 
 #define STACK_OCTETS (1024 * 1024)
 #define OPEN_WAIT    30000 /* milliseconds for the broker's OPEN */
-#define SESSION_FDS  64
 
 struct child {
 	const struct child_start *start;
 	struct popgate_session session;
 	struct ipc_inbox *inbox; /* until OPEN has come */
 };
-
-static uint64_t address_space(void)
-{
-	unsigned long pages = 0;
-	FILE *file = fopen("/proc/self/statm", "re");
-
-	if (file == NULL)
-		return 0;
-	if (fscanf(file, "%lu", &pages) != 1)
-		pages = 0;
-	fclose(file);
-	return (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE);
-}
-
-static void limit(int resource, uint64_t value)
-{
-	struct rlimit limits;
-
-	if (getrlimit((__rlimit_resource_t)resource, &limits) != 0)
-		return;
-	if (limits.rlim_max == RLIM_INFINITY || value < limits.rlim_max)
-		limits.rlim_cur = limits.rlim_max = value;
-	(void)setrlimit((__rlimit_resource_t)resource, &limits);
-}
-
-static void limit_resources(const struct conf_limits *limits)
-{
-	limit(RLIMIT_NOFILE, SESSION_FDS);
-	if (limits->session_cpu > 0)
-		limit(RLIMIT_CPU, limits->session_cpu);
-#ifndef WITH_SANITIZERS
-	if (limits->session_memory > 0)
-		limit(RLIMIT_AS, address_space() + limits->session_memory);
-#else
-	(void)address_space;
-#endif
-}
 
 static char *copy(const struct message_bytes *bytes)
 {
@@ -185,7 +146,7 @@ noreturn void child_run(const struct child_start *start)
 	log_set_process("session");
 	log_session_id(start->id, text);
 	log_set_session(text);
-	limit_resources(&start->conf->limits);
+	limits_apply(&start->conf->limits);
 	pthread_attr_init(&attributes);
 	pthread_attr_setstacksize(&attributes, STACK_OCTETS);
 	if (pthread_create(&thread, &attributes, thread_main, (void *)(uintptr_t)start) != 0)

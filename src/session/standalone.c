@@ -14,6 +14,7 @@
 #include "common/route.h"
 #include "pop3/authorization.h"
 #include "pop3/sasl.h"
+#include "session/limits.h"
 #include "session/session.h"
 
 #define CHUNK 4096
@@ -220,6 +221,7 @@ int standalone_run(const struct conf *conf, const struct process_identity *ident
 	if (plugin_load(&standalone->plugins, conf, &host_functions, process_module_owner(identity), &report) != 0) {
 		result = PROCESS_EXIT_CONF;
 	} else if (process_identity_assume(identity) == 0) {
+		limits_apply(&conf->limits);
 		serve(standalone);
 		plugin_unload(&standalone->plugins);
 		result = PROCESS_EXIT_OK;

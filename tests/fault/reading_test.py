@@ -7,6 +7,7 @@ import time
 
 import tap
 from faultcase import FINE, MESSAGES, TEMPORARY, FaultCase
+from gateway import memory_bound
 from imapscript import HANG_UP
 
 
@@ -454,7 +455,7 @@ class Size(FaultCase):
         self.assertEqual(client.command("LIST 99999"), b"+OK 99999 99999")
         self.assertEqual(client.command("UIDL 100000"), b"+OK 100000 7.300000")
         self.assertEqual(client.multiline("UIDL").count(b"\n"), count)
-        self.assertLess(self.used(), 40_000_000)
+        self.assertLess(self.used(), memory_bound(40_000_000))
 
     def test_message_of_200_mb(self):
         line = b"0123456789" * 7 + b"\r\n"
@@ -474,7 +475,7 @@ class Size(FaultCase):
             left -= len(data)
         self.assertEqual(client.line(), b".")
         self.assertEqual(sums[0].digest(), sums[1].digest())
-        self.assertLess(self.used() - before, 8_000_000)
+        self.assertLess(self.used() - before, memory_bound(8_000_000))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import time
 import unittest
 
 import tap
-from gateway import CLEAR, IMPLICIT, Gateway, example_backend
+from gateway import CLEAR, IMPLICIT, Gateway, example_backend, memory_bound
 from pop3client import Client, trusting
 
 
@@ -107,7 +107,7 @@ class NothingStays(unittest.TestCase):
                     client.send(flood)
             except (TimeoutError, socket.timeout):
                 pass
-            self.assertLess(resident(gate, "front") - before, 8 << 20)
+            self.assertLess(resident(gate, "front") - before, memory_bound(8 << 20))
             client.close()
 
     def test_many_commands_behind_a_tls_login_are_all_answered(self):

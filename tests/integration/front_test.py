@@ -12,14 +12,12 @@ import unittest
 import warnings
 
 import tap
-from gateway import CLEAR, IMPLICIT, PROGRAM, STARTTLS, Gateway, example_backend
+from gateway import CLEAR, IMPLICIT, STARTTLS, Gateway, example_backend, memory_bound
 from pop3client import Client, trusting
 
 GREETING = b"+OK popgate ready\r\n"
 MEBIBYTE = 1 << 20
-with open(PROGRAM, "rb") as _program:
-    # What a process may grow by, whatever a client does; a sanitizer keeps what has been freed.
-    GROWTH_MAX = (300 if b"__asan_init" in _program.read() else 2) * MEBIBYTE
+GROWTH_MAX = memory_bound(2 * MEBIBYTE)  # of a process, whatever a client does
 
 
 def plain(user, password="password", authzid=""):

@@ -25,6 +25,14 @@ CLEAR = {"address": "127.0.0.1", "port": 0, "tls": "none", "cleartext_login": Tr
 STARTTLS = {"address": "127.0.0.1", "port": 0, "tls": "starttls"}
 IMPLICIT = {"address": "127.0.0.1", "port": 0, "tls": "implicit"}
 
+with open(PROGRAM, "rb") as _program:
+    SANITIZED = b"__asan_init" in _program.read()
+
+
+def memory_bound(octets):
+    """How much a process may hold or grow by: a sanitizer keeps what has been freed."""
+    return octets + (300 << 20) if SANITIZED else octets
+
 
 def imap_backend(server=None, *, name="main", port=None, security="none", **settings):
     """A backend section of plugin imap; server: a Dovecot."""

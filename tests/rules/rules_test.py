@@ -215,7 +215,8 @@ class Rules(unittest.TestCase):
         for path in modules:
             with self.subTest(module=path):
                 done = subprocess.run(("nm", "-D", "--defined-only", path), stdout=subprocess.PIPE, text=True, check=True)
-                self.assertEqual([line.split()[-1] for line in done.stdout.splitlines()], ["popgate_plugin"])
+                names = [line.split()[-1] for line in done.stdout.splitlines()]
+                self.assertEqual([name for name in names if "asan" not in name], ["popgate_plugin"])
 
     # ---- the command table -----------------------------------------------------------
 

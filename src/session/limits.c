@@ -1,0 +1,47 @@
+/* limits - see limits.h. */
+#include "session/limits.h"
+
+#include <stdio.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "config.h"
+
+#define SESSION_FDS 64
+
+static uint64_t address_space(void)
+{
+	unsigned long pages = 0;
+	FILE *file = fopen("/proc/self/statm", "re");
+
+	if (file == NULL)
+		return 0;
+	if (fscanf(file, "%lu", &pages) != 1)
+		pages = 0;
+	fclose(file);
+	return (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+static void limit(int resource, uint64_t value)
+{
+	struct rlimit limits;
+
+	if (getrlimit((__rlimit_resource_t)resource, &limits) != 0)
+		return;
+	if (limits.rlim_max == RLIM_INFINITY || value < limits.rlim_max)
+		limits.rlim_cur = limits.rlim_max = value;
+	(void)setrlimit((__rlimit_resource_t)resource, &limits);
+}
+
+void limits_apply(const struct conf_limits *limits)
+{
+	limit(RLIMIT_NOFILE, SESSION_FDS);
+	if (limits->session_cpu > 0)
+		limit(RLIMIT_CPU, limits->session_cpu);
+#ifndef WITH_SANITIZERS
+	if (limits->session_memory > 0)
+		limit(RLIMIT_AS, address_space() + limits->session_memory);
+#else
+	(void)address_space;
+#endif
+}
