@@ -17,6 +17,8 @@
 
 /* With so much of an unwanted literal ahead, a new connection is cheaper. */
 #define DRAIN_MAX (256u * 1024u)
+/* So many bodies may come beside those asked for, before a server counts as hostile. */
+#define BODIES_SPARE 2u
 
 static bool wants(const struct body *b, enum body_part part)
 {
@@ -90,12 +92,14 @@ static bool hold(struct body *b, const void *octets, size_t size)
 
 static bool release_held(struct body *b)
 {
-	bool fine = b->held_size == 0 || pass(b, b->held, b->held_size);
+	return b->held_size == 0 || pass(b, b->held, b->held_size);
+}
 
+static void drop_held(struct body *b)
+{
 	free(b->held);
 	b->held = NULL;
 	b->held_size = 0;
-	return fine;
 }
 
 /* ---- while libetpan parses ----------------------------------------------- */
@@ -118,12 +122,14 @@ static bool begin_part(struct body *b, enum body_part part, uint32_t origin)
 			return true;
 		}
 	} else if (!b->ours) {
+		b->skipped = true;
 		return true;
 	}
 	if (b->parts[part].begun)
 		return abort_with(b, "the same part came twice");
 	if (part != BODY_HEADER && origin != b->origin)
 		return abort_with(b, "another range than the one asked for");
+	b->ranged = fetch.ranged;
 	b->parts[part].begun = true;
 	b->passing = true;
 	b->passed = true;
@@ -158,6 +164,7 @@ static bool take_octets(int type, struct mailimap_msg_att_body_section *section,
 	}
 	if (!b->passing)
 		return true;
+	transport_progress(b->drop->conn.transport, size);
 	b->parts[part].got += size;
 	/* a range from the start may come as the whole: some servers know no ranges */
 	if (b->limit > 0 && b->origin > 0 && b->parts[part].got > b->limit)
@@ -170,51 +177,61 @@ static bool take_octets(int type, struct mailimap_msg_att_body_section *section,
 	return !b->cut;
 }
 
-static void note_part(struct body *b, const struct mailimap_msg_att_body_section *section)
+/* Which of our parts an item of a FETCH response is. *nil_r: whether the server has nothing of it. */
+static enum body_part part_of(const struct body *b, const struct mailimap_msg_att_item *item, bool *nil_r)
 {
-	enum body_part part = classify(b, section->sec_section);
+	const struct mailimap_msg_att_body_section *section;
 
-	if (part == BODY_PARTS)
-		return;
-	if (b->parts[part].there)
-		b->wrong = true;
-	b->parts[part].there = section->sec_body_part != NULL;
+	if (item->att_type != MAILIMAP_MSG_ATT_ITEM_STATIC ||
+	    item->att_data.att_static->att_type != MAILIMAP_MSG_ATT_BODY_SECTION)
+		return BODY_PARTS;
+	section = item->att_data.att_static->att_data.att_body_section;
+	*nil_r = section->sec_body_part == NULL;
+	return classify(b, section->sec_section);
+}
+
+/* Notes the parts of our message's response; returns how many there are. Of another's they are only counted. */
+static size_t note_parts(struct body *b, const struct mailimap_msg_att *attributes, bool ours)
+{
+	size_t count = 0;
+
+	for (clistiter *at = clist_begin(attributes->att_list); at != NULL; at = clist_next(at)) {
+		bool nil = false;
+		enum body_part part = part_of(b, clist_content(at), &nil);
+
+		if (part == BODY_PARTS)
+			continue;
+		count++;
+		if (!ours)
+			continue;
+		if (b->parts[part].there)
+			b->wrong = true;
+		b->parts[part].there = !nil;
+		b->parts[part].nil = nil;
+	}
+	return count;
 }
 
 /* A FETCH response has ended. */
 static void take_attributes(struct mailimap_msg_att *attributes, void *context)
 {
 	struct body *b = context;
-	uint32_t uid = 0;
+	uint32_t uid = conn_uid_of(attributes);
+	size_t parts = note_parts(b, attributes, uid == b->uid);
 
-	for (clistiter *at = clist_begin(attributes->att_list); at != NULL; at = clist_next(at)) {
-		const struct mailimap_msg_att_item *item = clist_content(at);
-
-		if (item->att_type == MAILIMAP_MSG_ATT_ITEM_STATIC &&
-		    item->att_data.att_static->att_type == MAILIMAP_MSG_ATT_UID)
-			uid = item->att_data.att_static->att_data.att_uid;
-	}
 	if (uid == b->uid) {
 		b->answered = true;
-		for (clistiter *at = clist_begin(attributes->att_list); at != NULL; at = clist_next(at)) {
-			const struct mailimap_msg_att_item *item = clist_content(at);
-
-			if (item->att_type == MAILIMAP_MSG_ATT_ITEM_STATIC &&
-			    item->att_data.att_static->att_type == MAILIMAP_MSG_ATT_BODY_SECTION)
-				note_part(b, item->att_data.att_static->att_data.att_body_section);
-		}
+		/* it has named another UID as well, before the octets */
+		b->wrong = b->wrong || b->skipped;
 	} else if (b->passed) {
 		b->wrong = true;
 	} else if (uid != 0) {
 		b->alien = true;
+	} else if (parts > 0) {
+		b->unsure = true;
 	}
 	b->section = NULL;
-	b->passed = false;
-}
-
-static void no_progress(size_t current, size_t maximum, void *context)
-{
-	(void)current, (void)maximum, (void)context;
+	b->passed = b->skipped = false;
 }
 
 /* ---- a command --------------------------------------------------------- */
@@ -226,43 +243,28 @@ static void reset(struct body *b, unsigned wanted, uint64_t origin, uint64_t lim
 	b->limit = limit;
 	memset(b->parts, 0, sizeof(b->parts));
 	b->section = NULL;
-	b->passing = b->passed = b->ours = false;
+	b->passing = b->passed = b->skipped = b->ours = b->ranged = false;
 	b->answered = b->alien = b->unsure = b->wrong = b->stopped = b->cut = false;
 	b->broken = NULL;
 }
 
 static enum conn_end send_fetch(struct body *b)
 {
+	const struct conn_taker taker = {.attributes = take_attributes, .octets = take_octets, .context = b};
 	struct conn *c = &b->drop->conn;
 	struct guard_limits limits = conn_small;
 	char range[64] = "";
 
 	limits.body = UINT32_MAX;
+	limits.bodies = BODY_PARTS + BODIES_SPARE;
 	if (b->limit > 0)
 		snprintf(range, sizeof(range), "<%" PRIu64 ".%" PRIu64 ">", b->origin, b->limit);
 	if (wants(b, BODY_WHOLE))
-		return conn_command(c, &limits, "UID FETCH %" PRIu32 " (UID BODY.PEEK[]%s)", b->uid, range);
+		return conn_fetch(c, &limits, &taker, "UID FETCH %" PRIu32 " (UID BODY.PEEK[]%s)", b->uid, range);
 	if (!wants(b, BODY_TEXT))
-		return conn_command(c, &limits, "UID FETCH %" PRIu32 " (UID BODY.PEEK[HEADER])", b->uid);
-	return conn_command(c, &limits, "UID FETCH %" PRIu32 " (UID%s BODY.PEEK[TEXT]%s)", b->uid,
-			    wants(b, BODY_HEADER) ? " BODY.PEEK[HEADER]" : "", range);
-}
-
-static enum conn_end run(struct body *b)
-{
-	mailimap *imap = b->drop->conn.imap;
-	enum conn_end end;
-
-	mailimap_set_progress_callback(imap, no_progress, no_progress, NULL);
-	mailimap_set_msg_att_handler(imap, take_attributes, b);
-	mailimap_set_msg_body_handler(imap, take_octets, b);
-	end = send_fetch(b);
-	mailimap_set_msg_body_handler(imap, NULL, NULL);
-	mailimap_set_msg_att_handler(imap, NULL, NULL);
-	mailimap_set_progress_callback(imap, NULL, NULL, NULL);
-	if (b->drop->conn.expunged)
-		b->drop->sequence_known = false;
-	return end;
+		return conn_fetch(c, &limits, &taker, "UID FETCH %" PRIu32 " (UID BODY.PEEK[HEADER])", b->uid);
+	return conn_fetch(c, &limits, &taker, "UID FETCH %" PRIu32 " (UID%s BODY.PEEK[TEXT]%s)", b->uid,
+			  wants(b, BODY_HEADER) ? " BODY.PEEK[HEADER]" : "", range);
 }
 
 static bool expunge_issued(const struct body *b)
@@ -295,41 +297,53 @@ static enum body_end failed(struct body *b, enum conn_end end, struct popgate_er
 	return BODY_FAILED;
 }
 
+static enum body_end refuse(const struct body *b, enum popgate_status status, const char *why,
+			    struct popgate_error *error)
+{
+	status_fail(error, status, "UID %" PRIu32 ": %s", b->uid, why);
+	return BODY_FAILED;
+}
+
+/* Whether a part that was wanted is here, or cannot be. */
+static bool is_complete(const struct body *b, enum body_part part)
+{
+	if (!wants(b, part) || b->parts[part].there)
+		return true;
+	/* beyond the end some servers have NIL for an empty range */
+	if (b->origin > 0 && b->parts[part].nil)
+		return true;
+	/* a message that is all header */
+	return part == BODY_TEXT && b->parts[BODY_HEADER].there && b->parts[BODY_HEADER].got >= b->listed;
+}
+
 /* The tagged OK is here: is all that was wanted? */
 static enum body_end judge(struct body *b, struct popgate_error *error)
 {
-	enum popgate_status missing = POPGATE_TEMP;
-
 	if (b->wrong) {
 		b->drop->conn.usable = false;
-		status_fail(error, POPGATE_PROTOCOL, "UID %" PRIu32 ": the server sent another message", b->uid);
-		return BODY_FAILED;
+		return refuse(b, POPGATE_PROTOCOL, "the server sent another message", error);
 	}
-	if (b->unsure && b->written == 0)
-		return BODY_UNSURE;
-	if (b->unsure) {
-		status_fail(error, POPGATE_TEMP, "UID %" PRIu32 ": the server does not name it", b->uid);
-		return BODY_FAILED;
-	}
-	if (!b->answered) {
-		status_fail(error, b->alien || b->unsure || b->written > 0 ? POPGATE_TEMP : POPGATE_GONE,
-			    b->alien ? "UID %" PRIu32 ": the server sent another message"
-				     : "UID %" PRIu32 ": the message is gone",
-			    b->uid);
-		return BODY_FAILED;
-	}
-	if (b->written == 0 && expunge_issued(b))
-		missing = POPGATE_GONE;
-	for (int part = 0; part < BODY_PARTS; part++) {
-		if (!wants(b, (enum body_part)part) || b->parts[part].there)
-			continue;
-		/* a message that is all header */
-		if (part == BODY_TEXT && b->parts[BODY_HEADER].there && b->parts[BODY_HEADER].got >= b->listed)
-			continue;
-		status_fail(error, missing, "UID %" PRIu32 ": the server sent no body", b->uid);
-		return BODY_FAILED;
-	}
+	if (b->unsure)
+		return b->written == 0 ? BODY_UNSURE : refuse(b, POPGATE_TEMP, "the server does not name it", error);
+	if (!b->answered && b->alien)
+		return refuse(b, POPGATE_TEMP, "the server sent another message", error);
+	if (!b->answered)
+		return refuse(b, b->written > 0 ? POPGATE_TEMP : POPGATE_GONE, "the message is gone", error);
+	/* an expunge looks like an early end */
+	if (b->origin > 0 && expunge_issued(b))
+		return refuse(b, POPGATE_TEMP, "expunged while it was read", error);
+	for (int part = 0; part < BODY_PARTS; part++)
+		if (!is_complete(b, (enum body_part)part))
+			return refuse(b, b->written == 0 && expunge_issued(b) ? POPGATE_GONE : POPGATE_TEMP,
+				      "the server sent no body", error);
 	return BODY_DONE;
+}
+
+/* What has changed the order of the folder makes sequence numbers worthless. */
+static void note_expunge(struct body *b)
+{
+	if (b->drop->conn.expunged)
+		b->drop->sequence_known = false;
 }
 
 enum body_end body_read(struct body *b, unsigned wanted, uint64_t origin, uint64_t limit, struct popgate_error *error)
@@ -338,17 +352,15 @@ enum body_end body_read(struct body *b, unsigned wanted, uint64_t origin, uint64
 	enum body_end result;
 
 	reset(b, wanted, origin, limit);
-	end = run(b);
+	end = send_fetch(b);
+	note_expunge(b);
 	if (end == CONN_BROKEN && b->cut)
-		return BODY_DONE;
-	result = end == CONN_OK ? judge(b, error) : failed(b, end, error);
-	if (result == BODY_DONE && !release_held(b)) {
-		status_fail(error, POPGATE_STOPPED, "the sink refused");
-		result = BODY_FAILED;
-	}
-	free(b->held);
-	b->held = NULL;
-	b->held_size = 0;
+		result = BODY_DONE;
+	else
+		result = end == CONN_OK ? judge(b, error) : failed(b, end, error);
+	if (result == BODY_DONE && !release_held(b))
+		result = refuse(b, POPGATE_STOPPED, "the sink refused", error);
+	drop_held(b);
 	return result;
 }
 
@@ -361,26 +373,28 @@ static void take_location(struct mailimap_msg_att *attributes, void *context)
 	const char *line = conn_current_line(&b->drop->conn, &size);
 
 	(void)attributes;
-	if (line_read_fetch(line, size, &fetch) == 0 && fetch.uid == b->uid)
-		b->sequence = fetch.sequence;
+	if (line_read_fetch(line, size, &fetch) != 0 || fetch.uid != b->uid || !fetch.has_octets)
+		return;
+	b->answered = true;
+	b->sequence = fetch.sequence;
 }
 
 enum body_end body_locate(struct body *b, struct popgate_error *error)
 {
-	mailimap *imap = b->drop->conn.imap;
+	const struct conn_taker taker = {.attributes = take_location, .context = b};
+	struct conn *c = &b->drop->conn;
 	enum conn_end end;
 
 	reset(b, 0, 0, 0);
 	b->sequence = 0;
-	mailimap_set_progress_callback(imap, no_progress, no_progress, NULL);
-	mailimap_set_msg_att_handler(imap, take_location, b);
-	end = conn_command(&b->drop->conn, &conn_small, "UID FETCH %" PRIu32 " (UID)", b->uid);
-	mailimap_set_msg_att_handler(imap, NULL, NULL);
-	mailimap_set_progress_callback(imap, NULL, NULL, NULL);
+	/* a server may know the UID of what it has expunged; the size it looks up */
+	end = conn_fetch(c, &conn_small, &taker, "UID FETCH %" PRIu32 " (UID RFC822.SIZE)", b->uid);
+	note_expunge(b);
+	if (c->expunged)
+		b->sequence = 0;
 	if (end != CONN_OK)
 		return failed(b, end, error);
-	if (b->sequence != 0)
+	if (b->answered)
 		return BODY_DONE;
-	status_fail(error, POPGATE_GONE, "UID %" PRIu32 ": the message is gone", b->uid);
-	return BODY_FAILED;
+	return refuse(b, b->written > 0 ? POPGATE_TEMP : POPGATE_GONE, "the message is gone", error);
 }

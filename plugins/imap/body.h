@@ -10,6 +10,7 @@ enum body_part { BODY_WHOLE, BODY_HEADER, BODY_TEXT, BODY_PARTS };
 struct body_state {
 	bool begun; /* its octets are, or were, passed on */
 	bool there; /* it came, and was not NIL; set when its response has ended */
+	bool nil;   /* it came as NIL; likewise */
 	uint64_t got;
 };
 
@@ -29,7 +30,9 @@ struct body {
 	struct body_state parts[BODY_PARTS];
 	const void *section;  /* whose octets come */
 	bool passing, passed; /* this part's, something of this response's octets go on */
+	bool skipped;	      /* something of this response's octets was another message's by its UID */
 	bool ours;	      /* the UID was known before the octets */
+	bool ranged;	      /* the server named the range's origin */
 	bool answered, alien, unsure, wrong, stopped, cut;
 	const char *broken;
 	char *held; /* text that came before its header */
@@ -45,7 +48,8 @@ enum body_end {
 
 /* Asks for the wanted parts, octets origin.limit of them, and passes them on in order, header first. */
 enum body_end body_read(struct body *b, unsigned wanted, uint64_t origin, uint64_t limit, struct popgate_error *error);
-/* Asks for the message's sequence number. GONE when there is none any more. */
+/* Asks whether the message is there, and for its sequence number (0 when that was shifted at once). When it is not:
+ * GONE before anything was written, TEMP after. */
 enum body_end body_locate(struct body *b, struct popgate_error *error);
 
 #endif

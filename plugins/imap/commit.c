@@ -318,7 +318,9 @@ int commit_messages(void *opaque, const size_t *messages, size_t count, unsigned
 	removal_fn *remove_all = removals[drop->conf->delete];
 	int result = -1;
 
-	if (count == 0 || remove_all == NULL) {
+	if (count == 0)
+		return 0;
+	if (remove_all == NULL) {
 		memset(gone, 1, count);
 		return 0;
 	}

@@ -3,7 +3,8 @@
  * A message up to 32 MiB comes in one piece, a larger one in ranges, since
  * libetpan 1.10 and later take no larger literal than 64 MiB. What ends a
  * message is the literal, or for ranges an empty one; RFC822.SIZE is only a
- * hint. TOP asks for the header and as much text as may be enough.
+ * hint, but an end elsewhere is believed only of a message that is still
+ * there. TOP asks for the header and as much text as may be enough.
  *
  * A connection found dead before the first octet is restored once.
  * Never asks without PEEK. Runs in a session process.
@@ -11,7 +12,6 @@
 #include "fetch.h"
 
 #include <inttypes.h>
-#include <string.h>
 
 #include "body.h"
 #include "login.h"
@@ -22,12 +22,6 @@
 #define TEXT_MAX   (4u * 1024u * 1024u)
 #define LINE_GUESS 100u /* octets of a text line */
 #define LOCATE_MAX 3	/* the mailbox may change between the question and the FETCH */
-
-static enum body_end empty(const struct body *b, struct popgate_error *error)
-{
-	status_fail(error, POPGATE_TEMP, "UID %" PRIu32 ": the server sent an empty body", b->uid);
-	return BODY_FAILED;
-}
 
 /* Says once a drop that sizes are not what they seem. */
 static void report_size(const struct body *b)
@@ -40,37 +34,53 @@ static void report_size(const struct body *b)
 				b->uid, b->listed, b->written);
 }
 
-static enum body_end read_piece(struct body *b, struct popgate_error *error)
+/* The ranges have ended with `total` octets. Where that is not the listed size, either the size was wrong or the
+ * message went away meanwhile. */
+static enum body_end end_of_ranges(struct body *b, uint64_t total, bool full, struct popgate_error *error)
 {
-	enum body_end end = body_read(b, 1u << BODY_WHOLE, 0, 0, error);
-
-	if (end == BODY_DONE && b->written == 0 && b->listed > 0)
-		return empty(b, error);
-	return end;
+	if (total == b->listed)
+		return BODY_DONE;
+	if (full && total < b->listed) {
+		status_fail(error, POPGATE_TEMP, "UID %" PRIu32 ": %" PRIu64 " of %" PRIu64 " octets, then none",
+			    b->uid, total, b->listed);
+		return BODY_FAILED;
+	}
+	return body_locate(b, error);
 }
 
-/* Ranges follow each other until one is empty, or short where the listed size is reached. */
-static enum body_end read_ranges(struct body *b, struct popgate_error *error)
+/* Further ranges of a part, of which the first has come: until one is empty, or short where the listed size is reached.
+ * `before`: octets of the message that are none of this part's. */
+static enum body_end read_on(struct body *b, enum body_part part, uint64_t before, uint64_t limit, uint64_t most,
+			     struct popgate_error *error)
 {
-	uint64_t origin = 0, got;
+	uint64_t got = b->parts[part].got, origin = got;
+	bool full = got == limit;
 
-	do {
-		enum body_end end = body_read(b, 1u << BODY_WHOLE, origin, STEP, error);
+	while (got > 0 && (got == limit || before + origin != b->listed)) {
+		enum body_end end;
 
+		limit = limit * 2 > most ? most : limit * 2;
+		end = body_read(b, 1u << part, origin, limit, error);
 		if (end != BODY_DONE || b->enough)
 			return end;
-		got = b->parts[BODY_WHOLE].got;
-		/* ranges are unknown to this server: that was the whole */
-		if (origin == 0 && got > STEP)
-			return BODY_DONE;
-		/* an expunge looks like an early end */
-		if (b->drop->conn.status.code[0] != '\0' && strcmp(b->drop->conn.status.code, "EXPUNGEISSUED") == 0) {
-			status_fail(error, POPGATE_TEMP, "UID %" PRIu32 ": expunged while it was read", b->uid);
-			return BODY_FAILED;
-		}
+		got = b->parts[part].got;
 		origin += got;
-	} while (got == STEP || (got > 0 && origin != b->listed));
-	return origin == 0 ? empty(b, error) : BODY_DONE;
+		full = got > 0 ? got == limit : full;
+	}
+	return end_of_ranges(b, before + origin, full, error);
+}
+
+static enum body_end read_ranges(struct body *b, struct popgate_error *error)
+{
+	enum body_end end = body_read(b, 1u << BODY_WHOLE, 0, STEP, error);
+	uint64_t got = b->parts[BODY_WHOLE].got;
+
+	if (end != BODY_DONE || b->enough)
+		return end;
+	/* ranges are unknown to this server: that was the whole */
+	if (got > STEP || (got < STEP && !b->ranged))
+		return end_of_ranges(b, got, false, error);
+	return read_on(b, BODY_WHOLE, 0, STEP, STEP, error);
 }
 
 /* The first guess at how much text the wanted lines are. */
@@ -83,25 +93,16 @@ static uint64_t guess(int64_t lines)
 
 static enum body_end read_top(struct body *b, int64_t lines, struct popgate_error *error)
 {
-	uint64_t limit = guess(lines), origin = 0, got;
-	unsigned wanted = 1u << BODY_HEADER | 1u << BODY_TEXT;
+	uint64_t limit = guess(lines);
 	enum body_end end;
 
 	if (lines == 0)
 		return body_read(b, 1u << BODY_HEADER, 0, 0, error);
-	for (;;) {
-		end = body_read(b, wanted, origin, limit, error);
-		if (end != BODY_DONE || b->enough)
-			return end;
-		got = b->parts[BODY_TEXT].got;
-		if (origin == 0 && got > limit)
-			return BODY_DONE;
-		origin += got;
-		wanted = 1u << BODY_TEXT;
-		if (got < limit)
-			return b->written == 0 && b->listed > 0 ? empty(b, error) : BODY_DONE;
-		limit = limit * 2 > TEXT_MAX ? TEXT_MAX : limit * 2;
-	}
+	end = body_read(b, 1u << BODY_HEADER | 1u << BODY_TEXT, 0, limit, error);
+	/* less than asked for is all of the text, more is what a server sends that knows no ranges */
+	if (end != BODY_DONE || b->enough || b->parts[BODY_TEXT].got != limit)
+		return end;
+	return read_on(b, BODY_TEXT, b->parts[BODY_HEADER].got, limit, TEXT_MAX, error);
 }
 
 /* Ranges begin below 2^32 (RFC 3501, number). */
@@ -118,7 +119,7 @@ static enum body_end read_once(struct body *b, int64_t lines, struct popgate_err
 		return read_top(b, lines, error);
 	if (b->listed > UINT32_MAX)
 		return too_large(b, error);
-	return b->listed > WHOLE_MAX ? read_ranges(b, error) : read_piece(b, error);
+	return b->listed > WHOLE_MAX ? read_ranges(b, error) : body_read(b, 1u << BODY_WHOLE, 0, 0, error);
 }
 
 /* Servers that name the UID last need the sequence number first. */
@@ -145,9 +146,10 @@ static enum body_end read_located(struct body *b, size_t message, int64_t lines,
 	return end;
 }
 
-int fetch_message(struct drop *drop, size_t message, int64_t lines, const struct popgate_sink *sink,
+int fetch_message(void *opaque, size_t message, int64_t lines, const struct popgate_sink *sink,
 		  const struct popgate_pace *pace, struct popgate_error *error)
 {
+	struct drop *drop = opaque;
 	struct conn *c = &drop->conn;
 	struct body b = {
 	    .drop = drop, .sink = sink, .uid = drop->messages[message].uid, .listed = drop->messages[message].octets};
@@ -161,6 +163,9 @@ int fetch_message(struct drop *drop, size_t message, int64_t lines, const struct
 	}
 	if (end != BODY_DONE)
 		return -1;
+	/* no message is without a header; as a whole it may be listed as empty */
+	if (b.written == 0 && !b.enough && (lines != POPGATE_WHOLE || b.listed > 0))
+		return status_fail(error, POPGATE_TEMP, "UID %" PRIu32 ": the server sent an empty body", b.uid);
 	if (lines == POPGATE_WHOLE && !b.enough)
 		report_size(&b);
 	return 0;

@@ -26,6 +26,8 @@ static void reply(struct authorization_step *step, const char *format, ...)
 	va_start(arguments, format);
 	size = vsnprintf(step->reply, sizeof(step->reply) - 2, format, arguments);
 	va_end(arguments);
+	if (size < 0 || (size_t)size > sizeof(step->reply) - 3)
+		size = size < 0 ? 0 : (int)sizeof(step->reply) - 3;
 	memcpy(step->reply + size, "\r\n", 2);
 	step->reply_size = (size_t)size + 2;
 	step->action = AUTHORIZATION_REPLY;
