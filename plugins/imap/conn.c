@@ -196,6 +196,9 @@ static enum conn_end parse(struct conn *c)
 	note_status(c);
 	if (r == MAILIMAP_NO_ERROR)
 		mailimap_response_free(response);
+	/* libetpan's word for a BYE that is not the last line */
+	if (r == MAILIMAP_ERROR_STREAM && transport_fault(c->transport) == TRANSPORT_FINE)
+		c->status = (struct line_status){.kind = LINE_BYE, .text = "BYE"};
 	/* libetpan tells BAD by the same result as an answer to another command */
 	if (r != MAILIMAP_NO_ERROR && (r != MAILIMAP_ERROR_PROTOCOL || c->status.kind != LINE_BAD)) {
 		if (c->status.kind != LINE_BYE)

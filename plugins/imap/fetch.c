@@ -163,8 +163,8 @@ int fetch_message(void *opaque, size_t message, int64_t lines, const struct popg
 	}
 	if (end != BODY_DONE)
 		return -1;
-	/* no message is without a header; as a whole it may be listed as empty */
-	if (b.written == 0 && !b.enough && (lines != POPGATE_WHOLE || b.listed > 0))
+	/* a mail of no octets is listed as such, and has an empty header too */
+	if (b.written == 0 && !b.enough && b.listed > 0)
 		return status_fail(error, POPGATE_TEMP, "UID %" PRIu32 ": the server sent an empty body", b.uid);
 	if (lines == POPGATE_WHOLE && !b.enough)
 		report_size(&b);

@@ -230,7 +230,7 @@ static enum guard_verdict in_data(struct guard *g, unsigned char c)
 static void end_code(struct guard *g, unsigned char *c)
 {
 	if (g->code_bare)
-		*c = ' ';
+		*c = ':';
 	g->state = GUARD_IN_TEXT;
 }
 

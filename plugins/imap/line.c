@@ -95,7 +95,7 @@ static void copy_code(struct cursor c, char *code, size_t size)
 
 	if (!take(&c, '['))
 		return;
-	for (; c.at < c.end && n + 1 < size && *c.at > ' ' && *c.at != ']'; c.at++)
+	for (; c.at < c.end && n + 1 < size && *c.at > ' ' && *c.at != ']' && *c.at != ':'; c.at++)
 		code[n++] = (char)(*c.at >= 'a' && *c.at <= 'z' ? *c.at - 'a' + 'A' : *c.at);
 	code[n] = '\0';
 }

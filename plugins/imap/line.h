@@ -36,7 +36,8 @@ struct line_fetch {
 /* Where the last line of `text` begins that is a response of its own: at the start or after LF, and "* ", "+ " or a
  * tag. */
 const char *line_last(const char *text, size_t size);
-/* Takes a status response apart ("* BYE ...", "TAG OK [CODE] ..."); kind is LINE_OTHER when it is none. */
+/* Takes a status response apart ("* BYE ...", "TAG OK [CODE] ...", "TAG NO [CODE: ..." as the guard leaves it); kind is
+ * LINE_OTHER when it is none. */
 void line_read_status(const char *line, size_t size, struct line_status *status_r);
 /* Reads "* N FETCH (..."; -1 when the line is no FETCH response. */
 int line_read_fetch(const char *line, size_t size, struct line_fetch *fetch_r);

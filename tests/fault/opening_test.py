@@ -34,8 +34,16 @@ class Login(FaultCase):
         self.assertRegex(client.login("ann", "secret"), rb"^-ERR \[AUTH\]")
 
     def test_refused_credential_without_a_code_is_auth(self):
-        client = self.serve({"AUTHENTICATE": lambda talk, tag, rest: talk.line(f"{tag} NO no")})
+        client = self.serve({"AUTHENTICATE": lambda talk, tag, rest:
+                             talk.line(f"{tag} NO AUTHENTICATE failed.")})
         self.assertRegex(client.login("ann", "secret"), rb"^-ERR \[AUTH\]")
+
+    def test_no_that_says_nothing_of_the_credential_is_temporary(self):
+        for words in ("no", "[SYS/TEMP] Login failed", "Backend shutting down", "[ALERT] account maintenance",
+                      "Too many login attempts"):
+            with self.subTest(words=words):
+                self.login_fails(TEMPORARY, {"AUTHENTICATE": lambda talk, tag, rest, words=words:
+                                             talk.line(f"{tag} NO {words}")})
 
     def test_unavailable_at_login_is_temporary(self):
         self.login_fails(TEMPORARY, {"AUTHENTICATE": lambda talk, tag, rest:

@@ -59,6 +59,15 @@ static void knows_the_literal_that_begins(void **state)
 	assert_false(fetch_of("* 7 FETCH (UID 9 BODY[] {0}\r\n)\r\n").has_literal);
 }
 
+static void knows_a_range_from_the_whole(void **state)
+{
+	(void)state;
+	assert_true(fetch_of("* 7 FETCH (UID 9 BODY[]<0> {5}\r\n").ranged);
+	assert_true(fetch_of("* 7 FETCH (body[text]<4096> \"x\" UID 9)\r\n").ranged);
+	assert_false(fetch_of("* 7 FETCH (UID 9 BODY[] {5}\r\n").ranged);
+	assert_false(fetch_of("* 7 FETCH (X \"BODY[]<0>\" Y (BODY[]<0>) BODY[] {5}\r\n").ranged);
+}
+
 static void refuses_what_is_no_fetch(void **state)
 {
 	static const char *const lines[] = {"",
@@ -105,7 +114,9 @@ static void takes_status_lines_apart(void **state)
 	line_read_status("* bye\r\n", 7, &status);
 	assert_int_equal(status.kind, LINE_BYE);
 	line_read_status("+ go\r\n", 6, &status);
-	assert_int_equal(status.kind, LINE_CONTINUE);
+	assert_int_equal(status.kind, LINE_OTHER);
+	line_read_status("5 NO [ALERT: slow down\r\n", 24, &status);
+	assert_string_equal(status.code, "ALERT");
 	line_read_status("* 5 EXISTS\r\n", 12, &status);
 	assert_int_equal(status.kind, LINE_OTHER);
 	line_read_status("* OKAY\r\n", 8, &status);
@@ -131,6 +142,7 @@ int main(void)
 	    cmocka_unit_test(reads_uid_and_size),
 	    cmocka_unit_test(takes_a_uid_only_where_it_is_one),
 	    cmocka_unit_test(knows_the_literal_that_begins),
+	    cmocka_unit_test(knows_a_range_from_the_whole),
 	    cmocka_unit_test(refuses_what_is_no_fetch),
 	    cmocka_unit_test(finds_the_last_line),
 	    cmocka_unit_test(takes_status_lines_apart),
