@@ -15,7 +15,7 @@ log=$build/autogen.log
 packages="gcc make libc6-dev autoconf automake libtool pkg-config
 	libetpan-dev libssl-dev libconfig-dev libevent-dev
 	libcmocka-dev binutils python3 dovecot-core dovecot-imapd curl fetchmail openssl
-	ca-certificates"
+	ca-certificates iproute2"
 
 usage()
 {
