@@ -185,20 +185,22 @@ int generation_fork(struct generation *generation, size_t index, const struct ge
 /* ---- wiring ---- */
 
 /* One that cannot be reached is dying, or is ended: either way another is started. */
-static void send_neighbour(const struct generation_process *process, enum process_role neighbour, int end)
+static int send_neighbour(struct generation_process *process, enum process_role neighbour, int end)
 {
 	struct message message = {.type = MESSAGE_NEIGHBOUR};
 
 	message.u.neighbour.role = (uint32_t)neighbour;
 	if (ipc_send(process->control, &message, &end) == IPC_OK)
-		return;
+		return 0;
+	process->ready = false; /* nobody is wired to it before its successor is READY */
 	log_say(POPGATE_LOG_INFO, NULL, "cannot reach %s %ld: it is ended", process_role_name(process->role),
 		(long)process->pid);
 	kill(process->pid, SIGKILL);
+	return -1;
 }
 
 /* A fresh channel between two that are ready; whatever they had before is replaced. */
-static void wire(const struct generation_process *a, const struct generation_process *b)
+static void wire(struct generation_process *a, struct generation_process *b)
 {
 	int ends[2];
 
@@ -208,15 +210,15 @@ static void wire(const struct generation_process *a, const struct generation_pro
 		log_say(POPGATE_LOG_WARN, NULL, "cannot make a channel: %s", strerror(errno));
 		return;
 	}
-	send_neighbour(a, b->role, ends[0]);
-	send_neighbour(b, a->role, ends[1]);
+	if (send_neighbour(a, b->role, ends[0]) == 0)
+		(void)send_neighbour(b, a->role, ends[1]);
 	close(ends[0]);
 	close(ends[1]);
 }
 
-static void wire_all(const struct generation *generation)
+static void wire_all(struct generation *generation)
 {
-	const struct generation_process *broker = &generation->processes[BROKER];
+	struct generation_process *broker = &generation->processes[BROKER];
 
 	for (size_t i = 0; i < generation->count; i++)
 		if (i != BROKER)
@@ -239,7 +241,7 @@ void generation_ready(struct generation *generation, size_t index)
 	}
 }
 
-void generation_rewire(const struct generation *generation, size_t index)
+void generation_rewire(struct generation *generation, size_t index)
 {
 	if (generation->state == GENERATION_RUNNING && index != BROKER)
 		wire(&generation->processes[BROKER], &generation->processes[index]);

@@ -52,7 +52,7 @@ int generation_fork(struct generation *generation, size_t index, const struct ge
 /* The process said READY: connects it with its neighbours; becomes RUNNING when all are ready. */
 void generation_ready(struct generation *generation, size_t index);
 /* The process has lost its neighbour's channel though both may live: makes another. */
-void generation_rewire(const struct generation *generation, size_t index);
+void generation_rewire(struct generation *generation, size_t index);
 /* The process with that pid has died; returns its index, or -1: not one of ours. */
 int generation_died(struct generation *generation, pid_t pid);
 

@@ -349,7 +349,7 @@ static int64_t next_deadline(const struct supervisor *supervisor)
 		if (g->state == GENERATION_STARTING && supervisor->start_deadline < next)
 			next = supervisor->start_deadline;
 		for (size_t i = 0; i < g->count; i++)
-			if (g->processes[i].pid == 0 && g->processes[i].restart < next)
+			if (g == supervisor->current && g->processes[i].pid == 0 && g->processes[i].restart < next)
 				next = g->processes[i].restart;
 	}
 	return next;
@@ -361,7 +361,8 @@ static void give_up_late_starters(struct supervisor *supervisor)
 		if (g->state != GENERATION_STARTING || deadline_left(supervisor->start_deadline) > 0)
 			continue;
 		log_say(POPGATE_LOG_WARN, NULL, "not all processes came up within %d s", START_TIME / 1000);
-		supervisor->exit_code = PROCESS_EXIT_FAILURE;
+		if (supervisor->current == NULL)
+			supervisor->exit_code = PROCESS_EXIT_FAILURE;
 		give_up(supervisor, g);
 	}
 }
@@ -400,6 +401,7 @@ static void loop(struct supervisor *supervisor, const sigset_t *unblocked)
 		take_signals(supervisor);
 		if (ready > 0)
 			take_polled(supervisor, fds, count);
+		take_signals(supervisor); /* what had to wait for a READY that was among them */
 		give_up_late_starters(supervisor);
 		restart_due(supervisor);
 		if (supervisor->stopping)
