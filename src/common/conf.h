@@ -98,6 +98,7 @@ struct conf_limits {
 	uint64_t fetch_minimum;
 	int64_t commit_timeout;	  /* UPDATE, plus 10 ms a message */
 	int64_t shutdown_timeout; /* what running commands get after SIGTERM */
+	uint64_t read_ahead;	  /* octets of messages that one session may ask for before its client; 0: none */
 	unsigned max_messages;	  /* of one maildrop */
 	uint64_t session_memory;  /* RLIMIT_AS of a session beyond what it has at the fork; 0: none */
 	unsigned session_cpu;	  /* RLIMIT_CPU, seconds; 0: none */

@@ -116,6 +116,7 @@ void conf_read_limits(const struct conf_reader *reader, struct config_setting_t 
 	limits->fetch_minimum = (uint64_t)conf_setting_int(settings, "fetch_minimum");
 	limits->commit_timeout = milliseconds(settings, "commit_timeout");
 	limits->shutdown_timeout = milliseconds(settings, "shutdown_timeout");
+	limits->read_ahead = (uint64_t)conf_setting_int(settings, "read_ahead");
 	limits->max_messages = count(settings, "max_messages");
 	limits->session_memory = (uint64_t)conf_setting_int(settings, "session_memory");
 	limits->session_cpu = count(settings, "session_cpu");

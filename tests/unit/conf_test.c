@@ -22,6 +22,7 @@ static void defaults_are_the_documented_ones(void **state)
 	assert_int_equal(conf->limits.fetch_minimum, 1024);
 	assert_int_equal(conf->limits.commit_timeout, 120000);
 	assert_int_equal(conf->limits.shutdown_timeout, 30000);
+	assert_int_equal(conf->limits.read_ahead, 4 << 20);
 	assert_int_equal(conf->limits.max_messages, 1000000);
 	assert_int_equal(conf->limits.session_memory, 256 << 20);
 	assert_int_equal(conf->limits.session_cpu, 600);
@@ -52,7 +53,7 @@ static void every_key_reaches_its_field(void **state)
 		"limits = { max_connections = 1; max_connections_per_address = 2; handshake_timeout = 3;\n"
 		" login_timeout = 4; idle_timeout = 601; stall_timeout = 6; upstream_timeout = 7;\n"
 		" fetch_window = 8; fetch_minimum = 9; commit_timeout = 10; shutdown_timeout = 11;\n"
-		" max_messages = 12; session_memory = 20000000; session_cpu = 14; };");
+		" read_ahead = 15; max_messages = 12; session_memory = 20000000; session_cpu = 14; };");
 	assert_int_equal(conf->fronts, 3);
 	assert_string_equal(conf->user, "nobody");
 	assert_string_equal(conf->runtime_directory, "/run/p");
@@ -71,6 +72,7 @@ static void every_key_reaches_its_field(void **state)
 	assert_int_equal(conf->limits.fetch_minimum, 9);
 	assert_int_equal(conf->limits.commit_timeout, 10000);
 	assert_int_equal(conf->limits.shutdown_timeout, 11000);
+	assert_int_equal(conf->limits.read_ahead, 15);
 	assert_int_equal(conf->limits.max_messages, 12);
 	assert_int_equal(conf->limits.session_memory, 20000000);
 	assert_int_equal(conf->limits.session_cpu, 14);
