@@ -248,8 +248,12 @@ struct popgate_plugin {
 	/* Ends a drop, whatever its state, without removing anything; does not block. NULL is allowed. */
 	void (*close)(void *drop);
 
-	/* POPGATE_CAN_PREFETCH: a hint that these messages come next, in this order. Never fails. */
-	void (*prefetch)(void *drop, const size_t *messages, size_t count);
+	/* POPGATE_CAN_PREFETCH: a hint that the client reads message after message. These (positions, ascending) come
+	 * next, the first of them in the call of fetch() that follows, each with these `lines`. The plugin may ask
+	 * the upstream for them and may hold `octets` of them in memory; it does not wait for them here. With
+	 * count 0: the client has paused; what is under way may now be waited for and held. Never fails: what
+	 * goes wrong shows in fetch(). */
+	void (*prefetch)(void *drop, const size_t *messages, size_t count, int64_t lines, uint64_t octets);
 	/* POPGATE_CAN_REFRESH: reserved for drops kept open between two sessions. */
 	int (*refresh)(void *drop, popgate_list_fn *add, void *context, int64_t deadline, struct popgate_error *error);
 };

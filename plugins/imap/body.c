@@ -25,25 +25,43 @@ static bool wants(const struct body *b, enum body_part part)
 	return (b->wanted & 1u << part) != 0;
 }
 
-/* Which of our parts a section is; BODY_PARTS: none that was asked for. */
-static enum body_part classify(const struct body *b, const struct mailimap_section *section)
+enum body_part body_part_of(const struct mailimap_section *section)
 {
-	enum body_part part = BODY_PARTS;
+	if (section == NULL || section->sec_spec == NULL)
+		return BODY_WHOLE;
+	if (section->sec_spec->sec_type != MAILIMAP_SECTION_SPEC_SECTION_MSGTEXT)
+		return BODY_PARTS;
+	if (section->sec_spec->sec_data.sec_msgtext->sec_type == MAILIMAP_SECTION_MSGTEXT_HEADER)
+		return BODY_HEADER;
+	if (section->sec_spec->sec_data.sec_msgtext->sec_type == MAILIMAP_SECTION_MSGTEXT_TEXT)
+		return BODY_TEXT;
+	return BODY_PARTS;
+}
 
-	if (section == NULL || section->sec_spec == NULL) {
-		part = BODY_WHOLE;
-	} else if (section->sec_spec->sec_type == MAILIMAP_SECTION_SPEC_SECTION_MSGTEXT) {
-		switch (section->sec_spec->sec_data.sec_msgtext->sec_type) {
-		case MAILIMAP_SECTION_MSGTEXT_HEADER:
-			part = BODY_HEADER;
-			break;
-		case MAILIMAP_SECTION_MSGTEXT_TEXT:
-			part = BODY_TEXT;
-			break;
-		default:
-			break;
-		}
-	}
+enum body_part body_part_of_item(const struct mailimap_msg_att_item *item, bool *nil_r)
+{
+	const struct mailimap_msg_att_body_section *section;
+
+	if (item->att_type != MAILIMAP_MSG_ATT_ITEM_STATIC ||
+	    item->att_data.att_static->att_type != MAILIMAP_MSG_ATT_BODY_SECTION)
+		return BODY_PARTS;
+	section = item->att_data.att_static->att_data.att_body_section;
+	*nil_r = section->sec_body_part == NULL;
+	return body_part_of(section->sec_section);
+}
+
+struct guard_limits body_limits(unsigned bodies)
+{
+	struct guard_limits limits = conn_small;
+
+	limits.body = UINT32_MAX;
+	limits.bodies = bodies + BODIES_SPARE;
+	return limits;
+}
+
+/* Whether it is one of ours: BODY_PARTS when it was not asked for. */
+static enum body_part ours_of(const struct body *b, enum body_part part)
+{
 	return part != BODY_PARTS && wants(b, part) ? part : BODY_PARTS;
 }
 
@@ -57,7 +75,7 @@ static bool abort_with(struct body *b, const char *why)
 
 /* ---- into the sink ----------------------------------------------------- */
 
-static bool pass(struct body *b, const void *octets, size_t size)
+bool body_pass(struct body *b, const void *octets, size_t size)
 {
 	if (b->enough)
 		return true;
@@ -92,7 +110,7 @@ static bool hold(struct body *b, const void *octets, size_t size)
 
 static bool release_held(struct body *b)
 {
-	return b->held_size == 0 || pass(b, b->held, b->held_size);
+	return b->held_size == 0 || body_pass(b, b->held, b->held_size);
 }
 
 static void drop_held(struct body *b)
@@ -154,7 +172,7 @@ static bool take_octets(int type, struct mailimap_msg_att_body_section *section,
 
 	if (type != MAILIMAP_MSG_ATT_BODY_SECTION || section == NULL)
 		return true;
-	part = classify(b, section->sec_section);
+	part = ours_of(b, body_part_of(section->sec_section));
 	if (part == BODY_PARTS)
 		return true;
 	if (b->section != section) {
@@ -171,23 +189,10 @@ static bool take_octets(int type, struct mailimap_msg_att_body_section *section,
 		return abort_with(b, "more octets than were asked for");
 	if (part == BODY_TEXT && wants(b, BODY_HEADER) && !b->parts[BODY_HEADER].begun)
 		return hold(b, octets, size);
-	if (!pass(b, octets, size))
+	if (!body_pass(b, octets, size))
 		return false;
 	b->cut = worth_cutting(b);
 	return !b->cut;
-}
-
-/* Which of our parts an item of a FETCH response is. *nil_r: whether the server has nothing of it. */
-static enum body_part part_of(const struct body *b, const struct mailimap_msg_att_item *item, bool *nil_r)
-{
-	const struct mailimap_msg_att_body_section *section;
-
-	if (item->att_type != MAILIMAP_MSG_ATT_ITEM_STATIC ||
-	    item->att_data.att_static->att_type != MAILIMAP_MSG_ATT_BODY_SECTION)
-		return BODY_PARTS;
-	section = item->att_data.att_static->att_data.att_body_section;
-	*nil_r = section->sec_body_part == NULL;
-	return classify(b, section->sec_section);
 }
 
 /* Notes the parts of our message's response; returns how many there are. Of another's they are only counted. */
@@ -197,7 +202,7 @@ static size_t note_parts(struct body *b, const struct mailimap_msg_att *attribut
 
 	for (clistiter *at = clist_begin(attributes->att_list); at != NULL; at = clist_next(at)) {
 		bool nil = false;
-		enum body_part part = part_of(b, clist_content(at), &nil);
+		enum body_part part = ours_of(b, body_part_of_item(clist_content(at), &nil));
 
 		if (part == BODY_PARTS)
 			continue;
@@ -252,11 +257,9 @@ static enum conn_end send_fetch(struct body *b)
 {
 	const struct conn_taker taker = {.attributes = take_attributes, .octets = take_octets, .context = b};
 	struct conn *c = &b->drop->conn;
-	struct guard_limits limits = conn_small;
+	struct guard_limits limits = body_limits(BODY_PARTS);
 	char range[64] = "";
 
-	limits.body = UINT32_MAX;
-	limits.bodies = BODY_PARTS + BODIES_SPARE;
 	if (b->limit > 0)
 		snprintf(range, sizeof(range), "<%" PRIu64 ".%" PRIu64 ">", b->origin, b->limit);
 	if (wants(b, BODY_WHOLE))
@@ -272,8 +275,7 @@ static bool expunge_issued(const struct body *b)
 	return strcmp(b->drop->conn.status.code, "EXPUNGEISSUED") == 0;
 }
 
-/* NO, or nothing that can be read. */
-static enum body_end failed(struct body *b, enum conn_end end, struct popgate_error *error)
+enum body_end body_failed(struct body *b, enum conn_end end, struct popgate_error *error)
 {
 	struct conn *c = &b->drop->conn;
 
@@ -357,7 +359,7 @@ enum body_end body_read(struct body *b, unsigned wanted, uint64_t origin, uint64
 	if (end == CONN_BROKEN && b->cut)
 		result = BODY_DONE;
 	else
-		result = end == CONN_OK ? judge(b, error) : failed(b, end, error);
+		result = end == CONN_OK ? judge(b, error) : body_failed(b, end, error);
 	if (result == BODY_DONE && !release_held(b))
 		result = refuse(b, POPGATE_STOPPED, "the sink refused", error);
 	drop_held(b);
@@ -393,7 +395,7 @@ enum body_end body_locate(struct body *b, struct popgate_error *error)
 	if (c->expunged)
 		b->sequence = 0;
 	if (end != CONN_OK)
-		return failed(b, end, error);
+		return body_failed(b, end, error);
 	if (b->answered)
 		return BODY_DONE;
 	return refuse(b, b->written > 0 ? POPGATE_TEMP : POPGATE_GONE, "the message is gone", error);

@@ -46,8 +46,19 @@ enum body_end {
 	BODY_FAILED  /* *error says why */
 };
 
+/* Which part a section is that a server sends; BODY_PARTS: none that is ever asked for. */
+enum body_part body_part_of(const struct mailimap_section *section);
+/* The same for an item of a FETCH response. *nil_r: the server has nothing of it. */
+enum body_part body_part_of_item(const struct mailimap_msg_att_item *item, bool *nil_r);
+/* What the answer to a FETCH of so many bodies may bring. */
+struct guard_limits body_limits(unsigned bodies);
+
 /* Asks for the wanted parts, octets origin.limit of them, and passes them on in order, header first. */
 enum body_end body_read(struct body *b, unsigned wanted, uint64_t origin, uint64_t limit, struct popgate_error *error);
+/* Passes octets of the message on; false: the sink refused, and b->stopped says so. */
+bool body_pass(struct body *b, const void *octets, size_t size);
+/* What a FETCH that did not end with OK is to this message. */
+enum body_end body_failed(struct body *b, enum conn_end end, struct popgate_error *error);
 /* Asks whether the message is there, and for its sequence number (0 when that was shifted at once). When it is not:
  * GONE before anything was written, TEMP after. */
 enum body_end body_locate(struct body *b, struct popgate_error *error);

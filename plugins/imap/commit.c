@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ahead.h"
 #include "login.h"
 #include "uidset.h"
 
@@ -284,6 +285,9 @@ static int revive(struct drop *drop, int64_t deadline, struct popgate_error *err
 
 	if (!drop->dead && c->usable) {
 		transport_deadline(c->transport, deadline);
+		ahead_drop(drop);
+	}
+	if (!drop->dead && c->usable) {
 		if (conn_has_input(c) && conn_command(c, &conn_small, "NOOP") == CONN_BROKEN && !conn_is_lost(c))
 			return conn_fail(c, "NOOP", STATUS_AT_COMMAND, error);
 	}

@@ -184,15 +184,30 @@ static enum conn_end broken(struct conn *c, int result)
 {
 	c->result = result;
 	c->usable = false;
+	c->flights = 0;
 	return CONN_BROKEN;
 }
 
-/* Parses from the line that is in the buffer up to the tagged answer. */
+/* The oldest command is answered: what the others may bring counts from here. */
+static void arrive(struct conn *c)
+{
+	c->flights--;
+	memmove(&c->flight[0], &c->flight[1], c->flights * sizeof(c->flight[0]));
+	for (unsigned i = 0; i < c->flights; i++)
+		if (i == 0)
+			transport_expect(c->transport, &c->flight[i].limits);
+		else
+			transport_expect_more(c->transport, &c->flight[i].limits);
+}
+
+/* Parses from the line that is in the buffer up to the oldest command's tagged answer. */
 static enum conn_end parse(struct conn *c)
 {
 	struct mailimap_response *response = NULL;
-	int r = mailimap_parse_response(c->imap, &response);
+	int r;
 
+	c->imap->imap_tag = c->flight[0].tag;
+	r = mailimap_parse_response(c->imap, &response);
 	note_status(c);
 	if (r == MAILIMAP_NO_ERROR)
 		mailimap_response_free(response);
@@ -211,9 +226,11 @@ static enum conn_end parse(struct conn *c)
 		return broken(c, r);
 	switch (c->status.kind) {
 	case LINE_OK:
+		arrive(c);
 		return CONN_OK;
 	case LINE_NO:
 	case LINE_BAD:
+		arrive(c);
 		return CONN_NO;
 	case LINE_BYE:
 	case LINE_OTHER:
@@ -240,7 +257,7 @@ static int send_line(struct conn *c, bool tagged, const char *line, size_t size)
 
 	if (whole == NULL)
 		return -1;
-	n = tagged ? snprintf(whole, room, "%d ", ++c->imap->imap_tag) : 0;
+	n = tagged ? snprintf(whole, room, "%d ", c->tag) : 0;
 	memcpy(whole + n, line, size);
 	memcpy(whole + n + size, "\r\n", 2);
 	r = transport_write(c->transport, whole, (size_t)n + size + 2);
@@ -249,14 +266,33 @@ static int send_line(struct conn *c, bool tagged, const char *line, size_t size)
 	return r;
 }
 
-static enum conn_end begin_command(struct conn *c, const struct guard_limits *limits, const char *line, size_t size)
+/* Before a command leaves, and before an answer is read: what the last one said no longer counts. */
+static void forget_status(struct conn *c)
 {
 	memset(&c->status, 0, sizeof(c->status));
 	c->expunged = false;
+}
+
+/* One more command is under way. */
+static enum conn_end depart(struct conn *c, const struct guard_limits *limits, const char *line, size_t size)
+{
+	forget_status(c);
 	if (!c->usable)
 		return broken(c, MAILIMAP_ERROR_STREAM);
-	transport_expect(c->transport, limits);
+	if (c->flights == CONN_FLIGHT_MAX)
+		return broken(c, MAILIMAP_ERROR_BAD_STATE);
+	c->flight[c->flights] = (struct conn_flight){.tag = ++c->tag, .limits = *limits};
+	if (c->flights++ == 0)
+		transport_expect(c->transport, limits);
+	else
+		transport_expect_more(c->transport, limits);
 	return send_line(c, true, line, size) == 0 ? CONN_OK : broken(c, MAILIMAP_ERROR_STREAM);
+}
+
+static enum conn_end begin_command(struct conn *c, const struct guard_limits *limits, const char *line, size_t size)
+{
+	/* the answer that is read next must be this command's */
+	return c->flights == 0 ? depart(c, limits, line, size) : broken(c, MAILIMAP_ERROR_BAD_STATE);
 }
 
 /* libetpan ignores the attribute handler when this is not set. */
@@ -274,21 +310,39 @@ static void set_taker(struct conn *c, const struct conn_taker *taker)
 	mailimap_set_msg_body_handler(c->imap, taker->octets, taker->context);
 }
 
-static enum conn_end formatted(struct conn *c, const struct guard_limits *limits, const struct conn_taker *taker,
-			       const char *format, va_list arguments)
+typedef enum conn_end send_fn(struct conn *c, const struct guard_limits *limits, const char *line, size_t size);
+
+static enum conn_end send_formatted(struct conn *c, send_fn *send, const struct guard_limits *limits,
+				    const char *format, va_list arguments)
 {
-	static const struct conn_taker nobody;
 	char line[CONN_COMMAND_MAX];
 	int n = vsnprintf(line, sizeof(line), format, arguments);
-	enum conn_end end;
 
 	if (n < 0 || (size_t)n >= sizeof(line))
 		return broken(c, MAILIMAP_ERROR_INVAL);
-	end = begin_command(c, limits, line, (size_t)n);
-	if (end != CONN_OK)
-		return end;
-	if (taker != NULL)
-		set_taker(c, taker);
+	return send(c, limits, line, (size_t)n);
+}
+
+enum conn_end conn_send(struct conn *c, const struct guard_limits *limits, const char *format, ...)
+{
+	enum conn_end end;
+	va_list arguments;
+
+	va_start(arguments, format);
+	end = send_formatted(c, depart, limits, format, arguments);
+	va_end(arguments);
+	return end;
+}
+
+enum conn_end conn_receive(struct conn *c, const struct conn_taker *taker)
+{
+	static const struct conn_taker nobody;
+	enum conn_end end;
+
+	forget_status(c);
+	if (!c->usable || c->flights == 0)
+		return broken(c, MAILIMAP_ERROR_STREAM);
+	set_taker(c, taker != NULL ? taker : &nobody);
 	end = read_answer(c);
 	set_taker(c, &nobody);
 	return end;
@@ -300,9 +354,9 @@ enum conn_end conn_command(struct conn *c, const struct guard_limits *limits, co
 	va_list arguments;
 
 	va_start(arguments, format);
-	end = formatted(c, limits, NULL, format, arguments);
+	end = send_formatted(c, begin_command, limits, format, arguments);
 	va_end(arguments);
-	return end;
+	return end == CONN_OK ? conn_receive(c, NULL) : end;
 }
 
 enum conn_end conn_fetch(struct conn *c, const struct guard_limits *limits, const struct conn_taker *taker,
@@ -312,9 +366,9 @@ enum conn_end conn_fetch(struct conn *c, const struct guard_limits *limits, cons
 	va_list arguments;
 
 	va_start(arguments, format);
-	end = formatted(c, limits, taker, format, arguments);
+	end = send_formatted(c, begin_command, limits, format, arguments);
 	va_end(arguments);
-	return end;
+	return end == CONN_OK ? conn_receive(c, taker) : end;
 }
 
 enum conn_end conn_line(struct conn *c, const char *line, size_t size)
@@ -425,6 +479,7 @@ void conn_close(struct conn *c)
 	c->imap = NULL;
 	transport_free(&c->transport);
 	c->usable = false;
+	c->flights = 0;
 	c->caps = 0;
 	c->uidvalidity = 0;
 	c->replaced = false;

@@ -13,6 +13,7 @@
 #include "transport.h"
 
 #define CONN_COMMAND_MAX 8000u /* octets of a command line, RFC 7162's advice */
+#define CONN_FLIGHT_MAX	 16u   /* commands under way at once */
 
 enum conn_cap {
 	CONN_CAP_STARTTLS = 1 << 0,
@@ -26,11 +27,20 @@ enum conn_cap {
 	CONN_CAP_MOVE = 1 << 8
 };
 
+/* A command that was sent and not yet answered. */
+struct conn_flight {
+	int tag;
+	struct guard_limits limits;
+};
+
 struct conn {
 	const struct popgate_host *host;
 	struct popgate_session *session;
 	struct transport *transport;
 	mailimap *imap;
+	int tag;				    /* of the last command sent */
+	struct conn_flight flight[CONN_FLIGHT_MAX]; /* the oldest first */
+	unsigned flights;
 	bool usable;		   /* connected, and no command has broken off */
 	unsigned caps;		   /* enum conn_cap */
 	struct line_status status; /* of the last command's end; kind LINE_OTHER: there was none */
@@ -71,6 +81,12 @@ enum conn_end conn_command(struct conn *c, const struct guard_limits *limits, co
 /* The same with somebody to take FETCH responses; NULL: as conn_command. */
 enum conn_end conn_fetch(struct conn *c, const struct guard_limits *limits, const struct conn_taker *taker,
 			 const char *format, ...) __attribute__((format(printf, 4, 5)));
+/* Sends a command as conn_command does, without waiting for its answer, which conn_receive reads. At most
+ * CONN_FLIGHT_MAX are under way; none may be where any other function here sends. CONN_OK or CONN_BROKEN. */
+enum conn_end conn_send(struct conn *c, const struct guard_limits *limits, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* Reads the answer to the oldest command under way. What the server says of a later one meanwhile comes here too. */
+enum conn_end conn_receive(struct conn *c, const struct conn_taker *taker);
 /* Sends a line that must not be formatted, since it holds a secret. */
 enum conn_end conn_line(struct conn *c, const char *line, size_t size);
 /* The same for a line that may be all the server needs, or not: CONN_GO_AHEAD when it asks for more. */

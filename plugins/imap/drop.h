@@ -13,6 +13,8 @@ struct drop_message {
 	uint32_t uid;
 };
 
+struct ahead;
+
 struct drop {
 	const struct imap_conf *conf;
 	struct popgate_session *session;
@@ -23,6 +25,8 @@ struct drop {
 	uint32_t uidvalidity, exists;  /* of the last SELECT */
 	struct drop_message *messages; /* ascending UIDs */
 	size_t count;
+	struct ahead *ahead;	       /* messages asked for before the client does; NULL: none ever were */
+	struct popgate_pace pace;      /* of the last fetch */
 	bool sequence_known; /* message i has the sequence number i + 1 */
 	bool late_uid;	     /* the server names the UID after the body */
 	bool size_reported;  /* that RFC822.SIZE is not the body's size here */

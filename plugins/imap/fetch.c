@@ -6,6 +6,9 @@
  * hint, but an end elsewhere is believed only of a message that is still
  * there. TOP asks for the header and as much text as may be enough.
  *
+ * What was asked for ahead is taken from there; everything else is asked for
+ * when nothing is under way any more.
+ *
  * A connection found dead before the first octet is restored once.
  * Never asks without PEEK. Runs in a session process.
  */
@@ -13,6 +16,7 @@
 
 #include <inttypes.h>
 
+#include "ahead.h"
 #include "body.h"
 #include "login.h"
 
@@ -123,17 +127,20 @@ static enum body_end read_once(struct body *b, int64_t lines, struct popgate_err
 }
 
 /* Servers that name the UID last need the sequence number first. */
+static enum body_end name_sequence(struct body *b, size_t message, struct popgate_error *error)
+{
+	b->sequence = b->drop->sequence_known ? (uint32_t)message + 1 : 0;
+	return b->sequence == 0 && b->drop->late_uid ? body_locate(b, error) : BODY_DONE;
+}
+
 static enum body_end read_located(struct body *b, size_t message, int64_t lines, struct popgate_error *error)
 {
 	enum body_end end = BODY_UNSURE;
 
 	for (int i = 0; i < LOCATE_MAX && end == BODY_UNSURE; i++) {
-		b->sequence = b->drop->sequence_known ? (uint32_t)message + 1 : 0;
-		if (b->sequence == 0 && b->drop->late_uid) {
-			end = body_locate(b, error);
-			if (end != BODY_DONE)
-				return end;
-		}
+		end = name_sequence(b, message, error);
+		if (end != BODY_DONE)
+			return end;
 		end = read_once(b, lines, error);
 		/* the number that did not fit will not fit again */
 		if (end == BODY_UNSURE)
@@ -146,27 +153,123 @@ static enum body_end read_located(struct body *b, size_t message, int64_t lines,
 	return end;
 }
 
+/* ---- what was asked for ahead ------------------------------------------- */
+
+static struct held_want want_for(int64_t lines)
+{
+	if (lines == POPGATE_WHOLE)
+		return (struct held_want){.parts = 1u << BODY_WHOLE};
+	if (lines == 0)
+		return (struct held_want){.parts = 1u << BODY_HEADER};
+	return (struct held_want){.parts = 1u << BODY_HEADER | 1u << BODY_TEXT, .limit = guess(lines)};
+}
+
+static enum body_end write_part(struct body *b, const struct held_part *part, struct popgate_error *error)
+{
+	if (part->size == 0 || body_pass(b, part->octets, part->size))
+		return BODY_DONE;
+	status_fail(error, POPGATE_STOPPED, "the sink refused");
+	return BODY_FAILED;
+}
+
+/* Goes on where the text that was asked for ahead ends, though more lines are wanted. */
+static enum body_end read_rest(struct body *b, size_t message, uint64_t header, uint64_t text,
+			       struct popgate_error *error)
+{
+	ahead_settle(b->drop);
+	if (name_sequence(b, message, error) != BODY_DONE)
+		return BODY_FAILED;
+	b->parts[BODY_TEXT].got = text;
+	return read_on(b, BODY_TEXT, header, text, TEXT_MAX, error);
+}
+
+static enum body_end write_held(struct body *b, size_t message, const struct held_want *want,
+				const struct held_part *parts, struct popgate_error *error)
+{
+	uint64_t header = parts[BODY_HEADER].size, text = parts[BODY_TEXT].size;
+
+	for (int i = 0; i < BODY_PARTS; i++)
+		if (write_part(b, &parts[i], error) != BODY_DONE)
+			return BODY_FAILED;
+	if (b->enough || header == 0 || !(want->parts & 1u << BODY_TEXT) || text != want->limit)
+		return BODY_DONE;
+	return read_rest(b, message, header, text, error);
+}
+
+/* ---- the whole ----------------------------------------------------------- */
+
+static enum body_end read_alone(struct body *b, size_t message, int64_t lines, const struct popgate_pace *pace,
+				struct popgate_error *error)
+{
+	struct drop *drop = b->drop;
+	enum body_end end = BODY_LOST;
+
+	ahead_settle(drop);
+	for (int i = 0; i < 2 && end == BODY_LOST; i++) {
+		if (login_again(drop, drop->conn.host->now() + drop->conf->reconnect_timeout, error) != 0)
+			return BODY_FAILED;
+		transport_pace(drop->conn.transport, pace);
+		end = read_located(b, message, lines, error);
+	}
+	return end;
+}
+
+static enum body_end read_message(struct body *b, size_t message, int64_t lines, const struct popgate_pace *pace,
+				  struct popgate_error *error)
+{
+	const struct held_want want = want_for(lines);
+	const struct held_part *parts;
+
+	if (b->drop->conn.usable)
+		transport_pace(b->drop->conn.transport, pace);
+	switch (ahead_find(b, message, &want, &parts, error)) {
+	case AHEAD_NONE:
+		break;
+	case AHEAD_HELD:
+		return write_held(b, message, &want, parts, error);
+	case AHEAD_PASSED:
+		return BODY_DONE;
+	case AHEAD_FAILED:
+		return BODY_FAILED;
+	}
+	return read_alone(b, message, lines, pace, error);
+}
+
 int fetch_message(void *opaque, size_t message, int64_t lines, const struct popgate_sink *sink,
 		  const struct popgate_pace *pace, struct popgate_error *error)
 {
 	struct drop *drop = opaque;
-	struct conn *c = &drop->conn;
 	struct body b = {
 	    .drop = drop, .sink = sink, .uid = drop->messages[message].uid, .listed = drop->messages[message].octets};
-	enum body_end end = BODY_LOST;
 
-	for (int i = 0; i < 2 && end == BODY_LOST; i++) {
-		if (login_again(drop, c->host->now() + drop->conf->reconnect_timeout, error) != 0)
-			return -1;
-		transport_pace(c->transport, pace);
-		end = read_located(&b, message, lines, error);
-	}
-	if (end != BODY_DONE)
+	drop->pace = *pace;
+	if (read_message(&b, message, lines, pace, error) != BODY_DONE)
 		return -1;
 	/* a mail of no octets is listed as such, and has an empty header too */
 	if (b.written == 0 && !b.enough && b.listed > 0)
 		return status_fail(error, POPGATE_TEMP, "UID %" PRIu32 ": the server sent an empty body", b.uid);
 	if (lines == POPGATE_WHOLE && !b.enough)
 		report_size(&b);
+	ahead_forget(drop, message);
 	return 0;
+}
+
+/* The client has paused: what is under way is read, lest the server wait for us. */
+static void pause_ahead(struct drop *drop)
+{
+	if (drop->ahead == NULL || !drop->conn.usable)
+		return;
+	transport_pace(drop->conn.transport, &drop->pace);
+	ahead_settle(drop);
+}
+
+void fetch_ahead(void *opaque, const size_t *messages, size_t count, int64_t lines, uint64_t octets)
+{
+	struct drop *drop = opaque;
+	const struct held_want want = want_for(lines);
+
+	if (count == 0)
+		pause_ahead(drop);
+	else
+		ahead_hint(drop, messages, count, &want, octets);
 }

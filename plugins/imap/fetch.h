@@ -8,4 +8,7 @@
 int fetch_message(void *drop, size_t message, int64_t lines, const struct popgate_sink *sink,
 		  const struct popgate_pace *pace, struct popgate_error *error);
 
+/* As popgate_plugin.prefetch. */
+void fetch_ahead(void *drop, const size_t *messages, size_t count, int64_t lines, uint64_t octets);
+
 #endif

@@ -79,6 +79,15 @@ void guard_command(struct guard *g, const struct guard_limits *limits)
 	g->bodies = 0;
 }
 
+void guard_another(struct guard *g, const struct guard_limits *limits)
+{
+	g->limits.octets += limits->octets;
+	g->limits.lines += limits->lines;
+	g->limits.bodies += limits->bodies;
+	if (g->limits.body < limits->body)
+		g->limits.body = limits->body;
+}
+
 const char *guard_text(enum guard_verdict verdict)
 {
 	return texts[verdict];

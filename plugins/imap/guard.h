@@ -82,6 +82,8 @@ struct guard {
 void guard_init(struct guard *g);
 /* A command leaves: its limits count from here. */
 void guard_command(struct guard *g, const struct guard_limits *limits);
+/* One more command leaves while others are under way: its limits come on top. */
+void guard_another(struct guard *g, const struct guard_limits *limits);
 /* Goes over `size` octets and overwrites what nobody needs. After anything but GUARD_FINE the connection must end, and
  * every further call says the same. */
 enum guard_verdict guard_feed(struct guard *g, void *data, size_t size);

@@ -8,6 +8,7 @@
 
 #include <popgate/plugin.h>
 
+#include "ahead.h"
 #include "commit.h"
 #include "conf.h"
 #include "drop.h"
@@ -48,6 +49,7 @@ static void close_drop(void *opaque)
 
 	if (drop == NULL)
 		return;
+	ahead_free(drop);
 	conn_close(&drop->conn);
 	free(drop->messages);
 	free(drop);
@@ -82,6 +84,7 @@ const struct popgate_plugin popgate_plugin = {
     .name = "imap",
     .version = IMAP_VERSION,
     .summary = "a folder of a remote IMAP server",
+    .capabilities = POPGATE_CAN_PREFETCH,
     .keys = conf_keys,
     .configure = configure,
     .destroy = destroy,
@@ -90,4 +93,5 @@ const struct popgate_plugin popgate_plugin = {
     .fetch = fetch_message,
     .commit = commit_messages,
     .close = close_drop,
+    .prefetch = fetch_ahead,
 };

@@ -209,6 +209,11 @@ void transport_expect(struct transport *t, const struct guard_limits *limits)
 	guard_command(&t->guard, limits);
 }
 
+void transport_expect_more(struct transport *t, const struct guard_limits *limits)
+{
+	guard_another(&t->guard, limits);
+}
+
 void transport_progress(struct transport *t, uint64_t octets)
 {
 	t->got += octets;

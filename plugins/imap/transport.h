@@ -50,6 +50,8 @@ void transport_pace(struct transport *t, const struct popgate_pace *pace);
 void transport_progress(struct transport *t, uint64_t octets);
 /* A command leaves: what the server may bring from here on. */
 void transport_expect(struct transport *t, const struct guard_limits *limits);
+/* One more command leaves while others are under way. */
+void transport_expect_more(struct transport *t, const struct guard_limits *limits);
 
 /* Tries every address of host until one takes the connection. */
 int transport_connect(struct transport *t, const char *host, unsigned port);

@@ -9,6 +9,7 @@
 #include "pop3/authorization.h"
 #include "pop3/capability.h"
 #include "pop3/language.h"
+#include "pop3/line.h"
 #include "session/body.h"
 
 #define COMMIT_EACH 10 /* milliseconds that each message adds to the commit's deadline */
@@ -149,6 +150,53 @@ static enum command_event fail_delivery(struct delivery *delivery, struct popgat
 	return COMMAND_REPLIED;
 }
 
+/* Whether the client has sent the same command for the message that comes next. */
+static bool follows(const struct popgate_session *session, const struct command_call *call)
+{
+	size_t next = pattern_skip(&session->maildrop, (size_t)call->message);
+	const char *end = memchr(session->waiting, '\n', session->waiting_size);
+	struct command_call other;
+	char line[LINE_COMMAND_MAX];
+	size_t size;
+
+	if (end == NULL || (size = (size_t)(end - session->waiting)) >= sizeof(line))
+		return false;
+	size -= size > 0 && end[-1] == '\r';
+	memcpy(line, session->waiting, size);
+	line[size] = '\0';
+	return command_parse(line, size, COMMAND_TRANSACTION, &other) == COMMAND_OK && other.command == call->command &&
+	       other.message == next + 1;
+}
+
+static bool can_prefetch(const struct popgate_session *session)
+{
+	const struct popgate_plugin *plugin = session->plugin->plugin;
+
+	return (plugin->capabilities & POPGATE_CAN_PREFETCH) != 0 && session->conf->limits.read_ahead > 0;
+}
+
+/* Tells the plugin what comes next, when the client's way of reading says so. */
+static void hint(struct popgate_session *session, const struct command_call *call, int64_t lines)
+{
+	size_t messages[PATTERN_NEXT], count, message = (size_t)(call->message - 1);
+
+	if (!can_prefetch(session) || !pattern_note(&session->pattern, &session->maildrop, message, lines,
+						    follows(session, call), &lines))
+		return;
+	count = pattern_list(&session->maildrop, message, messages);
+	if (count < 2 && !session->ahead)
+		return;
+	session->ahead = true;
+	session->plugin->plugin->prefetch(session->drop, messages, count, lines, session->conf->limits.read_ahead);
+}
+
+void commands_pause(struct popgate_session *session)
+{
+	watchdog_arm(session->conf->limits.fetch_window);
+	session->ahead = false;
+	session->plugin->plugin->prefetch(session->drop, NULL, 0, POPGATE_WHOLE, session->conf->limits.read_ahead);
+}
+
 static enum command_event deliver(struct popgate_session *session, const struct command_call *call, int64_t lines)
 {
 	const struct conf_limits *limits = &session->conf->limits;
@@ -161,6 +209,7 @@ static enum command_event deliver(struct popgate_session *session, const struct 
 		return no_such_message(session);
 	body_init(&delivery.body, lines == POPGATE_WHOLE ? INT64_MAX : lines);
 	watchdog_arm(limits->fetch_window);
+	hint(session, call, lines);
 	if (session->plugin->plugin->fetch(session->drop, (size_t)(call->message - 1), lines, &sink, &pace, &error) !=
 	    0)
 		return fail_delivery(&delivery, &error);

@@ -15,5 +15,7 @@ enum command_event {
 
 /* Runs one parsed command. */
 enum command_event commands_run(struct popgate_session *session, const struct command_call *call);
+/* The client has paused: lets the plugin bring to an end what it has asked for ahead. */
+void commands_pause(struct popgate_session *session);
 
 #endif

@@ -14,6 +14,7 @@
 #include "session/lock.h"
 #include "session/maildrop.h"
 #include "session/output.h"
+#include "session/pattern.h"
 #include "session/plugin.h"
 #include "session/watchdog.h"
 
@@ -37,6 +38,10 @@ struct popgate_session {
 	void *drop;
 	struct lock lock;
 	struct maildrop maildrop;
+	struct pattern pattern;
+	bool ahead;	     /* the plugin was told what comes next, and the client has not paused since */
+	const char *waiting; /* the client's octets behind the command that is run */
+	size_t waiting_size;
 	bool updating; /* in commit: the client's departure no longer counts */
 	bool dead;     /* the drop failed for good: every command is refused */
 	struct session_counts counts;

@@ -16,6 +16,7 @@
 
 #define UNKNOWN_MAX 20	 /* unknown commands before the connection is closed */
 #define CHUNK	    4096 /* octets of input taken at a time */
+#define PAUSE	    1000 /* milliseconds without a command, after which a plugin gets its answers in */
 
 /* ---- opening ---- */
 
@@ -119,6 +120,9 @@ static enum step read_input(struct loop *loop, int64_t deadline, enum session_en
 		}
 		phase_set(session->output.page, PHASE_WAITING);
 		watchdog_arm(0);
+		if (session->ahead && (ready = poll(&pollfd, 1, PAUSE)) == 0)
+			commands_pause(session);
+		watchdog_arm(0);
 		do
 			ready = poll(&pollfd, 1, deadline_left(deadline));
 		while (ready < 0 && errno == EINTR);
@@ -211,6 +215,8 @@ static enum step take_input(struct loop *loop, int64_t *deadline, enum session_e
 	loop->data += used;
 	loop->size -= used;
 	loop->consumed += used;
+	loop->session->waiting = loop->data;
+	loop->session->waiting_size = loop->size;
 	if (event == LINE_MORE)
 		return STEP_ON;
 	phase_set(output->page, PHASE_WORKING);
