@@ -143,6 +143,8 @@ struct popgate_host {
 	 * the upstream has accepted the credential. `folder` is the folder's
 	 * canonical name upstream. Fails with IN_USE when another session
 	 * holds the maildrop (after a wait of 2 s at most), STOPPED, or TEMP.
+	 * Returns 1 instead of 0 when another session has held it until now:
+	 * what was read of the maildrop before is out of date.
 	 * The host releases it after close(), or before. */
 	int (*lock)(struct popgate_session *session, const char *folder, struct popgate_error *error);
 

@@ -86,7 +86,7 @@ static int authenticate(const struct drop *drop, struct popgate_error *error)
 	if (credential.secret_size != strlen(example->password) ||
 	    memcmp(credential.secret, example->password, credential.secret_size) != 0)
 		return fail(error, POPGATE_AUTH, "wrong password");
-	return example->host->lock(drop->session, "INBOX", error);
+	return example->host->lock(drop->session, "INBOX", error) < 0 ? -1 : 0;
 }
 
 static int open_drop(void *instance, struct popgate_session *session, const struct popgate_open *open, void **drop_r,

@@ -14,10 +14,10 @@
 
 #include "uidset.h"
 
-#define FLIGHT_MAX   12u		      /* batches under way */
-#define MEMBERS_MAX  256u		      /* messages of a batch */
-#define STEP_FIRST   (64u * 1024u)	      /* octets of the first batch */
-#define STEP_MAX     (512u * 1024u)	      /* octets of a batch */
+#define FLIGHT_MAX   12u		   /* batches under way */
+#define MEMBERS_MAX  256u		   /* messages of a batch */
+#define STEP_FIRST   (64u * 1024u)	   /* octets of the first batch */
+#define STEP_MAX     (512u * 1024u)	   /* octets of a batch */
 #define WHOLE_MAX    (32u * 1024u * 1024u) /* larger messages come in ranges */
 #define HEADER_GUESS 4096u
 #define SET_MAX	     (CONN_COMMAND_MAX - 200u)
@@ -173,8 +173,7 @@ static bool continues(const struct ahead *a, size_t message, const struct held_w
 	       a->held.entries[0].message <= message && message <= a->held.entries[a->held.count - 1].message;
 }
 
-void ahead_hint(struct drop *drop, const size_t *messages, size_t count, const struct held_want *want,
-		uint64_t budget)
+void ahead_hint(struct drop *drop, const size_t *messages, size_t count, const struct held_want *want, uint64_t budget)
 {
 	struct ahead *a = get(drop);
 	size_t next = 0, sent = 1;

@@ -20,8 +20,7 @@ enum ahead_end {
 
 /* These messages (positions, ascending) come next; `budget` octets of them may be under way and in memory. Never
  * waits for an answer, but for those to an earlier hint that turned out wrong. */
-void ahead_hint(struct drop *drop, const size_t *messages, size_t count, const struct held_want *want,
-		uint64_t budget);
+void ahead_hint(struct drop *drop, const size_t *messages, size_t count, const struct held_want *want, uint64_t budget);
 /* Looks for a message; reads the answers up to its own, and may pass it on into b's sink. parts_r (BODY_PARTS of them)
  * is the drop's, until the next call of a function here; AHEAD_HELD alone sets it. */
 enum ahead_end ahead_find(struct body *b, size_t message, const struct held_want *want,

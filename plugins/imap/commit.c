@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "ahead.h"
+#include "caps.h"
 #include "login.h"
 #include "uidset.h"
 
@@ -250,7 +251,7 @@ static int expunge(struct removal *r)
 {
 	enum conn_end end;
 
-	if (!(r->drop->conn.caps & CONN_CAP_UIDPLUS))
+	if (!(r->drop->conn.caps & CAPS_UIDPLUS))
 		return expunge_alone(r);
 	if (mark(r) != 0)
 		return -1;
@@ -263,12 +264,12 @@ static int expunge(struct removal *r)
 static int move(struct removal *r)
 {
 	const char *trash = r->drop->utf8 ? r->drop->conf->trash_utf8 : r->drop->conf->trash_utf7;
-	bool can_move = (r->drop->conn.caps & CONN_CAP_MOVE) != 0;
+	bool can_move = (r->drop->conn.caps & CAPS_MOVE) != 0;
 	const char *verb = can_move ? "UID MOVE" : "UID COPY";
 	enum conn_end end;
 
 	/* a copy that could not be followed by an expunge would only be a double */
-	if (!can_move && !(r->drop->conn.caps & CONN_CAP_UIDPLUS) && check_alone(r) != 0)
+	if (!can_move && !(r->drop->conn.caps & CAPS_UIDPLUS) && check_alone(r) != 0)
 		return -1;
 	end = for_sets(r, r->uids, r->count, NULL, verb, trash);
 	if (can_move)
@@ -294,7 +295,7 @@ static int revive(struct drop *drop, int64_t deadline, struct popgate_error *err
 	if (login_again(drop, deadline, error) != 0)
 		return -1;
 	transport_deadline(c->transport, deadline);
-	return 0;
+	return login_ask_caps(drop, error);
 }
 
 /* What the settings may say; NULL: to leave everything as it is. */

@@ -56,6 +56,10 @@ const struct popgate_key conf_keys[] = {
      .type = POPGATE_KEY_BOOL,
      .fallback = "true",
      .help = "say the program's name to servers that have ID"},
+    {.name = "pipeline_login",
+     .type = POPGATE_KEY_BOOL,
+     .fallback = "true",
+     .help = "send SELECT and the listing together with LOGIN, where the greeting shows that the server can take it"},
     {.name = "reconnect_timeout",
      .type = POPGATE_KEY_SECONDS,
      .fallback = "30",
@@ -167,6 +171,7 @@ int conf_new(const struct popgate_host *host, const struct popgate_settings *set
 		return status_fail(error, POPGATE_PERM, "out of memory");
 	conf->host = host;
 	conf->send_id = host->setting_bool(settings, "send_id") != 0;
+	conf->pipeline_login = host->setting_bool(settings, "pipeline_login") != 0;
 	conf->reconnect_timeout = host->setting_int(settings, "reconnect_timeout") * 1000;
 	if (read_server(conf, settings, error) != 0 || read_folder(conf, settings, error) != 0 ||
 	    read_delete(conf, settings, error) != 0) {

@@ -27,6 +27,7 @@ struct imap_conf {
 	enum conf_delete delete;
 	bool alone; /* without UIDPLUS: expunge when nothing but ours is marked */
 	bool send_id;
+	bool pipeline_login;
 	int64_t reconnect_timeout; /* milliseconds */
 };
 

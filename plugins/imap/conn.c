@@ -18,59 +18,11 @@
 
 const struct guard_limits conn_small = {.octets = 1024 * 1024, .lines = 10000};
 
-static const struct {
-	const char *name;
-	enum conn_cap cap;
-} cap_names[] = {
-    {"STARTTLS", CONN_CAP_STARTTLS}, {"LOGINDISABLED", CONN_CAP_LOGINDISABLED},
-    {"SASL-IR", CONN_CAP_SASL_IR},   {"ID", CONN_CAP_ID},
-    {"ENABLE", CONN_CAP_ENABLE},     {"UTF8=ACCEPT", CONN_CAP_UTF8_ACCEPT},
-    {"UIDPLUS", CONN_CAP_UIDPLUS},   {"MOVE", CONN_CAP_MOVE},
-    {"AUTH=PLAIN", CONN_CAP_PLAIN},
-};
-
 void conn_init(struct conn *c, const struct popgate_host *host, struct popgate_session *session)
 {
 	memset(c, 0, sizeof(*c));
 	c->host = host;
 	c->session = session;
-}
-
-/* ---- capabilities ------------------------------------------------------ */
-
-static void note_cap(struct conn *c, const char *name)
-{
-	for (size_t i = 0; i < sizeof(cap_names) / sizeof(cap_names[0]); i++)
-		if (strcasecmp(name, cap_names[i].name) == 0)
-			c->caps |= cap_names[i].cap;
-}
-
-bool conn_read_caps(struct conn *c)
-{
-	const struct mailimap_connection_info *info = c->imap->imap_connection_info;
-
-	if (info == NULL || info->imap_capability == NULL)
-		return false;
-	c->caps = 0;
-	for (clistiter *at = clist_begin(info->imap_capability->cap_list); at != NULL; at = clist_next(at)) {
-		const struct mailimap_capability *cap = clist_content(at);
-
-		if (cap->cap_type == MAILIMAP_CAPABILITY_NAME)
-			note_cap(c, cap->cap_data.cap_name);
-		else if (strcasecmp(cap->cap_data.cap_auth_type, "PLAIN") == 0)
-			c->caps |= CONN_CAP_PLAIN;
-	}
-	return true;
-}
-
-void conn_forget_caps(struct conn *c)
-{
-	struct mailimap_connection_info *info = c->imap->imap_connection_info;
-
-	if (info != NULL && info->imap_capability != NULL) {
-		mailimap_capability_data_free(info->imap_capability);
-		info->imap_capability = NULL;
-	}
 }
 
 /* ---- failures ---------------------------------------------------------- */
@@ -332,6 +284,23 @@ enum conn_end conn_send(struct conn *c, const struct guard_limits *limits, const
 	end = send_formatted(c, depart, limits, format, arguments);
 	va_end(arguments);
 	return end;
+}
+
+enum conn_end conn_send_line(struct conn *c, const char *line, size_t size)
+{
+	return depart(c, &conn_small, line, size);
+}
+
+void conn_allow(struct conn *c, const struct guard_limits *more)
+{
+	struct guard_limits *limits;
+
+	if (c->flights == 0)
+		return;
+	limits = &c->flight[c->flights - 1].limits;
+	limits->octets += more->octets;
+	limits->lines += more->lines;
+	transport_expect_more(c->transport, more);
 }
 
 enum conn_end conn_receive(struct conn *c, const struct conn_taker *taker)

@@ -15,18 +15,6 @@
 #define CONN_COMMAND_MAX 8000u /* octets of a command line, RFC 7162's advice */
 #define CONN_FLIGHT_MAX	 16u   /* commands under way at once */
 
-enum conn_cap {
-	CONN_CAP_STARTTLS = 1 << 0,
-	CONN_CAP_LOGINDISABLED = 1 << 1,
-	CONN_CAP_PLAIN = 1 << 2,
-	CONN_CAP_SASL_IR = 1 << 3,
-	CONN_CAP_ID = 1 << 4,
-	CONN_CAP_ENABLE = 1 << 5,
-	CONN_CAP_UTF8_ACCEPT = 1 << 6,
-	CONN_CAP_UIDPLUS = 1 << 7,
-	CONN_CAP_MOVE = 1 << 8
-};
-
 /* A command that was sent and not yet answered. */
 struct conn_flight {
 	int tag;
@@ -42,7 +30,7 @@ struct conn {
 	struct conn_flight flight[CONN_FLIGHT_MAX]; /* the oldest first */
 	unsigned flights;
 	bool usable;		   /* connected, and no command has broken off */
-	unsigned caps;		   /* enum conn_cap */
+	unsigned caps;		   /* enum caps_bit */
 	struct line_status status; /* of the last command's end; kind LINE_OTHER: there was none */
 	int result;		   /* libetpan's, of the last command */
 	bool expunged;		   /* the last command brought an EXPUNGE */
@@ -87,7 +75,11 @@ enum conn_end conn_send(struct conn *c, const struct guard_limits *limits, const
     __attribute__((format(printf, 3, 4)));
 /* Reads the answer to the oldest command under way. What the server says of a later one meanwhile comes here too. */
 enum conn_end conn_receive(struct conn *c, const struct conn_taker *taker);
-/* Sends a line that must not be formatted, since it holds a secret. */
+/* The same for a line that must not be formatted, since it holds a secret. */
+enum conn_end conn_send_line(struct conn *c, const char *line, size_t size);
+/* Lets the last command under way bring more, now that it is known how much there is. */
+void conn_allow(struct conn *c, const struct guard_limits *more);
+/* Sends a line that must not be formatted, since it holds a secret, and reads up to its tagged answer. */
 enum conn_end conn_line(struct conn *c, const char *line, size_t size);
 /* The same for a line that may be all the server needs, or not: CONN_GO_AHEAD when it asks for more. */
 enum conn_end conn_offer(struct conn *c, const char *line, size_t size);
@@ -109,10 +101,6 @@ bool conn_has_input(struct conn *c);
 uint32_t conn_uid_of(const struct mailimap_msg_att *attributes);
 /* Gives back what libetpan holds of a long answer; conn_current_line is empty then. */
 void conn_forget_lines(struct conn *c);
-/* Reads the capabilities that the last answers brought, if any did; false: none. */
-bool conn_read_caps(struct conn *c);
-/* Forgets what answers have brought so far: only later ones count for conn_read_caps. c->caps stays until then. */
-void conn_forget_caps(struct conn *c);
 /* The line in libetpan's buffer that is being parsed. */
 const char *conn_current_line(const struct conn *c, size_t *size_r);
 

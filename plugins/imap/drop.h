@@ -22,15 +22,19 @@ struct drop {
 	unsigned flags; /* POPGATE_OPEN_... */
 	bool utf8;	/* UTF8=ACCEPT is on: folder names go out in UTF-8 */
 	bool read_only;
+	bool sent_id;		       /* ID is under way, or was */
+	bool listing;		       /* the listing's FETCH is under way */
+	bool outdated;		       /* its answer is older than the lock */
+	bool caps_due;		       /* the server has not said what it can do for this user */
 	uint32_t uidvalidity, exists;  /* of the last SELECT */
 	struct drop_message *messages; /* ascending UIDs */
 	size_t count;
-	struct ahead *ahead;	       /* messages asked for before the client does; NULL: none ever were */
-	struct popgate_pace pace;      /* of the last fetch */
-	bool sequence_known; /* message i has the sequence number i + 1 */
-	bool late_uid;	     /* the server names the UID after the body */
-	bool size_reported;  /* that RFC822.SIZE is not the body's size here */
-	bool dead;	     /* every further call fails */
+	struct ahead *ahead;	  /* messages asked for before the client does; NULL: none ever were */
+	struct popgate_pace pace; /* of the last fetch */
+	bool sequence_known;	  /* message i has the sequence number i + 1 */
+	bool late_uid;		  /* the server names the UID after the body */
+	bool size_reported;	  /* that RFC822.SIZE is not the body's size here */
+	bool dead;		  /* every further call fails */
 };
 
 #endif

@@ -62,11 +62,15 @@ static void take_attributes(struct mailimap_msg_att *attributes, void *context)
 static enum conn_end fetch_listing(struct listing *l)
 {
 	const struct conn_taker taker = {.attributes = take_attributes, .context = l};
-	struct guard_limits limits = conn_small;
+	const struct guard_limits more = {.octets = (uint64_t)l->drop->exists * LINE_BUDGET,
+					  .lines = (uint64_t)l->drop->exists * 2};
+	struct conn *c = &l->drop->conn;
 
-	limits.octets += (uint64_t)l->drop->exists * LINE_BUDGET;
-	limits.lines += (uint64_t)l->drop->exists * 2;
-	return conn_fetch(&l->drop->conn, &limits, &taker, "UID FETCH 1:* (UID RFC822.SIZE)");
+	if (!l->drop->listing && conn_send(c, &conn_small, LIST_COMMAND) != CONN_OK)
+		return CONN_BROKEN;
+	l->drop->listing = false;
+	conn_allow(c, &more);
+	return conn_receive(c, &taker);
 }
 
 static int compare(const void *a, const void *b)
@@ -119,6 +123,31 @@ static int hand_over(const struct drop *drop, popgate_list_fn *add, void *contex
 	return 0;
 }
 
+/* Of an empty folder servers refuse the FETCH, or not. */
+static int read_nothing(struct drop *drop, struct popgate_error *error)
+{
+	if (drop->listing && conn_receive(&drop->conn, NULL) == CONN_BROKEN)
+		return conn_fail(&drop->conn, "listing", STATUS_AT_COMMAND, error);
+	drop->listing = false;
+	return 0;
+}
+
+/* Another session has changed the folder since the listing was asked for: what it left is counted anew. */
+static int catch_up(struct drop *drop, struct popgate_error *error)
+{
+	const struct guard_limits more = {.octets = (uint64_t)drop->exists * LINE_BUDGET,
+					  .lines = (uint64_t)drop->exists * 2};
+	struct conn *c = &drop->conn;
+
+	conn_allow(c, &more);
+	if (conn_receive(c, NULL) == CONN_BROKEN || conn_command(c, &conn_small, "NOOP") != CONN_OK)
+		return conn_fail(c, "listing", STATUS_AT_COMMAND, error);
+	drop->listing = drop->outdated = false;
+	drop->exists = c->imap->imap_selection_info->sel_exists;
+	conn_forget_lines(c);
+	return 0;
+}
+
 /* One listing. *again_r: messages were expunged meanwhile, and drop->exists is what is left. */
 static int read_listing(struct listing *l, bool *again_r, struct popgate_error *error)
 {
@@ -130,7 +159,7 @@ static int read_listing(struct listing *l, bool *again_r, struct popgate_error *
 	if (drop->exists > EXISTS_LIMIT)
 		return status_fail(error, POPGATE_PROTOCOL, "the server counts %u messages", drop->exists);
 	if (drop->exists == 0)
-		return 0;
+		return read_nothing(drop, error);
 	if (fetch_listing(l) != CONN_OK)
 		return conn_fail(&drop->conn, "listing", STATUS_AT_COMMAND, error);
 	conn_forget_lines(&drop->conn);
@@ -152,6 +181,8 @@ int list_messages(void *opaque, popgate_list_fn *add, void *context, int64_t dea
 	bool again = true;
 
 	transport_deadline(drop->conn.transport, deadline);
+	if (drop->listing && drop->outdated && catch_up(drop, error) != 0)
+		return -1;
 	for (int i = 0; i < TRIES && again; i++)
 		if (read_listing(&l, &again, error) != 0)
 			return -1;

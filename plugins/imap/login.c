@@ -1,4 +1,4 @@
-/* login - connection, TLS, authentication, ID, SELECT.
+/* login - connection, TLS, authentication, the folder.
  *
  * No credential leaves before TLS is up and verified, unless security is
  * "none". Nothing that a server said in clear survives STARTTLS. Referrals
@@ -13,6 +13,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "caps.h"
+#include "enter.h"
 #include "folder.h"
 
 #define SECRET_MAX 65536u /* octets of a name or a password; OAuth tokens are long */
@@ -21,11 +23,11 @@
 
 static int ask_caps(struct conn *c, struct popgate_error *error)
 {
-	if (conn_read_caps(c))
+	if (caps_read(c))
 		return 0;
 	if (conn_command(c, &conn_small, "CAPABILITY") != CONN_OK)
 		return conn_fail(c, "CAPABILITY", STATUS_AT_GREETING, error);
-	if (!conn_read_caps(c))
+	if (!caps_read(c))
 		return status_fail(error, POPGATE_PROTOCOL, "CAPABILITY: no capabilities came");
 	return 0;
 }
@@ -36,7 +38,7 @@ static int start_tls(struct drop *drop, struct popgate_error *error)
 
 	if (ask_caps(c, error) != 0)
 		return -1;
-	if (!(c->caps & CONN_CAP_STARTTLS))
+	if (!(c->caps & CAPS_STARTTLS))
 		return status_fail(error, POPGATE_TEMP, "the server offers no STARTTLS");
 	switch (conn_command(c, &conn_small, "STARTTLS")) {
 	case CONN_OK:
@@ -53,7 +55,7 @@ static int start_tls(struct drop *drop, struct popgate_error *error)
 	/* somebody in between may have added commands' answers */
 	if (c->imap->imap_stream->read_buffer_len > 0)
 		return status_fail(error, POPGATE_TEMP, "STARTTLS: the server goes on in clear");
-	conn_forget_caps(c);
+	caps_forget(c);
 	if (transport_secure(c->transport, drop->conf->trust, drop->conf->server) != 0) {
 		c->usable = false;
 		memset(&c->status, 0, sizeof(c->status));
@@ -117,7 +119,7 @@ static enum conn_end authenticate_plain(struct conn *c, const char *response)
 	enum conn_end end;
 	char *line;
 
-	if (c->caps & CONN_CAP_SASL_IR) {
+	if (c->caps & CAPS_SASL_IR) {
 		line = malloc(room);
 		if (line == NULL)
 			return CONN_BROKEN;
@@ -152,7 +154,9 @@ static enum conn_end login_literal(struct conn *c, const struct popgate_credenti
 	return conn_continue(c, (const char *)credential->secret, credential->secret_size);
 }
 
-static enum conn_end login_quoted(struct conn *c, const struct popgate_credential *credential)
+typedef enum conn_end line_fn(struct conn *c, const char *line, size_t size);
+
+static enum conn_end login_quoted(struct conn *c, const struct popgate_credential *credential, line_fn *send)
 {
 	char *user = folder_quote(credential->user), *secret = folder_quote((const char *)credential->secret);
 	size_t room = user != NULL && secret != NULL ? strlen(user) + strlen(secret) + 8 : 0;
@@ -161,7 +165,7 @@ static enum conn_end login_quoted(struct conn *c, const struct popgate_credentia
 
 	if (line != NULL) {
 		snprintf(line, room, "LOGIN %s %s", user, secret);
-		end = conn_line(c, line, strlen(line));
+		end = send(c, line, strlen(line));
 	}
 	free(user);
 	wipe(secret);
@@ -183,10 +187,10 @@ static enum conn_end send_credential(struct conn *c, const struct popgate_creden
 	enum conn_end end;
 	char *response;
 
-	if (!(c->caps & CONN_CAP_PLAIN)) {
+	if (!(c->caps & CAPS_PLAIN)) {
 		bool ascii = folder_is_ascii(credential->user) && folder_is_ascii(secret);
 
-		return ascii ? login_quoted(c, credential) : login_literal(c, credential);
+		return ascii ? login_quoted(c, credential, conn_line) : login_literal(c, credential);
 	}
 	response = plain_response(credential);
 	if (response == NULL)
@@ -230,12 +234,71 @@ static int login_failed(const struct conn *c, const struct popgate_credential *c
 			   c->status.kind == LINE_BAD ? "BAD" : "NO or BYE");
 }
 
-static int authenticate(struct drop *drop, struct popgate_error *error)
+int login_ask_caps(struct drop *drop, struct popgate_error *error)
+{
+	if (drop->caps_due && ask_caps(&drop->conn, error) != 0)
+		return -1;
+	drop->caps_due = false;
+	return 0;
+}
+
+/* ---- the whole ----------------------------------------------------------- */
+
+/* A server that takes literals without being asked reads on behind a command's line, so it can take the commands
+ * behind a LOGIN as well. A LOGIN in one line leaves no question open, which AUTHENTICATE may. */
+static bool can_pipeline(const struct drop *drop, const struct popgate_credential *credential)
+{
+	const unsigned needed = CAPS_SASL_IR | CAPS_LITERAL;
+
+	return drop->conf->pipeline_login && (drop->conn.caps & needed) == needed &&
+	       !(drop->conn.caps & CAPS_LOGINDISABLED) && enter_in_one_flight(drop) &&
+	       folder_is_ascii(credential->user) && folder_is_ascii((const char *)credential->secret);
+}
+
+static int take_lock(struct drop *drop, struct popgate_error *error)
+{
+	int waited = drop->conf->host->lock(drop->session, drop->conf->folder, error);
+
+	drop->outdated = waited > 0;
+	return waited < 0 ? -1 : 0;
+}
+
+/* LOGIN, and all that follows it, in one flight. The lock is taken once LOGIN is accepted, before anything else is
+ * read. */
+static int log_in_at_once(struct drop *drop, const struct popgate_credential *credential, bool fresh,
+			  struct popgate_error *error)
+{
+	struct conn *c = &drop->conn;
+
+	if (login_quoted(c, credential, conn_send_line) == CONN_OK)
+		enter_send(drop, fresh);
+	if (conn_receive(c, NULL) != CONN_OK)
+		return login_failed(c, credential, error);
+	drop->caps_due = !caps_read(c);
+	return fresh ? take_lock(drop, error) : 0;
+}
+
+/* One after the other: what the server can do after the login counts for what follows. */
+static int log_in_stepwise(struct drop *drop, const struct popgate_credential *credential, bool fresh,
+			   struct popgate_error *error)
+{
+	if (send_credential(&drop->conn, credential) != CONN_OK)
+		return login_failed(&drop->conn, credential, error);
+	if (fresh && take_lock(drop, error) != 0)
+		return -1;
+	drop->outdated = false; /* nothing was read yet */
+	if (login_ask_caps(drop, error) != 0)
+		return -1;
+	enter_send(drop, fresh);
+	return 0;
+}
+
+static int authenticate(struct drop *drop, bool fresh, struct popgate_error *error)
 {
 	struct popgate_credential credential;
 	struct conn *c = &drop->conn;
 
-	if (!(c->caps & CONN_CAP_PLAIN) && (c->caps & CONN_CAP_LOGINDISABLED))
+	if (!(c->caps & CAPS_PLAIN) && (c->caps & CAPS_LOGINDISABLED))
 		return status_fail(error, POPGATE_PERM, "the server disables LOGIN and offers no AUTH=PLAIN");
 	if (c->host->credential(drop->session, &credential, error) != 0)
 		return -1;
@@ -243,90 +306,29 @@ static int authenticate(struct drop *drop, struct popgate_error *error)
 	    !is_line_safe((const char *)credential.secret, credential.secret_size))
 		return status_fail(error, POPGATE_AUTH, "user name or password is empty or holds CR, LF or NUL");
 	/* what the greeting offered may differ from what a user gets */
-	conn_forget_caps(c);
-	return send_credential(c, &credential) == CONN_OK ? 0 : login_failed(c, &credential, error);
+	caps_forget(c);
+	drop->caps_due = true;
+	return can_pipeline(drop, &credential) ? log_in_at_once(drop, &credential, fresh, error)
+					       : log_in_stepwise(drop, &credential, fresh, error);
 }
 
-/* ---- the folder -------------------------------------------------------- */
-
-/* Servers that have no use for these say NO or BAD, which is fine. */
-static int introduce(struct drop *drop, struct popgate_error *error)
-{
-	struct conn *c = &drop->conn;
-
-	if (drop->conf->send_id && (c->caps & CONN_CAP_ID) &&
-	    conn_command(c, &conn_small,
-			 "ID (\"name\" \"popgate\" \"version\" \"" IMAP_VERSION
-			 "\" \"vendor\" \"popgate\")") == CONN_BROKEN)
-		return conn_fail(c, "ID", STATUS_AT_COMMAND, error);
-	drop->utf8 = false;
-	if ((drop->flags & POPGATE_OPEN_UTF8) && (c->caps & CONN_CAP_ENABLE) && (c->caps & CONN_CAP_UTF8_ACCEPT)) {
-		enum conn_end end = conn_command(c, &conn_small, "ENABLE UTF8=ACCEPT");
-
-		if (end == CONN_BROKEN)
-			return conn_fail(c, "ENABLE", STATUS_AT_COMMAND, error);
-		drop->utf8 = end == CONN_OK;
-	}
-	return 0;
-}
-
-/* libetpan collects a SELECT's data in a structure that must be there before. */
-static int prepare_selection(mailimap *imap)
-{
-	if (imap->imap_selection_info != NULL)
-		mailimap_selection_info_free(imap->imap_selection_info);
-	imap->imap_selection_info = mailimap_selection_info_new();
-	if (imap->imap_selection_info == NULL)
-		return -1;
-	imap->imap_selection_info->sel_perm = MAILIMAP_MAILBOX_READWRITE;
-	return 0;
-}
-
-static int select_folder(struct drop *drop, struct popgate_error *error)
+static int log_in(struct drop *drop, bool fresh, int64_t deadline, struct popgate_error *error)
 {
 	const struct imap_conf *conf = drop->conf;
-	const char *verb = conf->delete == CONF_KEEP ? "EXAMINE" : "SELECT";
-	const char *name = drop->utf8 ? conf->folder_utf8 : conf->folder_utf7;
-	const struct mailimap_selection_info *info;
-	struct conn *c = &drop->conn;
 
-	if (prepare_selection(c->imap) != 0)
-		return status_fail(error, POPGATE_TEMP, "out of memory");
-	if (conn_command(c, &conn_small, "%s %s", verb, name) != CONN_OK)
-		return conn_fail(c, verb, conf->inbox ? STATUS_AT_SELECT : STATUS_AT_SELECT_OTHER, error);
-	info = c->imap->imap_selection_info;
-	if (info->sel_uidvalidity == 0)
-		return status_fail(error, POPGATE_PROTOCOL, "%s: the server gives no UIDVALIDITY", verb);
-	if (!info->sel_has_exists)
-		return status_fail(error, POPGATE_PROTOCOL, "%s: the server gives no EXISTS", verb);
-	drop->uidvalidity = c->uidvalidity = info->sel_uidvalidity;
-	drop->exists = info->sel_exists;
-	drop->read_only = info->sel_perm == MAILIMAP_MAILBOX_READONLY || strcmp(c->status.code, "READ-ONLY") == 0;
-	return 0;
-}
-
-static int log_in(struct drop *drop, bool lock, int64_t deadline, struct popgate_error *error)
-{
-	const struct imap_conf *conf = drop->conf;
-	struct conn *c = &drop->conn;
-
-	if (conn_open(c, conf->server, conf->port, conf->security == CONF_TLS ? conf->trust : NULL, deadline, error) !=
-	    0)
+	if (conn_open(&drop->conn, conf->server, conf->port, conf->security == CONF_TLS ? conf->trust : NULL, deadline,
+		      error) != 0)
 		return -1;
 	if (conf->security == CONF_STARTTLS && start_tls(drop, error) != 0)
 		return -1;
-	if (ask_caps(c, error) != 0 || authenticate(drop, error) != 0)
+	if (ask_caps(&drop->conn, error) != 0 || authenticate(drop, fresh, error) != 0)
 		return -1;
-	if (lock && c->host->lock(drop->session, conf->folder, error) != 0)
-		return -1;
-	if (ask_caps(c, error) != 0 || introduce(drop, error) != 0)
-		return -1;
-	return select_folder(drop, error);
+	return enter_receive(drop, fresh, error);
 }
 
-int login_open(struct drop *drop, bool lock, int64_t deadline, struct popgate_error *error)
+int login_open(struct drop *drop, bool fresh, int64_t deadline, struct popgate_error *error)
 {
-	if (log_in(drop, lock, deadline, error) == 0)
+	if (log_in(drop, fresh, deadline, error) == 0)
 		return 0;
 	conn_close(&drop->conn);
 	return -1;

@@ -4,9 +4,11 @@
 
 #include "drop.h"
 
-/* Connects, authenticates and selects the folder; takes the maildrop's lock if `lock` is set. Errors: every one but
- * GONE. */
-int login_open(struct drop *drop, bool lock, int64_t deadline, struct popgate_error *error);
+/* Connects, authenticates and selects the folder. For a fresh drop it takes the maildrop's lock, and asks for the
+ * listing (drop->listing). Errors: every one but GONE. */
+int login_open(struct drop *drop, bool fresh, int64_t deadline, struct popgate_error *error);
+/* Makes sure that the server has said what it can do for this user. */
+int login_ask_caps(struct drop *drop, struct popgate_error *error);
 /* Makes sure that there is a connection, once anew if it is lost, to the same mailbox; else the drop is dead. */
 int login_again(struct drop *drop, int64_t deadline, struct popgate_error *error);
 

@@ -180,8 +180,8 @@ static void hint(struct popgate_session *session, const struct command_call *cal
 {
 	size_t messages[PATTERN_NEXT], count, message = (size_t)(call->message - 1);
 
-	if (!can_prefetch(session) || !pattern_note(&session->pattern, &session->maildrop, message, lines,
-						    follows(session, call), &lines))
+	if (!can_prefetch(session) ||
+	    !pattern_note(&session->pattern, &session->maildrop, message, lines, follows(session, call), &lines))
 		return;
 	count = pattern_list(&session->maildrop, message, messages);
 	if (count < 2 && !session->ahead)

@@ -73,6 +73,7 @@ static int lock_fault(struct popgate_error *error, enum popgate_status status, c
 static int host_lock(struct popgate_session *session, const char *folder, struct popgate_error *error)
 {
 	int64_t deadline = deadline_in(LOCK_WAIT);
+	int waited = 0;
 
 	if (lock_name(&session->lock, session->conf->runtime_directory, session->backend->name, session->upstream_user,
 		      folder) != 0)
@@ -80,12 +81,13 @@ static int host_lock(struct popgate_session *session, const char *folder, struct
 	for (;;) {
 		switch (lock_try(&session->lock)) {
 		case LOCK_TAKEN:
-			return 0;
+			return waited;
 		case LOCK_FAILED:
 			return lock_fault(error, POPGATE_TEMP, "the lock file: ", strerror(errno));
 		case LOCK_HELD:
 			break;
 		}
+		waited = 1;
 		if (deadline_left(deadline) == 0)
 			return lock_fault(error, POPGATE_IN_USE, "another session holds ", session->lock.path);
 		if (wait_for(session, -1, 0, deadline_in(LOCK_INTERVAL)) == POPGATE_CLIENT_GONE)

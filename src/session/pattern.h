@@ -13,7 +13,7 @@
 
 /* Reads of one kind, one after the other. */
 struct pattern_run {
-	size_t next;   /* the message that goes on with it */
+	size_t next;	/* the message that goes on with it */
 	unsigned count; /* so far; 0: there was none */
 };
 
@@ -29,7 +29,8 @@ bool pattern_note(struct pattern *pattern, const struct maildrop *maildrop, size
 		  int64_t *lines_r);
 /* The first message from `message` on that is not marked as deleted, or the maildrop's count. */
 size_t pattern_skip(const struct maildrop *maildrop, size_t message);
-/* The messages from `message` on that are not marked; returns how many there are in messages_r, PATTERN_NEXT at most. */
+/* The messages from `message` on that are not marked; returns how many there are in messages_r, PATTERN_NEXT at most.
+ */
 size_t pattern_list(const struct maildrop *maildrop, size_t message, size_t *messages_r);
 
 #endif

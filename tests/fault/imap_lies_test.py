@@ -109,10 +109,10 @@ class Endless(FaultCase):
         return select
 
     def test_mailbox_beyond_all_measure_is_not_listed(self):
-        client = self.serve({"SELECT": self.selected(16_000_000)},
+        # the listing is asked for together with SELECT; of its answer nothing is waited for
+        client = self.serve({"SELECT": self.selected(16_000_000), "LISTING": lambda *_: None},
                             warnings=["event=login_failed .*the server counts 16000000 messages"])
         self.assertRegex(client.login("ann", "secret"), TEMPORARY)
-        self.assertEqual(self.server.commands("UID FETCH"), [])
 
     def test_lines_beside_the_listing_are_bounded_by_what_the_mailbox_holds(self):
         def listing(talk, _tag, _rest):

@@ -2,7 +2,6 @@
  * and what happens to a file that libconfig itself refuses. */
 #include "conf_support.h"
 
-
 #include "common/conf_tables.h"
 
 #define ALL LISTENERS BACKENDS ROUTES

@@ -1,0 +1,19 @@
+/* enter - from the accepted credential to the selected folder and its listing.
+ *
+ * All commands go out together; the answers are read in their order. Blocks
+ * only where conn does.
+ */
+#ifndef IMAP_ENTER_H
+#define IMAP_ENTER_H
+
+#include "drop.h"
+
+/* Whether nothing of what enter_send sends depends on an answer: then it may stand behind a LOGIN not yet answered. */
+bool enter_in_one_flight(const struct drop *drop);
+/* Sends ID, ENABLE and SELECT, as far as the settings and the capabilities want them, and the listing's FETCH behind
+ * them if `list`. */
+void enter_send(struct drop *drop, bool list);
+/* Reads the answers up to SELECT's; the listing's is left for list_messages. Errors: TEMP, PERM, PROTOCOL. */
+int enter_receive(struct drop *drop, bool list, struct popgate_error *error);
+
+#endif
