@@ -21,6 +21,10 @@
 
 #define SET_MAX (CONN_COMMAND_MAX - 2400u) /* a quoted folder name and the words fit beside it */
 
+/* Commands under way at once: few enough to fit into the sockets' buffers, should a server answer before it reads on.
+ */
+#define FLIGHT_MAX 4u
+
 /* The set under way, in the order of the caller's positions. */
 struct removal {
 	struct drop *drop;
@@ -41,19 +45,41 @@ static struct guard_limits limits_for(const struct removal *r)
 	return limits;
 }
 
-/* Sends `before` SET `after` for all of uids, in as many commands as it takes; stops at the first that is not OK. */
-static enum conn_end for_sets(struct removal *r, const uint32_t *uids, size_t count, const struct conn_taker *taker,
-			      const char *before, const char *after)
+/* One more command with as many of the UIDs as fit; returns how many. */
+static size_t send_set(struct removal *r, const uint32_t *uids, size_t count, const char *before, const char *after)
 {
 	struct guard_limits limits = limits_for(r);
 	char set[SET_MAX];
+	size_t n = uidset_write(uids, count, set, sizeof(set));
+
+	conn_send(&r->drop->conn, &limits, "%s %s%s%s", before, set, *after != '\0' ? " " : "", after);
+	return n;
+}
+
+/* Sends `before` SET `after` for all of uids, in as many commands as it takes, without waiting in between. After the
+ * first that is not OK no more are sent, and c->status is that one's. */
+static enum conn_end for_sets(struct removal *r, const uint32_t *uids, size_t count, const struct conn_taker *taker,
+			      const char *before, const char *after)
+{
+	struct conn *c = &r->drop->conn;
+	struct line_status status = {.kind = LINE_OTHER};
 	enum conn_end end = CONN_OK;
 
-	for (size_t done = 0; done < count && end == CONN_OK;) {
-		done += uidset_write(uids + done, count - done, set, sizeof(set));
-		end = conn_fetch(&r->drop->conn, &limits, taker, "%s %s%s%s", before, set, *after != '\0' ? " " : "",
-				 after);
+	for (size_t done = 0; (done < count && end == CONN_OK) || c->flights > 0;) {
+		enum conn_end one;
+
+		while (done < count && end == CONN_OK && c->usable && c->flights < FLIGHT_MAX)
+			done += send_set(r, uids + done, count - done, before, after);
+		one = conn_receive(c, taker);
+		if (one == CONN_BROKEN)
+			return one;
+		if (one != CONN_OK && end == CONN_OK) {
+			end = one;
+			status = c->status;
+		}
 	}
+	if (end != CONN_OK)
+		c->status = status;
 	return end;
 }
 
