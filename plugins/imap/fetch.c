@@ -21,7 +21,7 @@
 #include "login.h"
 
 #define WHOLE_MAX  (32u * 1024u * 1024u) /* octets fetched in one piece */
-#define STEP	   (16u * 1024u * 1024u)
+#define STEP	   (32u * 1024u * 1024u)
 #define TEXT_FIRST 4096u
 #define TEXT_MAX   (4u * 1024u * 1024u)
 #define LINE_GUESS 100u /* octets of a text line */

@@ -12,7 +12,7 @@ from faultcase import FINE, MESSAGES, TEMPORARY, FaultCase
 from imapscript import CAPABILITY
 
 MIB = 1 << 20
-STEP = 16 * MIB
+STEP = 32 * MIB
 HEADER, _, TEXT = MESSAGES[102].partition(b"\r\n\r\n")
 HEADER += b"\r\n\r\n"
 
