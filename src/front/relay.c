@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "front/client.h"
+#include "front/tls.h"
 
 #define COMMANDS_MAX 16384  /* octets of commands forwarded and not answered */
 #define REPLIES_MAX  131072 /* octets of replies that wait for the client */
@@ -198,11 +199,26 @@ static void take_end(struct relay *relay)
 	client_lost(client, relay->unanswered);
 }
 
+/* To the client: at once as far as its socket takes it, when nothing waits before it and no TLS lies between. 0, or -1:
+ * no memory. */
+static int hand_out(struct relay *relay, const char *replies, size_t size)
+{
+	struct bufferevent *connection = relay->client->connection;
+	ssize_t sent = 0;
+
+	if (evbuffer_get_length(bufferevent_get_output(connection)) == 0 && !tls_is_on(connection))
+		sent = send(bufferevent_getfd(connection), replies, size, MSG_NOSIGNAL);
+	/* what is wrong with the socket shows again where it is watched */
+	if (sent < 0)
+		sent = 0;
+	return (size_t)sent == size ? 0 : bufferevent_write(connection, replies + sent, size - (size_t)sent);
+}
+
 static void on_stream_readable(evutil_socket_t fd, short events, void *context)
 {
 	struct relay *relay = context;
 	struct evbuffer *output = bufferevent_get_output(relay->client->connection);
-	struct evbuffer_iovec room;
+	static char replies[READ_SIZE];
 	ssize_t got;
 
 	(void)events;
@@ -210,21 +226,17 @@ static void on_stream_readable(evutil_socket_t fd, short events, void *context)
 		event_del(relay->readable);
 		return;
 	}
-	if (evbuffer_reserve_space(output, READ_SIZE, &room, 1) != 1) {
-		client_close(relay->client);
-		return;
-	}
-	got = recv(fd, room.iov_base, room.iov_len, 0);
+	got = recv(fd, replies, sizeof(replies), 0);
 	if (got < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (got <= 0) {
 		take_end(relay);
 		return;
 	}
-	room.iov_len = (size_t)got;
 	relay->received += (uint64_t)got;
-	evbuffer_commit_space(output, &room, 1);
-	if (evbuffer_get_length(bufferevent_get_input(relay->client->connection)) > 0)
+	if (hand_out(relay, replies, (size_t)got) != 0)
+		client_close(relay->client);
+	else if (evbuffer_get_length(bufferevent_get_input(relay->client->connection)) > 0)
 		relay_client_readable(relay);
 	else
 		settle(relay);

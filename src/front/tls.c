@@ -102,6 +102,11 @@ struct bufferevent *tls_accept(const struct tls_server *server, struct event_bas
 	return connection;
 }
 
+bool tls_is_on(struct bufferevent *connection)
+{
+	return bufferevent_openssl_get_ssl(connection) != NULL;
+}
+
 const char *tls_version(struct bufferevent *connection)
 {
 	SSL *ssl = bufferevent_openssl_get_ssl(connection);

@@ -4,6 +4,7 @@
 #define POPGATE_FRONT_TLS_H
 
 #include <event2/bufferevent.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "common/conf.h"
@@ -17,6 +18,8 @@ void tls_server_free(struct tls_server **server);
 
 /* A bufferevent that negotiates as server on fd (taken over on success). NULL: no memory. */
 struct bufferevent *tls_accept(const struct tls_server *server, struct event_base *base, evutil_socket_t fd);
+/* Whether a connection is one of those. */
+bool tls_is_on(struct bufferevent *connection);
 /* The negotiated version, "TLSv1.3" and the like; "" where connection is in clear. */
 const char *tls_version(struct bufferevent *connection);
 /* Sends close_notify if the connection is TLS; what is buffered must have left. */

@@ -104,6 +104,31 @@ struct loop {
 /* One outcome of a step. */
 enum step { STEP_ON, STEP_END };
 
+/* poll until a deadline, whatever interrupts it. */
+static int poll_until(struct pollfd *pollfd, int64_t deadline)
+{
+	int ready;
+
+	do
+		ready = poll(pollfd, 1, deadline_left(deadline));
+	while (ready < 0 && errno == EINTR);
+	return ready;
+}
+
+/* Waits for the client; a plugin that has asked ahead gets its answers in when nothing comes for a while. */
+static int await_client(struct popgate_session *session, struct pollfd *pollfd, int64_t deadline)
+{
+	int ready = 0;
+
+	phase_set(session->output.page, PHASE_WAITING);
+	watchdog_arm(0);
+	if (session->ahead && (ready = poll_until(pollfd, deadline_in(PAUSE))) == 0) {
+		commands_pause(session);
+		watchdog_arm(0);
+	}
+	return ready != 0 ? ready : poll_until(pollfd, deadline);
+}
+
 /* Reads without waiting, or waits until the idle deadline. */
 static enum step read_input(struct loop *loop, int64_t deadline, enum session_end *end_r)
 {
@@ -118,14 +143,7 @@ static enum step read_input(struct loop *loop, int64_t deadline, enum session_en
 			*end_r = session->output.stalled ? SESSION_STALLED : SESSION_DISCONNECTED;
 			return STEP_END;
 		}
-		phase_set(session->output.page, PHASE_WAITING);
-		watchdog_arm(0);
-		if (session->ahead && (ready = poll(&pollfd, 1, PAUSE)) == 0)
-			commands_pause(session);
-		watchdog_arm(0);
-		do
-			ready = poll(&pollfd, 1, deadline_left(deadline));
-		while (ready < 0 && errno == EINTR);
+		ready = await_client(session, &pollfd, deadline);
 	}
 	if (ready == 0) {
 		*end_r = SESSION_IDLE;
