@@ -9,6 +9,7 @@
 
 #include "common/conf.h"
 #include "common/tally.h"
+#include "common/ticket.h"
 
 enum process_role { PROCESS_FRONT, PROCESS_BROKER, PROCESS_SPAWNER, PROCESS_ROLES };
 
@@ -24,10 +25,11 @@ struct process {
 	enum process_role role;
 	const struct conf *conf;
 	const struct process_identity *identity;
-	int control;	      /* ipc end, blocking: the supervisor */
-	const int *listeners; /* front: bound sockets, as conf->listeners; else NULL */
-	struct tally *tally;  /* front: connections by address */
-	unsigned index;	      /* front: which of conf->fronts */
+	int control;		     /* ipc end, blocking: the supervisor */
+	const int *listeners;	     /* front: bound sockets, as conf->listeners; else NULL */
+	struct tally *tally;	     /* front: connections by address */
+	struct ticket_ring *tickets; /* front: its own copy; else NULL */
+	unsigned index;		     /* front: which of conf->fronts */
 };
 
 /* What a role runs; returns the exit code. */

@@ -295,6 +295,8 @@ static int load_tls(struct front *front)
 
 	if (conf->tls.certificate != NULL)
 		front->tls = tls_server_new(&conf->tls, &report);
+	if (front->tls != NULL)
+		tls_server_resume(front->tls, front->process->tickets);
 	return process_tell_faults(&report) ? -1 : 0;
 }
 

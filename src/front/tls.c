@@ -3,11 +3,15 @@
 #include "front/tls.h"
 
 #include <event2/bufferevent_ssl.h>
+#include <openssl/core_names.h>
 #include <openssl/err.h>
+#include <openssl/rand.h>
 #include <openssl/ssl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "common/deadline.h"
 
 struct tls_server {
 	SSL_CTX *context;
@@ -79,6 +83,62 @@ struct tls_server *tls_server_new(const struct conf_tls *conf, struct conf_repor
 	if (load(server->context, conf, report) != 0)
 		tls_server_free(&server);
 	return server;
+}
+
+/* ---- resumption ---- */
+
+/* Encrypts a new ticket: a fresh IV under the current key. */
+static bool seal_ticket(const struct ticket_key *key, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher)
+{
+	memcpy(name, key->name, TICKET_NAME);
+	return RAND_bytes(iv, EVP_CIPHER_get_iv_length(EVP_aes_256_cbc())) == 1 &&
+	       EVP_EncryptInit_ex(cipher, EVP_aes_256_cbc(), NULL, key->cipher, iv) == 1;
+}
+
+static bool set_mac(EVP_MAC_CTX *mac, const struct ticket_key *key)
+{
+	OSSL_PARAM digest[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, (char[]){"SHA256"}, 0),
+			       OSSL_PARAM_construct_end()};
+
+	return EVP_MAC_init(mac, key->mac, sizeof(key->mac), digest) == 1;
+}
+
+/* OpenSSL's question for a ticket's keys: 1 they are set, 2 likewise and the ticket is to be replaced, 0 there are none
+ * (a full handshake follows), -1 failure. */
+static int choose_ticket_key(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac,
+			     int sealing)
+{
+	struct ticket_ring *ring = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+	const struct ticket_key *key;
+	bool renew = false;
+
+	ticket_advance(ring, deadline_now());
+	if (!ring->ready)
+		return 0;
+	if (sealing)
+		return seal_ticket(&ring->current, name, iv, cipher) && set_mac(mac, &ring->current) ? 1 : -1;
+	key = ticket_find(ring, name, &renew);
+	if (key == NULL)
+		return 0;
+	if (!set_mac(mac, key) || EVP_DecryptInit_ex(cipher, EVP_aes_256_cbc(), NULL, key->cipher, iv) != 1)
+		return -1;
+	return renew ? 2 : 1;
+}
+
+void tls_server_resume(struct tls_server *server, struct ticket_ring *tickets)
+{
+	unsigned char digest[EVP_MAX_MD_SIZE];
+	unsigned size;
+
+	if (!tickets->ready ||
+	    X509_digest(SSL_CTX_get0_certificate(server->context), EVP_sha256(), digest, &size) != 1 ||
+	    SSL_CTX_set_session_id_context(server->context, digest, size) != 1)
+		return;
+	SSL_CTX_set_app_data(server->context, tickets);
+	SSL_CTX_set_tlsext_ticket_key_evp_cb(server->context, choose_ticket_key);
+	SSL_CTX_set_timeout(server->context, (long)(2 * TICKET_PERIOD / 1000));
+	SSL_CTX_set_num_tickets(server->context, 1);
+	SSL_CTX_clear_options(server->context, SSL_OP_NO_TICKET);
 }
 
 void tls_server_free(struct tls_server **server)

@@ -8,12 +8,16 @@
 #include <stddef.h>
 
 #include "common/conf.h"
+#include "common/ticket.h"
 
 struct tls_server; /* a loaded certificate with its policy */
 
 /* Loads certificate chain and key, checks that they match. NULL: a fault in
  * report says what is wrong with which file. */
 struct tls_server *tls_server_new(const struct conf_tls *conf, struct conf_report *report);
+/* Lets clients resume their sessions by tickets under these keys, for as long as the certificate is the same one. No
+ * early data. tickets outlives the server, and is brought up to date here. */
+void tls_server_resume(struct tls_server *server, struct ticket_ring *tickets);
 void tls_server_free(struct tls_server **server);
 
 /* A bufferevent that negotiates as server on fd (taken over on success). NULL: no memory. */

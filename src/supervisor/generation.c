@@ -142,9 +142,12 @@ static void run_child(struct generation *generation, size_t index, int control, 
 					.control = control,
 					.listeners = role == PROCESS_FRONT ? generation->listeners : NULL,
 					.tally = generation->tally,
+					.tickets = role == PROCESS_FRONT ? generation->tickets : NULL,
 					.index = (unsigned)(index < FIRST_FRONT ? 0 : index - FIRST_FRONT)};
 	char name[32] = "popgate-";
 
+	if (role != PROCESS_FRONT)
+		ticket_wipe(generation->tickets);
 	generation_use_log(generation);
 	close_foreign(generation, role, all);
 	process_ignore_signals();
@@ -159,6 +162,7 @@ int generation_fork(struct generation *generation, size_t index, const struct ge
 	struct generation_process *process = &generation->processes[index];
 	int ends[2];
 
+	ticket_advance(generation->tickets, deadline_now());
 	process->ready = false;
 	process->started = deadline_now();
 	process->restart = DEADLINE_NEVER;

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/ticket.h"
 #include "supervisor/supervisor.h"
 
 enum generation_state {
@@ -32,6 +33,7 @@ struct generation {
 	bool retiring;	/* broker and spawner have been told to drain */
 	int *listeners; /* as conf->listeners; -1: not bound */
 	struct tally *tally;
+	struct ticket_ring *tickets;	      /* the supervisor's */
 	int log;			      /* what its processes log to; -1: syslog */
 	struct generation_process *processes; /* spawner, broker, then the fronts */
 	size_t count;

@@ -34,6 +34,7 @@ struct supervisor {
 	int64_t stop_deadline;
 	int exit_code;
 	struct ipc_inbox inbox;
+	struct ticket_ring tickets; /* the same for all generations, so that a reload ends no TLS session */
 };
 
 /* Flags that the signal handlers set. */
@@ -53,29 +54,36 @@ static void on_signal(int signal)
 
 /* ---- the log ---- */
 
-static void reopen_log(struct supervisor *supervisor)
+/* A generation that starts or drains may log elsewhere than the current one. */
+static void reopen_log(struct generation *generation)
 {
 	struct conf_report report = {0};
 	int fd;
 
-	if (supervisor->current->conf->log.target != CONF_LOG_FILE)
+	if (generation->conf->log.target != CONF_LOG_FILE)
 		return;
-	fd = prepare_log(&supervisor->current->conf->log, &report);
+	fd = prepare_log(&generation->conf->log, &report);
 	if (fd < 0) {
 		log_say(POPGATE_LOG_WARN, NULL, "%s; the old log stays open",
 			report.first == NULL ? "out of memory" : report.first->text);
 	} else {
-		for (struct generation *g = supervisor->all; g != NULL; g = g->next)
-			generation_log(g, fd);
-		generation_use_log(supervisor->current);
+		generation_log(generation, fd);
 		close(fd);
 	}
 	conf_report_free(&report);
 }
 
+static void reopen_logs(struct supervisor *supervisor)
+{
+	for (struct generation *g = supervisor->all; g != NULL; g = g->next)
+		reopen_log(g);
+	generation_use_log(supervisor->current);
+}
+
 static int fork_all(struct supervisor *supervisor, struct generation *generation)
 {
 	generation->next = supervisor->all;
+	generation->tickets = &supervisor->tickets;
 	supervisor->all = generation;
 	supervisor->start_deadline = deadline_in(START_TIME);
 	for (size_t i = 0; i < generation->count; i++)
@@ -377,7 +385,7 @@ static void take_signals(struct supervisor *supervisor)
 		supervisor->stop_deadline = 0; /* asked twice: now */
 	if (got_reopen && supervisor->current != NULL) {
 		got_reopen = 0;
-		reopen_log(supervisor);
+		reopen_logs(supervisor);
 	}
 	if (got_reload && supervisor->current != NULL && !supervisor->stopping) {
 		got_reload = 0;
@@ -459,13 +467,15 @@ int supervisor_run(const struct supervisor_plan *plan)
 		return PROCESS_EXIT_FAILURE;
 	log_set_process("supervisor");
 	supervisor->plan = plan;
+	catch_signals(&unblocked);
+	if (ticket_begin(&supervisor->tickets, deadline_now()) != 0)
+		log_say(POPGATE_LOG_WARN, NULL, "no random octets: TLS sessions will not be resumed");
 	generation = prepare_generation(supervisor->plan, supervisor->current, &report);
 	if (generation == NULL)
 		goto out;
 	generation_use_log(generation);
 	forget_stdin();
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
-	catch_signals(&unblocked);
 	if (fork_all(supervisor, generation) != 0) {
 		supervisor->exit_code = PROCESS_EXIT_FAILURE;
 		give_up(supervisor, generation);
@@ -476,6 +486,7 @@ int supervisor_run(const struct supervisor_plan *plan)
 	log_say(POPGATE_LOG_INFO, NULL, "stopped");
 out:
 	(void)process_tell_faults(&report);
+	ticket_wipe(&supervisor->tickets);
 	free(supervisor);
 	return result;
 }
