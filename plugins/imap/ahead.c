@@ -1,9 +1,11 @@
 /* ahead - batches under way.
  *
  * What is held and what is under way, by the listed sizes, stay below the
- * budget together. The first batch is small, since its first message waits
- * for all of it where the server names UIDs late; each one after it is twice
- * as large, up to a bound.
+ * budget together. A message waits for its whole batch, lest a refusal at
+ * the batch's end leave the client with half of it; so the first batch is
+ * small, each one after it twice as large up to a bound, and all are small
+ * where the server is slow. A message that is a batch alone is passed on as it
+ * comes.
  *
  * Runs in a session process.
  */
@@ -21,6 +23,7 @@
 #define WHOLE_MAX    (32u * 1024u * 1024u) /* larger messages come in ranges */
 #define HEADER_GUESS 4096u
 #define SET_MAX	     (CONN_COMMAND_MAX - 200u)
+#define SLOW	     1000	     /* milliseconds for a batch, above which batches become small */
 #define DRAIN_MAX    (1024u * 1024u) /* with more under way in vain, a new connection is cheaper */
 #define BREAKS_MAX   2u		     /* connections lost over a batch before messages are asked for one by one */
 
@@ -35,6 +38,7 @@ struct ahead {
 	uint64_t reckoned; /* of what is under way */
 	uint64_t step;	   /* octets of the next batch */
 	unsigned breaks;
+	bool slow;
 };
 
 /* ---- batches ----------------------------------------------------------- */
@@ -66,8 +70,10 @@ static enum conn_end receive(struct ahead *a, struct body *wanted)
 {
 	const struct conn_taker taker = held_taker(&a->held, wanted);
 	struct drop *drop = a->held.drop;
+	int64_t begun = drop->conf->host->now();
 	enum conn_end end = conn_receive(&drop->conn, &taker);
 
+	a->slow = drop->conf->host->now() - begun > SLOW;
 	held_conclude(&a->held, end == CONN_OK);
 	if (drop->conn.expunged)
 		drop->sequence_known = false;
@@ -151,7 +157,7 @@ static size_t ask(struct ahead *a, const size_t *messages, size_t count)
 	for (size_t i = a->held.count - n; i < a->held.count; i++)
 		a->reckoned += a->held.entries[i].reckoned;
 	a->flight[a->flights++] = batch;
-	a->step *= 2;
+	a->step = a->slow ? STEP_FIRST : a->step * 2;
 	return n;
 }
 
@@ -214,6 +220,14 @@ static enum ahead_end fail(struct ahead *a, struct body *b, enum conn_end end, s
 	return body_failed(b, end, error) == BODY_LOST ? AHEAD_NONE : AHEAD_FAILED;
 }
 
+/* Whether the message may go to the sink as it comes: a refusal would be its own. Of a TOP the rest is wanted too, by
+ * the RETR that follows. */
+static bool can_pass(const struct ahead *a, const struct held_entry *entry, const struct held_want *want)
+{
+	return want->parts == 1u << BODY_WHOLE && a->flight[0].count == 1 &&
+	       &a->held.entries[a->flight[0].first - a->held.shed] == entry;
+}
+
 enum ahead_end ahead_find(struct body *b, size_t message, const struct held_want *want,
 			  const struct held_part **parts_r, struct popgate_error *error)
 {
@@ -227,8 +241,7 @@ enum ahead_end ahead_find(struct body *b, size_t message, const struct held_want
 	if (entry == NULL || !serves(a, want))
 		return AHEAD_NONE;
 	while (entry->state == HELD_ASKED) {
-		/* of a TOP the rest is wanted too, by the RETR that follows */
-		enum conn_end end = receive(a, want->parts == 1u << BODY_WHOLE ? b : NULL);
+		enum conn_end end = receive(a, can_pass(a, entry, want) ? b : NULL);
 
 		if (end == CONN_BROKEN)
 			return fail(a, b, end, error);

@@ -2,8 +2,7 @@
  *
  * What the client will want next is asked for in batches, one UID FETCH
  * each, several under way at once. A batch is read when a message of it is
- * wanted: that one goes to the sink as it comes, the others are held in
- * memory until their turn comes.
+ * wanted, and held in memory until the turn of each comes.
  * Blocks only where conn does.
  */
 #ifndef IMAP_AHEAD_H

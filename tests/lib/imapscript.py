@@ -218,6 +218,8 @@ class Talk:
 class Server:
     """messages: {uid: octets}; changes as clients expunge. received: every line that came."""
 
+    talk_class = Talk
+
     def __init__(self, messages=None, *, on=None, capability=CAPABILITY, uidvalidity=7, certificate=None):
         self.messages = dict(messages or {})
         self.flags = {}
@@ -242,7 +244,7 @@ class Server:
                 return
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.connections += 1
-            talk = Talk(self, connection, self.connections)
+            talk = self.talk_class(self, connection, self.connections)
             self._talks.append(talk)
             threading.Thread(target=talk.run, daemon=True).start()
 
