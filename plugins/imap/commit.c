@@ -21,6 +21,8 @@
 
 #define SET_MAX (CONN_COMMAND_MAX - 2400u) /* a quoted folder name and the words fit beside it */
 
+#define MARK "+FLAGS.SILENT (\\Deleted)"
+
 /* Commands under way at once: few enough to fit into the sockets' buffers, should a server answer before it reads on.
  */
 #define FLIGHT_MAX 4u
@@ -114,13 +116,18 @@ static void take_attributes(struct mailimap_msg_att *attributes, void *context)
 	}
 }
 
+static void forget_looks(struct removal *r)
+{
+	memset(r->seen, 0, r->count);
+	memset(r->marked, 0, r->count);
+}
+
 /* Which of the messages are there, and marked. */
 static int look(struct removal *r, const char *items)
 {
 	const struct conn_taker taker = {.attributes = take_attributes, .context = r};
 
-	memset(r->seen, 0, r->count);
-	memset(r->marked, 0, r->count);
+	forget_looks(r);
 	if (for_sets(r, r->uids, r->count, &taker, "UID FETCH", items) == CONN_OK)
 		return 0;
 	return conn_fail(&r->drop->conn, "confirming", STATUS_AT_COMMAND, r->error);
@@ -128,12 +135,10 @@ static int look(struct removal *r, const char *items)
 
 /* The server has said OK to the removal: a FETCH that brings nothing of a UID then confirms it. Without that OK it
  * would confirm nothing, since servers leave out what they cannot read just now. */
-static int confirm_gone(struct removal *r)
+static int note_gone(struct removal *r)
 {
 	size_t left = 0;
 
-	if (look(r, "(UID)") != 0)
-		return -1;
 	for (size_t i = 0; i < r->count; i++) {
 		r->gone[i] = r->seen[i] == 0;
 		left += r->seen[i];
@@ -141,6 +146,11 @@ static int confirm_gone(struct removal *r)
 	if (left == 0)
 		return 0;
 	return status_fail(r->error, POPGATE_TEMP, "%zu of %zu messages are still there", left, r->count);
+}
+
+static int confirm_gone(struct removal *r)
+{
+	return look(r, "(UID)") == 0 ? note_gone(r) : -1;
 }
 
 /* After the command that removes. */
@@ -155,7 +165,7 @@ static int conclude(struct removal *r, enum conn_end end, const char *what)
 
 static int mark(struct removal *r)
 {
-	if (for_sets(r, r->uids, r->count, NULL, "UID STORE", "+FLAGS.SILENT (\\Deleted)") == CONN_OK)
+	if (for_sets(r, r->uids, r->count, NULL, "UID STORE", MARK) == CONN_OK)
 		return 0;
 	return conn_fail(&r->drop->conn, "UID STORE", STATUS_AT_COMMAND, r->error);
 }
@@ -273,12 +283,47 @@ static int expunge_alone(struct removal *r)
 	return conclude(r, end, "EXPUNGE");
 }
 
+/* Marks, expunges and looks in one flight. What a refused mark leaves unmarked no UID EXPUNGE takes; what it takes was
+ * to be removed. */
+static int expunge_at_once(struct removal *r, const char *set)
+{
+	const struct conn_taker taker = {.attributes = take_attributes, .context = r};
+	struct guard_limits limits = limits_for(r);
+	struct conn *c = &r->drop->conn;
+	enum conn_end marked, expunged, looked;
+	struct line_status status;
+
+	forget_looks(r);
+	conn_send(c, &limits, "UID STORE %s " MARK, set);
+	conn_send(c, &limits, "UID EXPUNGE %s", set);
+	conn_send(c, &limits, "UID FETCH %s (UID)", set);
+	marked = conn_receive(c, NULL);
+	if (marked == CONN_BROKEN)
+		return conn_fail(c, "UID STORE", STATUS_AT_COMMAND, r->error);
+	status = c->status;
+	expunged = conn_receive(c, NULL);
+	if (expunged == CONN_BROKEN)
+		return conn_fail(c, "UID EXPUNGE", STATUS_AT_COMMAND, r->error);
+	if (marked == CONN_OK)
+		status = c->status;
+	looked = conn_receive(c, &taker);
+	if (looked == CONN_BROKEN)
+		return conn_fail(c, "confirming", STATUS_AT_COMMAND, r->error);
+	if (marked == CONN_OK && expunged == CONN_OK)
+		return looked == CONN_OK && note_gone(r) == 0 ? 0 : confirm_gone(r);
+	c->status = status;
+	return conn_fail(c, marked == CONN_OK ? "UID EXPUNGE" : "UID STORE", STATUS_AT_COMMAND, r->error);
+}
+
 static int expunge(struct removal *r)
 {
+	char set[SET_MAX];
 	enum conn_end end;
 
 	if (!(r->drop->conn.caps & CAPS_UIDPLUS))
 		return expunge_alone(r);
+	if (uidset_write(r->uids, r->count, set, sizeof(set)) == r->count)
+		return expunge_at_once(r, set);
 	if (mark(r) != 0)
 		return -1;
 	end = for_sets(r, r->uids, r->count, NULL, "UID EXPUNGE", "");

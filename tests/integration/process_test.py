@@ -75,7 +75,7 @@ class Deaths(ExampleCase):
         gate.kill_process("spawner")
         self.assertRegex(client.command("DELE 1"), rb"^\+OK")
         self.assert_served_again(gate)
-        self.assertEqual(len(gate.pids("session")), 1)
+        gate.wait_until(lambda: len(gate.pids("session")) == 1, "the others' sessions to be over")
         self.assertRegex(client.command("QUIT"), rb"^\+OK")
 
     def test_mailbox_stays_locked_while_its_session_outlives_broker_and_spawner(self):
