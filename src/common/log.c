@@ -75,14 +75,13 @@ static void append_time(struct log_line *line)
 {
 	struct timespec now;
 	struct tm utc;
-	char text[32];
 
 	if (state.fd < 0)
 		return; /* syslog has its own */
 	clock_gettime(CLOCK_REALTIME, &now);
-	if (gmtime_r(&now.tv_sec, &utc) == NULL || strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &utc) == 0)
-		return;
-	append(line, "time=%s.%03ldZ ", text, now.tv_nsec / 1000000);
+	if (gmtime_r(&now.tv_sec, &utc) != NULL)
+		append(line, "time=%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ ", utc.tm_year + 1900, utc.tm_mon + 1,
+		       utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec, now.tv_nsec / 1000000);
 }
 
 void log_begin(struct log_line *line, enum popgate_log_level level, const char *event, const char *session)
