@@ -55,7 +55,8 @@ enum ipc_result ipc_send_encoded(int fd, const unsigned char *data, size_t size,
 
 enum ipc_result ipc_send(int fd, const struct message *message, const int *fds)
 {
-	unsigned char *buffer = malloc(MESSAGE_MAX); /* not on the stack: its pages would stay with the session */
+	size_t most = message_most(message->type);
+	unsigned char *buffer = malloc(most); /* no larger and not on the stack: its pages would stay with the session */
 	enum ipc_result result = IPC_FAILED;
 	size_t size;
 
@@ -64,7 +65,7 @@ enum ipc_result ipc_send(int fd, const struct message *message, const int *fds)
 	size = message_encode(message, buffer);
 	if (size > 0)
 		result = ipc_send_encoded(fd, buffer, size, fds, message_fds(message->type));
-	secret_wipe(buffer, size == 0 ? MESSAGE_MAX : size);
+	secret_wipe(buffer, size == 0 ? most : size);
 	free(buffer);
 	return result;
 }

@@ -119,7 +119,32 @@ static void put_field(struct writer *writer, const struct field *field, const un
 	}
 }
 
-size_t message_encode(const struct message *message, unsigned char buffer[MESSAGE_MAX])
+size_t message_most(enum message_type type)
+{
+	size_t most = sizeof(uint32_t);
+
+	if (type == 0 || type >= MESSAGE_TYPES)
+		return 0;
+	for (size_t i = 0; i < FIELDS_MAX; i++) {
+		const struct field *field = &layouts[type].fields[i];
+
+		switch (field->kind) {
+		case FIELD_END:
+			break;
+		case FIELD_U64:
+			most += sizeof(uint64_t);
+			break;
+		case FIELD_U32:
+		case FIELD_OCTETS:
+		case FIELD_TEXT:
+			most += sizeof(uint32_t) + field->most;
+			break;
+		}
+	}
+	return most;
+}
+
+size_t message_encode(const struct message *message, unsigned char *buffer)
 {
 	struct writer writer = {buffer, 0, false};
 	uint32_t type = (uint32_t)message->type;

@@ -17,7 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define MESSAGE_MAX 32768 /* octets of an encoded message */
+#define MESSAGE_MAX 16384 /* octets of an encoded message */
 #define MESSAGE_FDS 3	  /* descriptors that may come with one */
 
 #define MESSAGE_NAME_MAX    1024  /* login names, user names */
@@ -114,9 +114,11 @@ struct message {
 	} u;
 };
 
-/* Writes the message into buffer. Returns its octets, or 0 when a field
- * exceeds its bound or the whole MESSAGE_MAX. */
-size_t message_encode(const struct message *message, unsigned char buffer[MESSAGE_MAX]);
+/* How many octets a message of this type has at most; 0: there is no such type. */
+size_t message_most(enum message_type type);
+/* Writes the message into buffer, which has room for message_most() octets.
+ * Returns its octets, or 0 when a field exceeds its bound or the whole MESSAGE_MAX. */
+size_t message_encode(const struct message *message, unsigned char *buffer);
 /* Reads a message; its bytes point into buffer. Returns 0, or -1 when it is not well-formed. */
 int message_decode(const unsigned char *buffer, size_t size, struct message *message_r);
 /* How many descriptors come with a message of this type, always. */

@@ -379,6 +379,21 @@ static void the_fullest_records_fit(void **state)
 	message.u.open.user = message.u.open.upstream_user = message_octets(octets, MESSAGE_NAME_MAX);
 	message.u.open.secret = message_octets(octets, MESSAGE_SECRET_MAX);
 	assert_true(message_encode(&message, buffer) > MESSAGE_SECRET_MAX);
+	assert_int_equal(message_encode(&message, buffer), message_most(MESSAGE_OPEN));
+	message = (struct message){.type = MESSAGE_REFUSED, .u.refused.text = message_octets(octets, MESSAGE_TEXT_MAX)};
+	assert_int_equal(message_encode(&message, buffer), message_most(MESSAGE_REFUSED));
+	message = (struct message){.type = MESSAGE_READY};
+	assert_int_equal(message_encode(&message, buffer), message_most(MESSAGE_READY));
+}
+
+/* A buffer of that size is enough for every type, and there is one for each that exists. */
+static void the_room_for_each_type_is_bounded(void **state)
+{
+	(void)state;
+	for (unsigned type = 1; type < MESSAGE_TYPES; type++)
+		assert_in_range(message_most((enum message_type)type), 4, MESSAGE_MAX);
+	assert_int_equal(message_most((enum message_type)0), 0);
+	assert_int_equal(message_most(MESSAGE_TYPES), 0);
 }
 
 /* A repeatable sequence; the generator's quality does not matter. */
@@ -423,6 +438,7 @@ int main(void)
 	    cmocka_unit_test(unknown_types_are_refused),
 	    cmocka_unit_test(bounds_hold_when_encoding),
 	    cmocka_unit_test(the_fullest_records_fit),
+	    cmocka_unit_test(the_room_for_each_type_is_bounded),
 	    cmocka_unit_test(mutations_never_break_the_decoder),
 	};
 
