@@ -2,9 +2,12 @@
  * been removed meanwhile notices and tries the new one. */
 #include "session/lock.h"
 
+/* The plain functions: EVP looks for its implementation under locks on scattered pages, and a session would copy each. */
+#define OPENSSL_SUPPRESS_DEPRECATED
+
 #include <errno.h>
 #include <fcntl.h>
-#include <openssl/evp.h>
+#include <openssl/sha.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,7 +17,7 @@
 
 #define NAME_OCTETS 16 /* of the digest, in the file's name */
 
-static bool feed(EVP_MD_CTX *context, const char *part)
+static void feed(SHA256_CTX *context, const char *part)
 {
 	char folded[256];
 	size_t size = strlen(part) + 1; /* the NUL keeps the parts apart */
@@ -24,31 +27,27 @@ static bool feed(EVP_MD_CTX *context, const char *part)
 
 		for (; n < sizeof(folded) && done < size; n++, done++)
 			folded[n] = part[done] >= 'A' && part[done] <= 'Z' ? (char)(part[done] + 32) : part[done];
-		if (EVP_DigestUpdate(context, folded, n) != 1)
-			return false;
+		SHA256_Update(context, folded, n);
 	}
-	return true;
 }
 
 int lock_name(struct lock *lock, const char *directory, const char *backend, const char *user, const char *folder)
 {
-	unsigned char digest[EVP_MAX_MD_SIZE];
-	EVP_MD_CTX *context = EVP_MD_CTX_new();
+	unsigned char digest[SHA256_DIGEST_LENGTH];
 	char name[NAME_OCTETS * 2 + 1];
-	int size, result = -1;
+	SHA256_CTX context;
+	int size;
 
 	lock->fd = -1;
-	if (context == NULL || EVP_DigestInit_ex(context, EVP_sha256(), NULL) != 1 || !feed(context, backend) ||
-	    !feed(context, user) || !feed(context, folder) || EVP_DigestFinal_ex(context, digest, NULL) != 1)
-		goto out;
+	SHA256_Init(&context);
+	feed(&context, backend);
+	feed(&context, user);
+	feed(&context, folder);
+	SHA256_Final(digest, &context);
 	for (size_t i = 0; i < NAME_OCTETS; i++)
 		snprintf(name + 2 * i, 3, "%02x", digest[i]);
 	size = snprintf(lock->path, sizeof(lock->path), "%s/%s.lock", directory, name);
-	if (size > 0 && (size_t)size < sizeof(lock->path))
-		result = 0;
-out:
-	EVP_MD_CTX_free(context);
-	return result;
+	return size > 0 && (size_t)size < sizeof(lock->path) ? 0 : -1;
 }
 
 /* Whether the path still names the file that fd has open. */
