@@ -1,13 +1,8 @@
-/* child - see child.h. Knows one user's credential and nothing of any other.
- * The work is done on a thread of its own: glibc gives it a fresh malloc
- * arena, so that the spawner's heap stays shared instead of being copied page
- * by page (a quarter of the memory of a session that allocates in it). */
+/* child - see child.h. Knows one user's credential and nothing of any other. */
 #include "session/child.h"
 
 #include <malloc.h>
-#include <pthread.h>
-#include <signal.h>
-#include <stdio.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -19,13 +14,13 @@
 #include "session/limits.h"
 #include "session/session.h"
 
-#define STACK_OCTETS (1024 * 1024)
 #define OPEN_WAIT    30000 /* milliseconds for the broker's OPEN */
+#define FEW_MESSAGES 200   /* their listing leaves less free than a look for it costs */
 
 struct child {
 	const struct child_start *start;
-	struct popgate_session session;
 	struct ipc_inbox *inbox; /* until OPEN has come */
+	struct popgate_session session;
 };
 
 static char *copy(const struct message_bytes *bytes)
@@ -115,42 +110,40 @@ static void serve(struct child *child)
 		session_abandon(session);
 		return;
 	}
-	malloc_trim(0); /* what opening needed for a moment; a session may idle for long */
+	if (session->maildrop.count > FEW_MESSAGES)
+		malloc_trim(0); /* what opening needed for a moment; a session may idle for long */
 	session_close(session, session_serve(session, NULL, 0));
 }
 
-static void *thread_main(void *argument)
+/* Nothing is written to the output's buffer: what a session doesn't use of it costs no memory. */
+static struct child *child_new(const struct child_start *start)
 {
-	const struct child_start *start = argument;
-	struct child *child = calloc(1, sizeof(*child));
+	struct child *child = malloc(sizeof(*child));
 
 	if (child == NULL)
-		_exit(PROCESS_EXIT_FAILURE);
+		return NULL;
+	memset(child, 0, offsetof(struct child, session.output.buffer));
 	child->start = start;
 	child->session.id = start->id;
 	child->session.conf = start->conf;
 	child->session.lock.fd = -1;
-	serve(child);
-	_exit(PROCESS_EXIT_OK);
-	return NULL;
+	return child;
 }
 
 noreturn void child_run(const struct child_start *start)
 {
 	char text[LOG_SESSION_SIZE];
-	pthread_attr_t attributes;
-	pthread_t thread;
+	struct child *child;
 
 	process_ignore_signals();
 	prctl(PR_SET_NAME, "popgate-session");
 	log_set_process("session");
 	log_session_id(start->id, text);
 	log_set_session(text);
-	limits_apply(&start->conf->limits);
-	pthread_attr_init(&attributes);
-	pthread_attr_setstacksize(&attributes, STACK_OCTETS);
-	if (pthread_create(&thread, &attributes, thread_main, (void *)(uintptr_t)start) != 0)
+	limits_start(&start->conf->limits);
+	child = child_new(start);
+	if (child == NULL)
 		_exit(PROCESS_EXIT_FAILURE);
-	pthread_join(thread, NULL);
-	_exit(PROCESS_EXIT_FAILURE);
+	serve(child);
+	_exit(PROCESS_EXIT_OK);
 }

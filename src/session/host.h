@@ -33,8 +33,7 @@ struct popgate_session {
 	struct secret secret;
 	bool utf8;
 	/* What came of it. */
-	int in;		      /* the client's octets */
-	struct output output; /* to the client */
+	int in; /* the client's octets */
 	void *drop;
 	struct lock lock;
 	struct maildrop maildrop;
@@ -46,6 +45,7 @@ struct popgate_session {
 	bool dead;     /* the drop failed for good: every command is refused */
 	struct session_counts counts;
 	int64_t begun;
+	struct output output; /* to the client; last, for its buffer is large */
 };
 
 extern const struct popgate_host host_functions;

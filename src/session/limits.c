@@ -33,15 +33,19 @@ static void limit(int resource, uint64_t value)
 	(void)setrlimit((__rlimit_resource_t)resource, &limits);
 }
 
-void limits_apply(const struct conf_limits *limits)
+void limits_inherit(const struct conf_limits *limits)
 {
 	limit(RLIMIT_NOFILE, SESSION_FDS);
-	if (limits->session_cpu > 0)
-		limit(RLIMIT_CPU, limits->session_cpu);
 #ifndef WITH_SANITIZERS
 	if (limits->session_memory > 0)
 		limit(RLIMIT_AS, address_space() + limits->session_memory);
 #else
 	(void)address_space;
 #endif
+}
+
+void limits_start(const struct conf_limits *limits)
+{
+	if (limits->session_cpu > 0)
+		limit(RLIMIT_CPU, limits->session_cpu);
 }

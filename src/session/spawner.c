@@ -4,19 +4,23 @@
 #include "session/spawner.h"
 
 #include <errno.h>
+#include <openssl/err.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/deadline.h"
 #include "common/ipc.h"
 #include "common/log.h"
 #include "session/child.h"
+#include "session/heap.h"
 #include "session/host.h"
+#include "session/limits.h"
 #include "session/plugin.h"
 
 struct child {
@@ -210,12 +214,13 @@ static int load(struct spawner *spawner)
 	return result;
 }
 
-/* OpenSSL looks a digest up at its first use: once here rather than in every session. */
+/* What would otherwise be done anew in every session. */
 static void warm_up(const struct conf *conf)
 {
-	struct lock lock;
-
-	(void)lock_name(&lock, conf->runtime_directory, "", "", "");
+	tzset();	   /* the log's times are UTC, but gmtime_r reads the local zone's file once */
+	ERR_clear_error(); /* OpenSSL's beginnings */
+	limits_inherit(&conf->limits);
+	(void)heap_settle();
 }
 
 int spawner_run(const struct process *process)

@@ -221,7 +221,8 @@ int standalone_run(const struct conf *conf, const struct process_identity *ident
 	if (plugin_load(&standalone->plugins, conf, &host_functions, process_module_owner(identity), &report) != 0) {
 		result = PROCESS_EXIT_CONF;
 	} else if (process_identity_assume(identity) == 0) {
-		limits_apply(&conf->limits);
+		limits_inherit(&conf->limits);
+		limits_start(&conf->limits);
 		serve(standalone);
 		plugin_unload(&standalone->plugins);
 		result = PROCESS_EXIT_OK;

@@ -2,6 +2,7 @@
 whatever they do, nothing of theirs stays, and nobody else notices."""
 
 import os
+import re
 import signal
 import socket
 import ssl
@@ -9,7 +10,7 @@ import time
 import unittest
 
 import tap
-from gateway import CLEAR, IMPLICIT, Gateway, example_backend, memory_bound
+from gateway import CLEAR, IMPLICIT, SANITIZED, Gateway, example_backend, memory_bound
 from pop3client import Client, trusting
 
 
@@ -29,6 +30,12 @@ def cpu_seconds(pid):
     with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
         fields = file.read().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def limit(pid, name):
+    """The soft limit of a process, as proc(5) calls it."""
+    with open(f"/proc/{pid}/limits", encoding="ascii") as file:
+        return re.search(rf"^{name} +(\S+)", file.read(), re.M).group(1)
 
 
 def tls_connection(port):
@@ -56,6 +63,21 @@ class NothingStays(unittest.TestCase):
                 self.assertTrue(client.command("AUTH PLAIN").startswith(b"+ "))
         gate.wait_until(lambda: (descriptors(gate, "broker"), descriptors(gate, "front")) <= before,
                         "the descriptors to be closed")
+
+    def test_a_session_is_limited_and_its_spawner_lives_on(self):
+        """What a session may use is bounded; the processor time that counts is its own."""
+        memory = 100 << 20
+        gate = self.gateway(limits={"session_cpu": 77, "session_memory": memory})
+        with Client(gate.port) as client:
+            self.assertRegex(client.login("ann", "password"), rb"^\+OK")
+            session, spawner = gate.pids("session")[0], gate.pids("spawner")[0]
+            with open(f"/proc/{session}/statm", encoding="ascii") as file:
+                mapped = int(file.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+            self.assertEqual(limit(session, "Max cpu time"), "77")
+            self.assertEqual(limit(session, "Max open files"), "64")
+            if not SANITIZED:
+                self.assertAlmostEqual(int(limit(session, "Max address space")), mapped + memory, delta=4 << 20)
+            self.assertEqual(limit(spawner, "Max cpu time"), "unlimited")
 
     def test_no_descriptor_is_free_for_a_moment_and_logins_go_on_after_it(self):
         """A broker that ran out of descriptors serves logins again as soon as some are free."""

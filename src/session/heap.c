@@ -1,0 +1,73 @@
+/* heap - see heap.h. Relies on nothing that glibc promises for more than speed
+ * and memory: a heap that lies otherwise is left as it is. */
+#include "session/heap.h"
+
+#include "config.h"
+
+#if defined(HAVE_MALLINFO2) && !defined(WITH_SANITIZERS)
+
+#include <malloc.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define LARGEST (64 * 1024) /* octets of a gap taken at a time */
+#define STEP	16	    /* octets between two sizes of glibc's blocks */
+#define CACHED	1032	    /* up to this size glibc keeps what is freed apart, instead of joining it with the rest */
+#define READY	(96 * 1024) /* octets at the end that a session finds without asking the kernel */
+
+/* Where the free space at the heap's end begins. */
+static uintptr_t end_of_used(void)
+{
+	return (uintptr_t)sbrk(0) - mallinfo2().keepcost;
+}
+
+/* What was taken stays reachable: it is no leak. */
+static void keep(void **block)
+{
+	static void *kept;
+
+	*block = kept;
+	kept = block;
+}
+
+/* All gaps of this size, before end. */
+static size_t fill(size_t size, uintptr_t end)
+{
+	size_t sum = 0;
+	void **block;
+
+	while ((block = malloc(size)) != NULL && (uintptr_t)block < end) {
+		keep(block);
+		sum += size;
+	}
+	if (block != NULL && size <= CACHED)
+		keep(block);
+	else
+		free(block);
+	return sum;
+}
+
+size_t heap_settle(void)
+{
+	uintptr_t end;
+	size_t sum = 0;
+	void *volatile reserve; /* else the compiler sees that nobody uses it */
+
+	(void)malloc_trim(0);
+	end = end_of_used();
+	for (size_t size = LARGEST; size >= sizeof(void *); size -= STEP)
+		sum += fill(size, end);
+	reserve = malloc(READY);
+	free(reserve);
+	return sum;
+}
+
+#else
+
+size_t heap_settle(void)
+{
+	return 0;
+}
+
+#endif

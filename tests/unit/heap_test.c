@@ -1,0 +1,115 @@
+/* Tests of the spawner's heap: what is allocated once it is settled lies behind everything else. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "config.h"
+#include "session/heap.h"
+
+#define BLOCKS 4000
+#define LARGE  5000
+
+static void *blocks[BLOCKS];
+
+/* Every other block of many sizes is freed, as it is after much has been loaded. */
+static void make_gaps(void)
+{
+	for (size_t i = 0; i < BLOCKS; i++)
+		blocks[i] = malloc(1 + i * 7919 % LARGE);
+	for (size_t i = 0; i < BLOCKS; i += 2) {
+		free(blocks[i]);
+		blocks[i] = NULL;
+	}
+}
+
+static uintptr_t last_block(void)
+{
+	uintptr_t last = 0;
+
+	for (size_t i = 0; i < BLOCKS; i++)
+		if ((uintptr_t)blocks[i] > last)
+			last = (uintptr_t)blocks[i];
+	return last;
+}
+
+static void free_blocks(void)
+{
+	for (size_t i = 0; i < BLOCKS; i++)
+		free(blocks[i]);
+}
+
+#if defined(HAVE_MALLINFO2) && !defined(WITH_SANITIZERS)
+
+static void nothing_is_allocated_in_a_gap(void **state)
+{
+	void *ours[LARGE];
+	uintptr_t last;
+
+	(void)state;
+	make_gaps();
+	last = last_block();
+	assert_true(heap_settle() > 1000 * 1000);
+	for (size_t i = 0; i < LARGE; i++) {
+		ours[i] = malloc(i + 1);
+		assert_true((uintptr_t)ours[i] > last);
+	}
+	for (size_t i = 0; i < LARGE; i++)
+		free(ours[i]);
+	free_blocks();
+}
+
+/* Blocks of any sizes, one after the other: they share pages. */
+static void small_blocks_lie_close_together(void **state)
+{
+	static const size_t sizes[] = {24, 1000, 500, 40, 750, 100};
+	uintptr_t first = UINTPTR_MAX, last = 0;
+	void *ours[sizeof(sizes) / sizeof(sizes[0])];
+
+	(void)state;
+	make_gaps();
+	(void)heap_settle();
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		ours[i] = malloc(sizes[i]);
+		first = (uintptr_t)ours[i] < first ? (uintptr_t)ours[i] : first;
+		last = (uintptr_t)ours[i] > last ? (uintptr_t)ours[i] : last;
+	}
+	assert_in_range(last - first, 1, 4096);
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
+		free(ours[i]);
+	free_blocks();
+}
+
+#else
+
+static void nothing_is_allocated_in_a_gap(void **state)
+{
+	(void)state;
+	make_gaps();
+	(void)last_block;
+	assert_int_equal(heap_settle(), 0);
+	free_blocks();
+}
+
+static void small_blocks_lie_close_together(void **state)
+{
+	(void)state;
+	skip();
+}
+
+#endif
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(nothing_is_allocated_in_a_gap),
+	    cmocka_unit_test(small_blocks_lie_close_together),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
