@@ -56,7 +56,7 @@ enum ipc_result ipc_send_encoded(int fd, const unsigned char *data, size_t size,
 enum ipc_result ipc_send(int fd, const struct message *message, const int *fds)
 {
 	size_t most = message_most(message->type);
-	unsigned char *buffer = malloc(most); /* no larger and not on the stack: its pages would stay with the session */
+	unsigned char *buffer = malloc(most); /* no more, not on the stack: its pages would stay with a session */
 	enum ipc_result result = IPC_FAILED;
 	size_t size;
 

@@ -1,7 +1,6 @@
 /* child - see child.h. Knows one user's credential and nothing of any other. */
 #include "session/child.h"
 
-#include <malloc.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,11 +10,11 @@
 #include "common/ipc.h"
 #include "common/process.h"
 #include "common/text.h"
+#include "session/heap.h"
 #include "session/limits.h"
 #include "session/session.h"
 
-#define OPEN_WAIT    30000 /* milliseconds for the broker's OPEN */
-#define FEW_MESSAGES 200   /* their listing leaves less free than a look for it costs */
+#define OPEN_WAIT 30000 /* milliseconds for the broker's OPEN */
 
 struct child {
 	const struct child_start *start;
@@ -110,8 +109,7 @@ static void serve(struct child *child)
 		session_abandon(session);
 		return;
 	}
-	if (session->maildrop.count > FEW_MESSAGES)
-		malloc_trim(0); /* what opening needed for a moment; a session may idle for long */
+	heap_trim(); /* what opening needed for a moment; a session may idle for long */
 	session_close(session, session_serve(session, NULL, 0));
 }
 

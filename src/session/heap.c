@@ -1,5 +1,5 @@
-/* heap - see heap.h. Relies on nothing that glibc promises for more than speed
- * and memory: a heap that lies otherwise is left as it is. */
+/* heap - see heap.h. What it knows of glibc is for speed and memory alone: a heap
+ * that lies otherwise is left as it is. */
 #include "session/heap.h"
 
 #include "config.h"
@@ -14,6 +14,8 @@
 #define LARGEST (64 * 1024) /* octets of a gap taken at a time */
 #define STEP	16	    /* octets between two sizes of glibc's blocks */
 #define CACHED	1032	    /* up to this size glibc keeps what is freed apart, instead of joining it with the rest */
+#define GAPS	(16 * 1024) /* octets free before the heap's end that are too many */
+#define ENDING	(64 * 1024) /* octets free at its end that are too many */
 #define READY	(96 * 1024) /* octets at the end that a session finds without asking the kernel */
 
 /* Where the free space at the heap's end begins. */
@@ -63,11 +65,23 @@ size_t heap_settle(void)
 	return sum;
 }
 
+void heap_trim(void)
+{
+	struct mallinfo2 heap = mallinfo2();
+
+	if (heap.keepcost > ENDING || heap.fordblks - heap.keepcost > GAPS)
+		(void)malloc_trim(0);
+}
+
 #else
 
 size_t heap_settle(void)
 {
 	return 0;
+}
+
+void heap_trim(void)
+{
 }
 
 #endif

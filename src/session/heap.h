@@ -1,4 +1,4 @@
-/* heap - makes the spawner's heap fit to be inherited. Spawner process. */
+/* heap - makes the spawner's heap fit to be inherited, and keeps a session's small. Spawner and session processes. */
 #ifndef POPGATE_SESSION_HEAP_H
 #define POPGATE_SESSION_HEAP_H
 
@@ -9,5 +9,7 @@
  * and those before it stay shared. Returns how many octets it took; 0 also
  * where the C library does not tell how its heap lies. */
 size_t heap_settle(void);
+/* Gives the kernel back what is free, where it is enough to be worth the look. */
+void heap_trim(void);
 
 #endif

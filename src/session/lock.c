@@ -2,7 +2,8 @@
  * been removed meanwhile notices and tries the new one. */
 #include "session/lock.h"
 
-/* The plain functions: EVP looks for its implementation under locks on scattered pages, and a session would copy each. */
+/* The plain functions: EVP looks for its implementation under locks on scattered
+ * pages, each of which a session would copy. */
 #define OPENSSL_SUPPRESS_DEPRECATED
 
 #include <errno.h>

@@ -4,10 +4,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
+
+#include <malloc.h>
 
 #include "config.h"
 #include "session/heap.h"
@@ -85,7 +88,63 @@ static void small_blocks_lie_close_together(void **state)
 	free_blocks();
 }
 
+/* Pages of the heap that are in memory. */
+static long resident(void)
+{
+	FILE *file = fopen("/proc/self/statm", "re");
+	long pages = 0;
+
+	assert_non_null(file);
+	assert_int_equal(fscanf(file, "%*d %ld", &pages), 1);
+	fclose(file);
+	return pages;
+}
+
+/* Blocks until next to nothing is free at the heap's end; each holds the one before. */
+static void **use_the_end(void)
+{
+	void **last = NULL;
+
+	do {
+		void **block = malloc(LARGE);
+
+		*block = last;
+		last = block;
+	} while (mallinfo2().keepcost > (size_t)2 * LARGE);
+	return last;
+}
+
+static void what_is_free_is_given_back(void **state)
+{
+	long before;
+	void **end;
+
+	(void)state;
+	for (size_t i = 0; i < BLOCKS; i++) {
+		blocks[i] = malloc(LARGE);
+		memset(blocks[i], 'x', LARGE);
+	}
+	end = use_the_end();
+	before = resident();
+	free_blocks();
+	assert_true(before - resident() < BLOCKS * LARGE / 4096 / 10);
+	heap_trim();
+	assert_true(before - resident() > BLOCKS * LARGE / 4096 * 9 / 10);
+	while (end != NULL) {
+		void **previous = *end;
+
+		free(end);
+		end = previous;
+	}
+}
+
 #else
+
+static void what_is_free_is_given_back(void **state)
+{
+	(void)state;
+	heap_trim();
+}
 
 static void nothing_is_allocated_in_a_gap(void **state)
 {
@@ -109,6 +168,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(nothing_is_allocated_in_a_gap),
 	    cmocka_unit_test(small_blocks_lie_close_together),
+	    cmocka_unit_test(what_is_free_is_given_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
