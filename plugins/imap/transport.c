@@ -22,6 +22,7 @@
 #include <openssl/x509v3.h>
 
 #include "dial.h"
+#include "rehearsal.h"
 
 #define READ_AHEAD    65536u
 #define LOOK_INTERVAL 250 /* milliseconds without a wait, after which the host is asked all the same */
@@ -145,6 +146,7 @@ int transport_trust_new(const char *ca_file, struct transport_trust **trust_r, c
 		transport_trust_free(&trust);
 		return -1;
 	}
+	(void)rehearsal_run(trust->context);
 	/* failed candidates leave their reasons behind */
 	ERR_clear_error();
 	*trust_r = trust;
