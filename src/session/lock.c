@@ -1,5 +1,5 @@
-/* lock - see lock.h. Files are removed by their holder; who opened one that has
- * been removed meanwhile notices and tries the new one. */
+/* lock - see lock.h. The files stay, for making and removing one costs more than all
+ * the rest; who opened one that has been removed meanwhile notices and tries the new one. */
 #include "session/lock.h"
 
 /* The plain functions: EVP looks for its implementation under locks on scattered
@@ -12,11 +12,11 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define NAME_OCTETS 16 /* of the digest, in the file's name */
+#define FILES	  64u		    /* so that the kernel's list of each stays short */
+#define PLACE_MAX (UINT64_MAX >> 2) /* an off_t, with room after it */
 
 static void feed(SHA256_CTX *context, const char *part)
 {
@@ -35,7 +35,6 @@ static void feed(SHA256_CTX *context, const char *part)
 int lock_name(struct lock *lock, const char *directory, const char *backend, const char *user, const char *folder)
 {
 	unsigned char digest[SHA256_DIGEST_LENGTH];
-	char name[NAME_OCTETS * 2 + 1];
 	SHA256_CTX context;
 	int size;
 
@@ -45,9 +44,9 @@ int lock_name(struct lock *lock, const char *directory, const char *backend, con
 	feed(&context, user);
 	feed(&context, folder);
 	SHA256_Final(digest, &context);
-	for (size_t i = 0; i < NAME_OCTETS; i++)
-		snprintf(name + 2 * i, 3, "%02x", digest[i]);
-	size = snprintf(lock->path, sizeof(lock->path), "%s/%s.lock", directory, name);
+	memcpy(&lock->place, digest, sizeof(lock->place));
+	lock->place &= PLACE_MAX;
+	size = snprintf(lock->path, sizeof(lock->path), "%s/%02u.lock", directory, digest[sizeof(lock->place)] % FILES);
 	return size > 0 && (size_t)size < sizeof(lock->path) ? 0 : -1;
 }
 
@@ -62,19 +61,22 @@ static bool is_current(int fd, const char *path)
 
 enum lock_result lock_try(struct lock *lock)
 {
+	struct flock octet = {.l_type = F_RDLCK, .l_whence = SEEK_SET, .l_start = (off_t)lock->place, .l_len = 1};
+
 	for (int tries = 0; tries < 8; tries++) {
 		int fd = open(lock->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 
 		if (fd < 0)
 			return LOCK_FAILED;
-		if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+		if (fcntl(fd, F_OFD_SETLK, &octet) != 0) {
 			int error = errno;
 
 			close(fd);
 			errno = error;
-			return error == EWOULDBLOCK ? LOCK_HELD : LOCK_FAILED;
+			return error == EAGAIN || error == EACCES ? LOCK_HELD : LOCK_FAILED;
 		}
 		if (is_current(fd, lock->path)) {
+			(void)futimens(fd, NULL); /* or cleaners of folders may think that nobody needs it */
 			lock->fd = fd;
 			return LOCK_TAKEN;
 		}
@@ -87,8 +89,6 @@ void lock_release(struct lock *lock)
 {
 	if (lock->fd < 0)
 		return;
-	if (is_current(lock->fd, lock->path)) /* else somebody removed it, and it may be another's now */
-		(void)unlink(lock->path);
 	close(lock->fd);
 	lock->fd = -1;
 }

@@ -1,10 +1,11 @@
-/* lock - one session at a time for a maildrop: a flock'ed file in the runtime
+/* lock - one session at a time for a maildrop: a locked octet of a file in the runtime
  * directory, held by the session process alone, so that its death frees it.
  * Session process. */
 #ifndef POPGATE_SESSION_LOCK_H
 #define POPGATE_SESSION_LOCK_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 enum lock_result {
 	LOCK_TAKEN,
@@ -15,7 +16,8 @@ enum lock_result {
 #define LOCK_PATH_MAX 512
 
 struct lock {
-	int fd; /* -1: not held */
+	int fd;		/* -1: not held */
+	uint64_t place; /* the octet; it need not be there */
 	char path[LOCK_PATH_MAX];
 };
 
