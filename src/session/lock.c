@@ -61,7 +61,7 @@ static bool is_current(int fd, const char *path)
 
 enum lock_result lock_try(struct lock *lock)
 {
-	struct flock octet = {.l_type = F_RDLCK, .l_whence = SEEK_SET, .l_start = (off_t)lock->place, .l_len = 1};
+	struct flock octet = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = (off_t)lock->place, .l_len = 1};
 
 	for (int tries = 0; tries < 8; tries++) {
 		int fd = open(lock->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
