@@ -210,10 +210,14 @@ static bool serves(const struct ahead *a, const struct held_want *want)
 			 (!(want->parts & 1u << BODY_TEXT) || a->held.want.limit == want->limit));
 }
 
+/* A server that mixes messages up gets no more batches: alone it may be understood. */
 static enum ahead_end fail(struct ahead *a, struct body *b, enum conn_end end, struct popgate_error *error)
 {
 	if (a->held.wrong) {
 		a->held.wrong = false;
+		a->breaks = BREAKS_MAX;
+		if (b->written == 0)
+			return AHEAD_NONE;
 		status_fail(error, POPGATE_PROTOCOL, "the server mixed up messages");
 		return AHEAD_FAILED;
 	}

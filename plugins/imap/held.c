@@ -134,7 +134,8 @@ static bool begin_part(struct held *h, enum body_part part, uint32_t origin)
 	const char *line = conn_current_line(&h->drop->conn, &size);
 
 	h->keeping = h->passing = false;
-	h->wrong = h->wrong || line_read_fetch(line, size, &fetch) != 0 || h->intake[part].begun || origin != 0;
+	h->wrong = h->wrong || line_read_fetch(line, size, &fetch) != 0 || h->intake[part].begun || origin != 0 ||
+		   (fetch.ranged && !(h->want.parts & 1u << BODY_TEXT));
 	if (h->wrong)
 		return false;
 	h->intake[part].begun = true;

@@ -8,6 +8,7 @@ import tempfile
 import unittest
 
 import tap
+from dovecot import free_port
 from gateway import Gateway, example_backend
 from pop3client import Client
 
@@ -108,7 +109,7 @@ class Targets(unittest.TestCase):
                 os.chmod("/dev/log", 0o666)
                 sink.settimeout(10)
                 gate = gateway(log={"to": "syslog"}, listeners=[
-                    {"address": "127.0.0.1", "port": 21110, "tls": "none", "cleartext_login": True}])
+                    {"address": "127.0.0.1", "port": free_port(), "tls": "none", "cleartext_login": True}])
                 gate.launch()
                 line = sink.recv(4096).decode()
                 self.assertRegex(line, r"^<22>.*popgate\[\d+\]: level=info process=supervisor .*event=listening")
@@ -118,7 +119,8 @@ class Targets(unittest.TestCase):
 
     def test_sink_that_takes_nothing_stalls_nobody(self):
         """A log pipe that nobody reads does not stop the service."""
-        gate = gateway(listeners=[{"address": "127.0.0.1", "port": 21111, "tls": "none", "cleartext_login": True}])
+        port = free_port()
+        gate = gateway(listeners=[{"address": "127.0.0.1", "port": port, "tls": "none", "cleartext_login": True}])
         pipe = gate.path("pipe")
         os.mkfifo(pipe)
         reader = os.open(pipe, os.O_RDWR | os.O_NONBLOCK)
@@ -128,8 +130,8 @@ class Targets(unittest.TestCase):
                     os.write(reader, b"x" * 4096)
             gate.prefix = ("sh", "-c", f'exec "$@" 2>{pipe}', "sh")
             gate.launch()
-            gate.wait_until(lambda: self.can_connect(21111), "popgate to listen")
-            with Client(21111) as client:
+            gate.wait_until(lambda: self.can_connect(port), "popgate to listen")
+            with Client(port) as client:
                 client.command("USER joe")
                 self.assertTrue(client.command(f"PASS {MARK}").startswith(b"+OK"))
             gate.stop()

@@ -309,6 +309,54 @@ static void stays_closed(void **state)
 	assert_int_equal(guard_feed(&g, fine, strlen(fine)), GUARD_TOO_MUCH);
 }
 
+/* The limits of commands under way add up; a new beginning forgets them. */
+static void each_command_more_allows_more(void **state)
+{
+	static const struct guard_limits one = {.octets = 100, .lines = 2, .body = 10, .bodies = 1};
+	static const struct guard_limits large = {.octets = 100, .lines = 2, .body = 20, .bodies = 1};
+	static const char body[] = "* 7 FETCH (BODY[] {15}\r\nxxxxxxxxxxxxxxx)\r\n";
+	char text[sizeof(body)];
+	struct guard g;
+
+	(void)state;
+	guard_init(&g);
+	guard_command(&g, &one);
+	guard_another(&g, &large);
+	for (int i = 0; i < 2; i++) {
+		memcpy(text, body, sizeof(body));
+		assert_int_equal(guard_feed(&g, text, sizeof(body) - 1), GUARD_FINE);
+	}
+	memcpy(text, body, sizeof(body));
+	assert_int_not_equal(guard_feed(&g, text, sizeof(body) - 1), GUARD_FINE);
+	guard_init(&g);
+	guard_command(&g, &one);
+	guard_another(&g, &large);
+	guard_command(&g, &one);
+	memcpy(text, body, sizeof(body));
+	assert_int_not_equal(guard_feed(&g, text, sizeof(body) - 1), GUARD_FINE);
+}
+
+static void each_command_more_allows_more_lines(void **state)
+{
+	static const struct guard_limits one = {.octets = 40, .lines = 2, .body = 10, .bodies = 1};
+
+	(void)state;
+	for (int more = 0; more < 3; more++) {
+		struct guard g;
+
+		guard_init(&g);
+		guard_command(&g, &one);
+		for (int i = 0; i < more; i++)
+			guard_another(&g, &one);
+		for (int i = 0; i < 2 * (more + 1); i++) {
+			char line[] = "* OK fine\r\n";
+
+			assert_int_equal(guard_feed(&g, line, strlen(line)), GUARD_FINE);
+		}
+		assert_int_equal(guard_feed(&g, (char[]){"* OK fine\r\n"}, 11), GUARD_TOO_MANY);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -326,6 +374,8 @@ int main(void)
 	    cmocka_unit_test(limits_what_a_command_brings),
 	    cmocka_unit_test(limits_lines),
 	    cmocka_unit_test(stays_closed),
+	    cmocka_unit_test(each_command_more_allows_more),
+	    cmocka_unit_test(each_command_more_allows_more_lines),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
