@@ -250,7 +250,7 @@ static bool can_pipeline(const struct drop *drop, const struct popgate_credentia
 {
 	const unsigned needed = CAPS_SASL_IR | CAPS_LITERAL;
 
-	return drop->conf->pipeline_login && (drop->conn.caps & needed) == needed &&
+	return drop->conf->pipeline_login && !drop->stepwise && (drop->conn.caps & needed) == needed &&
 	       !(drop->conn.caps & CAPS_LOGINDISABLED) && enter_in_one_flight(drop) &&
 	       folder_is_ascii(credential->user) && folder_is_ascii((const char *)credential->secret);
 }
@@ -272,8 +272,11 @@ static int log_in_at_once(struct drop *drop, const struct popgate_credential *cr
 
 	if (login_quoted(c, credential, conn_send_line) == CONN_OK)
 		enter_send(drop, fresh);
-	if (conn_receive(c, NULL) != CONN_OK)
+	if (conn_receive(c, NULL) != CONN_OK) {
+		/* with more behind it a refusal may be lost to the reset that follows; or too much came at once */
+		drop->stepwise = conn_is_lost(c) && c->status.kind == LINE_OTHER;
 		return login_failed(c, credential, error);
+	}
 	drop->caps_due = !caps_read(c);
 	return fresh ? take_lock(drop, error) : 0;
 }
@@ -328,10 +331,16 @@ static int log_in(struct drop *drop, bool fresh, int64_t deadline, struct popgat
 
 int login_open(struct drop *drop, bool fresh, int64_t deadline, struct popgate_error *error)
 {
-	if (log_in(drop, fresh, deadline, error) == 0)
-		return 0;
-	conn_close(&drop->conn);
-	return -1;
+	bool before = drop->stepwise;
+	int result = log_in(drop, fresh, deadline, error);
+
+	if (result != 0 && drop->stepwise != before) {
+		conn_close(&drop->conn);
+		result = log_in(drop, fresh, deadline, error);
+	}
+	if (result != 0)
+		conn_close(&drop->conn);
+	return result;
 }
 
 int login_again(struct drop *drop, int64_t deadline, struct popgate_error *error)

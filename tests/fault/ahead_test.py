@@ -149,6 +149,15 @@ class Batches(Ahead):
             talk.line(f"{tag} NO [SERVERBUG] the rest cannot be read")
         self.reads(self.start(for_batches(torn)), range(1, 41))
 
+    def test_a_message_that_only_a_refusal_follows_may_be_torn(self):
+        """A server that cannot read on has announced what it has, and says NO."""
+        def torn(talk, tag, rest):
+            (_, first), (number, uid) = talk.wanted(rest)[:2]
+            talk.fetch_response(first - 100, first, rest)
+            talk.send(f"* {number} FETCH (UID {uid} BODY[] {{7}}\r\nSubject)\r\n")
+            talk.line(f"{tag} NO [SERVERBUG] the rest cannot be read")
+        self.reads(self.start(for_batches(torn)), range(1, 41))
+
     def test_a_message_left_out_is_asked_for_alone(self):
         def without(talk, tag, rest):
             for number, uid in talk.wanted(rest):

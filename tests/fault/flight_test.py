@@ -1,6 +1,9 @@
 """Commands that leave before the answers to those before them: as many as are safe, and what is refused, lost or
 late in the middle is known for what it is."""
 
+import socket
+import struct
+
 import tap
 from faultcase import FINE, MESSAGES, FaultCase
 from imapscript import CAPABILITY, HANG_UP
@@ -78,17 +81,42 @@ class Login(FaultCase):
     def test_a_wrong_password_is_auth_though_the_rest_is_refused_as_well(self):
         self.refused(rb"^-ERR \[AUTH\]", "[AUTHENTICATIONFAILED] no")
 
-    def test_a_server_that_hangs_up_on_what_follows_a_refusal_has_refused(self):
+    def test_a_refusal_lost_to_the_reset_behind_it_is_asked_for_again(self):
+        """A server that hangs up with commands unread resets the connection, and its last words may be lost."""
         def refuse(talk, tag, _rest):
-            talk.line(f"{tag} NO [AUTHENTICATIONFAILED] no")
-            return HANG_UP
-        client = self.serve({"LOGIN": refuse}, capability=ROOMY)
+            if talk.number == 1:
+                talk.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                return HANG_UP
+            return talk.line(f"{tag} NO [AUTHENTICATIONFAILED] no")
+        client = self.serve({"LOGIN": refuse, "AUTHENTICATE": refuse}, capability=ROOMY)
         self.assertRegex(client.login("ann", "secret"), rb"^-ERR \[AUTH\]")
+        self.assertEqual(len(self.server.commands("LOGIN") + self.server.commands("AUTHENTICATE")), 2)
+
+    def test_a_server_that_takes_no_flight_is_served(self):
+        client = self.serve({"LOGIN": lambda talk, tag, rest: HANG_UP}, capability=ROOMY)
+        self.log_in(client)
+        self.assertEqual(client.multiline("RETR 1"), MESSAGES[101])
+
+    def test_a_server_that_always_hangs_up_is_tried_twice(self):
+        client = self.serve({name: lambda talk, tag, rest: HANG_UP for name in ("LOGIN", "AUTHENTICATE")},
+                            capability=ROOMY, warnings=["event=login_failed"])
+        self.assertRegex(client.login("ann", "secret"), rb"^-ERR \[SYS/TEMP\]")
+        self.assertEqual(self.server.connections, 2)
+
+    def test_bye_is_not_asked_again(self):
+        def bye(talk, _tag, _rest):
+            for _ in range(3):
+                talk.file.readline()  # lest the connection be reset
+            talk.line("* BYE too busy")
+            return HANG_UP
+        client = self.serve({"LOGIN": bye}, capability=ROOMY, warnings=["event=login_failed"])
+        self.assertRegex(client.login("ann", "secret"), rb"^-ERR \[SYS/TEMP\]")
+        self.assertEqual(self.server.connections, 1)
 
     def test_nothing_that_follows_a_refused_login_counts(self):
         """Even where the server lets everybody select."""
         self.refused(rb"^-ERR \[AUTH\]", "[AUTHENTICATIONFAILED] no")
-        self.assertEqual(self.gate.pids("session"), [])
+        self.gate.wait_until(lambda: not self.gate.pids("session"), "the session to end")
 
     def test_select_that_is_refused_after_the_login_is_no_auth(self):
         client = self.serve({"SELECT": lambda talk, tag, rest: talk.line(f"{tag} NO [UNAVAILABLE] later"),
