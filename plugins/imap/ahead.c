@@ -56,13 +56,19 @@ static void land(struct ahead *a)
 	}
 }
 
-/* After a failure elsewhere the answers don't come any more. */
-static void notice_loss(struct ahead *a)
+static void land_all(struct ahead *a)
 {
-	if (a->held.drop->conn.usable && a->held.drop->conn.flights == a->flights)
-		return;
 	while (a->flights > 0)
 		land(a);
+}
+
+/* Once the connection is lost the answers don't come any more. */
+static void notice_loss(struct ahead *a)
+{
+	if (a->flights == 0 || (a->held.drop->conn.usable && a->held.drop->conn.flights == a->flights))
+		return;
+	a->breaks++;
+	land_all(a);
 }
 
 /* Reads the oldest batch's answer. */
@@ -79,9 +85,8 @@ static enum conn_end receive(struct ahead *a, struct body *wanted)
 		drop->sequence_known = false;
 	if (a->held.wrong)
 		drop->conn.usable = false;
-	if (!drop->conn.usable)
-		a->breaks++;
-	land(a);
+	if (drop->conn.usable)
+		land(a);
 	notice_loss(a);
 	return a->held.wrong ? CONN_BROKEN : end;
 }
@@ -293,7 +298,7 @@ void ahead_drop(struct drop *drop)
 	notice_loss(a);
 	if (a->reckoned > DRAIN_MAX) {
 		conn_close(&drop->conn);
-		notice_loss(a);
+		land_all(a);
 	}
 	/* nothing of it is worth holding */
 	for (size_t i = 0; i < a->held.count; i++)

@@ -1,6 +1,7 @@
 /* deadline - see deadline.h. Any process; the wall clock is never asked. */
 #include "common/deadline.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <time.h>
 
@@ -29,4 +30,14 @@ int deadline_left(int64_t deadline)
 	if (deadline <= now)
 		return 0;
 	return deadline - now > INT_MAX ? INT_MAX : (int)(deadline - now);
+}
+
+int deadline_poll(struct pollfd *fds, nfds_t count, int64_t deadline)
+{
+	int ready;
+
+	do
+		ready = poll(fds, count, deadline_left(deadline));
+	while (ready < 0 && errno == EINTR);
+	return ready;
 }

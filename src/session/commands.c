@@ -93,7 +93,7 @@ struct delivery {
 	const struct maildrop_entry *entry;
 	struct body body;
 	bool begun; /* "+OK" has been written, behind the mark */
-	struct output_mark mark;
+	uint64_t mark;
 };
 
 static int emit(void *context, const char *data, size_t size)
@@ -114,6 +114,7 @@ static void begin_delivery(struct delivery *delivery)
 	delivery->mark = output_mark(&delivery->session->output);
 	output_line(&delivery->session->output, "+OK %llu octets", (unsigned long long)delivery->entry->octets);
 	delivery->session->output.inside = true;
+	delivery->session->shown = deadline_in(HOST_SHOWN_AFTER);
 }
 
 static int take_octets(void *context, const void *data, size_t size)
@@ -142,7 +143,7 @@ static enum command_event fail_delivery(struct delivery *delivery, struct popgat
 	log_text(&line, "uidl", maildrop_id(&session->maildrop, delivery->entry));
 	log_text(&line, "msg", error->text);
 	log_end(&line);
-	if (delivery->begun && output_rewind(&session->output, &delivery->mark) != 0)
+	if (delivery->begun && output_rewind(&session->output, delivery->mark) != 0)
 		return COMMAND_CUT;
 	session->output.inside = false;
 	session->dead = session->dead || error->status == POPGATE_PROTOCOL;

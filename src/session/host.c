@@ -14,20 +14,41 @@
 #define LOCK_WAIT     2000 /* milliseconds for a holder that is on its way out */
 #define LOCK_INTERVAL 25   /* milliseconds between two tries */
 
+static int poll_until(struct pollfd fds[2], int64_t deadline)
+{
+	int ready, left = deadline_left(deadline);
+
+	watchdog_arm(left < 0 ? INT64_MAX : left + 1);
+	ready = deadline_poll(fds, 2, deadline);
+	watchdog_arm(1);
+	return ready;
+}
+
+/* A message that comes slowly is shown to the client as far as it is. Until then a failure can still be told, but
+ * nobody must take us for dead. */
+static int poll_showing(struct popgate_session *session, struct pollfd fds[2], int64_t deadline)
+{
+	int ready;
+
+	if (!session->output.inside || session->output.size == 0 || session->shown >= deadline)
+		return poll_until(fds, deadline);
+	ready = poll_until(fds, session->shown);
+	if (ready != 0)
+		return ready;
+	session->shown = deadline_in(HOST_SHOWN_AFTER);
+	(void)output_flush(&session->output); /* a failure shows at the next write */
+	return poll_until(fds, deadline);
+}
+
 /* Waits for fd (-1: for nothing but the clock), watching the client. */
 static enum popgate_wait wait_for(struct popgate_session *session, int fd, short events, int64_t deadline)
 {
 	struct pollfd fds[2] = {{.fd = fd, .events = events}, {.fd = session->output.fd, .events = 0}};
-	int left = deadline_left(deadline);
 	int ready;
 
 	if (session->updating)
 		fds[1].fd = -1;
-	watchdog_arm(left < 0 ? INT64_MAX : left + 1);
-	do
-		ready = poll(fds, 2, deadline_left(deadline));
-	while (ready < 0 && errno == EINTR);
-	watchdog_arm(1);
+	ready = poll_showing(session, fds, deadline);
 	if (ready < 0)
 		return POPGATE_WAIT_FAILED;
 	/* The client first: an upstream that always has something to say must not hide its departure. */

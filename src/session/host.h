@@ -18,6 +18,8 @@
 #include "session/plugin.h"
 #include "session/watchdog.h"
 
+#define HOST_SHOWN_AFTER 2000 /* milliseconds that a message may wait for the output's buffer to be full */
+
 /* For the line at a session's end. */
 struct session_counts {
 	uint64_t retrieved, tops, octets, deleted;
@@ -41,6 +43,7 @@ struct popgate_session {
 	bool ahead;	     /* the plugin was told what comes next, and the client has not paused since */
 	const char *waiting; /* the client's octets behind the command that is run */
 	size_t waiting_size;
+	int64_t shown; /* when what has come of a message goes to the client, though its buffer is not full */
 	bool updating; /* in commit: the client's departure no longer counts */
 	bool dead;     /* the drop failed for good: every command is refused */
 	struct session_counts counts;

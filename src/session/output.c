@@ -50,9 +50,7 @@ static int wait_writable(struct output *output, int64_t deadline)
 	int ready;
 
 	watchdog_arm(output->stall);
-	do
-		ready = poll(&pollfd, 1, deadline_left(deadline));
-	while (ready < 0 && errno == EINTR);
+	ready = deadline_poll(&pollfd, 1, deadline);
 	output->stalled = ready == 0;
 	return ready == 1 ? 0 : -1;
 }
@@ -89,16 +87,16 @@ int output_flush(struct output *output)
 	return size == 0 ? 0 : send_all(output, output->buffer, size);
 }
 
-struct output_mark output_mark(const struct output *output)
+uint64_t output_mark(const struct output *output)
 {
-	return (struct output_mark){.sent = output->sent, .size = output->size};
+	return output->sent + output->size;
 }
 
-int output_rewind(struct output *output, const struct output_mark *mark)
+int output_rewind(struct output *output, uint64_t mark)
 {
-	if (output->failed || output->sent != mark->sent)
+	if (output->failed || output->sent > mark)
 		return -1;
-	output->size = mark->size;
+	output->size = (size_t)(mark - output->sent);
 	return 0;
 }
 

@@ -33,14 +33,10 @@ int output_write(struct output *output, const void *data, size_t size);
 int output_line(struct output *output, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Gives fd back as it was. */
 void output_end(struct output *output);
-/* Where the output stands, to come back to as long as nothing has left since. */
-struct output_mark {
-	uint64_t sent;
-	size_t size;
-};
-struct output_mark output_mark(const struct output *output);
+/* Where the output stands, in octets since the beginning, to come back to as long as nothing behind it has left. */
+uint64_t output_mark(const struct output *output);
 /* Takes back what was written since the mark. 0, or -1: some of it has left. */
-int output_rewind(struct output *output, const struct output_mark *mark);
+int output_rewind(struct output *output, uint64_t mark);
 /* Sends what is buffered. 0 or -1. */
 int output_flush(struct output *output);
 

@@ -104,17 +104,6 @@ struct loop {
 /* One outcome of a step. */
 enum step { STEP_ON, STEP_END };
 
-/* poll until a deadline, whatever interrupts it. */
-static int poll_until(struct pollfd *pollfd, int64_t deadline)
-{
-	int ready;
-
-	do
-		ready = poll(pollfd, 1, deadline_left(deadline));
-	while (ready < 0 && errno == EINTR);
-	return ready;
-}
-
 /* Waits for the client; a plugin that has asked ahead gets its answers in when nothing comes for a while. */
 static int await_client(struct popgate_session *session, struct pollfd *pollfd, int64_t deadline)
 {
@@ -122,11 +111,11 @@ static int await_client(struct popgate_session *session, struct pollfd *pollfd, 
 
 	phase_set(session->output.page, PHASE_WAITING);
 	watchdog_arm(0);
-	if (session->ahead && (ready = poll_until(pollfd, deadline_in(PAUSE))) == 0) {
+	if (session->ahead && (ready = deadline_poll(pollfd, 1, deadline_in(PAUSE))) == 0) {
 		commands_pause(session);
 		watchdog_arm(0);
 	}
-	return ready != 0 ? ready : poll_until(pollfd, deadline);
+	return ready != 0 ? ready : deadline_poll(pollfd, 1, deadline);
 }
 
 /* Reads without waiting, or waits until the idle deadline. */

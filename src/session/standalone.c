@@ -42,9 +42,7 @@ static int read_input(struct standalone *standalone, int64_t deadline)
 
 	if (output_flush(&standalone->session.output) != 0)
 		return -1;
-	do
-		ready = poll(&pollfd, 1, deadline_left(deadline));
-	while (ready < 0 && errno == EINTR);
+	ready = deadline_poll(&pollfd, 1, deadline);
 	if (ready != 1)
 		return -1;
 	got = read(STDIN_FILENO, standalone->chunk, sizeof(standalone->chunk));

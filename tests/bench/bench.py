@@ -246,7 +246,7 @@ class Works:
 ORDER = ("download", "local", "pipelined", "listing", "far_listing", "large", "first_octet", "memory", "storm", "login",
          "idle", "remove", "top", "tls", "local_tls")
 USUAL = {"small": 200, "many": 1000, "huge": 20000, "large": 100 << 20, "storm": 1000, "idle": 300}
-FULL = dict(USUAL, huge=100000, storm=2000, idle=1000)
+FULL = dict(USUAL, huge=100000, storm=2000, idle=1000, **growth.SIZES)
 
 
 def measure(works, names, rounds):
@@ -286,7 +286,7 @@ def options():
     parser.add_argument("--full", action="store_true", help="the large sizes, and how cost grows")
     parser.add_argument("--works", default=",".join(ORDER), help="which, with commas between them")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--sizes", type=json.loads, default={}, help="JSON: " + json.dumps(USUAL))
+    parser.add_argument("--sizes", type=json.loads, default={}, help="JSON: " + json.dumps(FULL))
     parser.add_argument("--write", action="store_true", help="into doc/PERFORMANCE.md and doc/performance.svg")
     chosen = parser.parse_args()
     chosen.works = [name for name in chosen.works.split(",") if name]

@@ -14,12 +14,14 @@ from crowd import Crowd
 from delay import Delay
 from gateway import Gateway
 
-TRIPS = (0, 10, 25, 50, 100, 200)  # milliseconds
-RIVAL_TRIP_MAX = 50  # beyond it Dovecot's minutes tell nothing new
-COUNTS = (100, 1000, 10000)
-OCTETS = (1 << 20, 10 << 20, 100 << 20)
-IDLE = (100, 1000, 5000, 10000)
-BUSY = 1000
+SIZES = {
+    "trips": (0, 10, 25, 50, 100, 200),  # milliseconds
+    "counts": (100, 1000, 10000),
+    "octets": (1 << 20, 10 << 20, 100 << 20),
+    "sessions": (100, 1000, 5000, 10000),
+    "busy": 1000,
+}
+RIVAL_TRIP_MAX = 50  # milliseconds; beyond it Dovecot's minutes tell nothing new
 BUSY_MESSAGES = 30
 ROUNDS = 3
 
@@ -69,7 +71,7 @@ def _median(measure):
 def over_trips(world):
     """Seconds for the mailbox `small`: {milliseconds: {target: seconds}}"""
     messages, found = world.mail["small"], {}
-    for trip in TRIPS:
+    for trip in world.sizes["trips"]:
         with contextlib.ExitStack() as stack:
             proxy = Delay(world.upstream.imap_port, trip / 1000)
             stack.callback(proxy.stop)
@@ -87,7 +89,7 @@ def over_trips(world):
 def over_counts(world):
     """Seconds for so many messages of 2 kB, 0 ms."""
     found, gate = {}, world.gates[0]
-    for count in COUNTS:
+    for count in world.sizes["counts"]:
         world.fill("count", count, 2000)
         found[count] = {
             "popgate": _median(lambda: loads.download(gate.port, "count", world.mail["count"])),
@@ -101,7 +103,7 @@ def over_octets(world):
     """Seconds for one message of so many octets, 0 ms."""
     found, gate = {}, world.gates[0]
     line = b"x" * 74 + b"\r\n"
-    for size in OCTETS:
+    for size in world.sizes["octets"]:
         user = f"octets{size}"
         message = b"Subject: large\r\n\r\n" + line * (size // len(line))
         world.upstream.append(user, [message])
@@ -112,10 +114,10 @@ def over_octets(world):
     return found
 
 
-def over_sessions():
+def over_sessions(world):
     """{sessions: (kB each, seconds until all are in, longest NOOP in ms while all are there)}"""
     found = {}
-    for count in IDLE:
+    for count in world.sizes["sessions"]:
         with contextlib.ExitStack() as stack:
             crowd = Crowd()
             stack.callback(crowd.stop)
@@ -187,11 +189,12 @@ def _percentiles(values):
 
 def busy(world):
     """Sessions that all download at once: seconds, octets, and a neighbour's latencies (ms) alone and beside them."""
-    for number in range(BUSY):
+    most = world.sizes["busy"]
+    for number in range(most):
         world.fill(f"busy{number}", BUSY_MESSAGES, 4000)
     world.fill("neighbour", 1, 2000)
     gate, found = world.gates[0], {}
-    for name, count in (("alone", 0), ("beside", BUSY)):
+    for name, count in (("alone", 0), ("beside", most)):
         context = multiprocessing.get_context("fork")
         near, far = context.Pipe()
         watcher = context.Process(target=_neighbour, args=(gate.port, far), daemon=True)
@@ -228,4 +231,4 @@ def measure(world):
     if "small" not in world.mail:
         world.fill("small", world.sizes["small"], 43000)
     return {"trips": over_trips(world), "counts": over_counts(world), "octets": over_octets(world),
-            "sessions": over_sessions(), "busy": busy(world)}
+            "sessions": over_sessions(world), "busy": busy(world)}

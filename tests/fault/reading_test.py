@@ -79,6 +79,19 @@ class Reading(FaultCase):
         self.log_in(client)
         self.assertEqual(client.multiline("RETR 2"), MESSAGES[102])
 
+    def test_message_that_comes_slowly_is_shown_as_far_as_it_is(self):
+        begun = self.literal()[:9000]
+
+        def slow(talk, _tag, _rest):
+            talk.send(begun)
+            talk.wait()
+        client = self.serve({"BODY": slow}, limits={"fetch_window": 60, "upstream_timeout": 60})
+        self.log_in(client)
+        client.socket.settimeout(6)
+        client.send(b"RETR 2\r\n")
+        self.assertRegex(client.line(), FINE)
+        self.assertEqual(client.line(), b"Subject: second")
+
     def test_client_that_pauses_is_not_counted_against_the_server(self):
         big = b"Subject: big\r\n\r\n" + (b"0123456789" * 7 + b"\r\n") * 300_000
         client = self.serve(messages={101: big})

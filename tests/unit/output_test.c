@@ -295,6 +295,29 @@ static void the_descriptor_is_given_back(void **state)
 	output.fd = dup(client); /* for the teardown */
 }
 
+/* What stands behind the mark can be taken back until some of it has left, whatever was before it. */
+static void what_has_not_left_is_taken_back(void **state)
+{
+	static char much[OUTPUT_BUFFER - 10], got[OUTPUT_BUFFER + 100];
+	int room = 4 * OUTPUT_BUFFER;
+	uint64_t mark;
+
+	(void)state;
+	assert_int_equal(setsockopt(output.fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room)), 0);
+	memset(much, 'x', sizeof(much));
+	assert_int_equal(output_write(&output, much, sizeof(much)), 0);
+	mark = output_mark(&output);
+	/* no room: what was before the mark leaves */
+	assert_int_equal(output_line(&output, "+OK 12345 octets"), 0);
+	assert_int_equal(output.sent, sizeof(much));
+	assert_int_equal(output_rewind(&output, mark), 0);
+	assert_int_equal(output_line(&output, "-ERR no"), 0);
+	assert_int_equal(output_flush(&output), 0);
+	assert_int_equal(heard(got, sizeof(got)), sizeof(much) + 9);
+	assert_memory_equal(got + sizeof(much), "-ERR no\r\n", 9);
+	assert_int_equal(output_rewind(&output, mark), -1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -306,6 +329,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(a_client_that_has_gone, begin, end),
 	    cmocka_unit_test_setup_teardown(the_page_knows_each_write, begin, end),
 	    cmocka_unit_test_setup_teardown(a_pipe_will_do, begin, end),
+	    cmocka_unit_test_setup_teardown(what_has_not_left_is_taken_back, begin, end),
 	    cmocka_unit_test_setup_teardown(the_descriptor_is_given_back, begin, end),
 	};
 
