@@ -16,11 +16,10 @@
 
 #include "uidset.h"
 
-#define FLIGHT_MAX   12u		   /* batches under way */
-#define MEMBERS_MAX  256u		   /* messages of a batch */
-#define STEP_FIRST   (64u * 1024u)	   /* octets of the first batch */
-#define STEP_MAX     (512u * 1024u)	   /* octets of a batch */
-#define WHOLE_MAX    (32u * 1024u * 1024u) /* larger messages come in ranges */
+#define FLIGHT_MAX   12u	    /* batches under way */
+#define MEMBERS_MAX  256u	    /* messages of a batch */
+#define STEP_FIRST   (64u * 1024u)  /* octets of the first batch */
+#define STEP_MAX     (512u * 1024u) /* octets of a batch */
 #define HEADER_GUESS 4096u
 #define SET_MAX	     (CONN_COMMAND_MAX - 200u)
 #define SLOW	     1000	     /* milliseconds for a batch, above which batches become small */
@@ -113,7 +112,7 @@ static size_t plan(const struct ahead *a, const size_t *messages, size_t count)
 	for (; n < count && n < MEMBERS_MAX; n++) {
 		uint64_t size = reckon(a, messages[n]);
 
-		if (size > a->held.budget || size > WHOLE_MAX)
+		if (size > a->held.budget || size > a->held.drop->conf->fetch_max)
 			break;
 		/* rather a whole batch later than a small one now */
 		if (taken + octets + size > a->held.budget)

@@ -10,10 +10,15 @@
 #include <string.h>
 #include <strings.h>
 
+#include <libetpan/libetpan_version.h>
+
 #include "folder.h"
 #include "status.h"
 
 #define FOLDER_MAX 400 /* octets; encoded and quoted it still fits into a command line beside a set of UIDs */
+
+#define LITERAL_MAX (60u * 1024u * 1024u)
+#define FETCH_LEAST 65536u
 
 static const char *const securities[] = {"tls", "starttls", "none", NULL};
 static const char *const deletes[] = {"expunge", "flag", "move", "keep", NULL};
@@ -66,6 +71,11 @@ const struct popgate_key conf_keys[] = {
      .min = 1,
      .max = 600,
      .help = "how long a lost connection may take to come back"},
+    {.name = "fetch_max",
+     .type = POPGATE_KEY_OCTETS,
+     .fallback = "0",
+     .max = UINT32_MAX,
+     .help = "larger messages are asked for in pieces of this size; 0: as large as libetpan takes"},
     {.name = NULL},
 };
 
@@ -113,6 +123,19 @@ static int write_folder(const char *key, const char *name, char **utf7_r, char *
 	*utf8_r = folder_quote(name);
 	free(encoded);
 	return *utf7_r != NULL && *utf8_r != NULL ? 0 : status_fail(error, POPGATE_PERM, "out of memory");
+}
+
+/* libetpan's releases from 1.10 on take no literal above 64 MiB. */
+static int read_fetch(struct imap_conf *conf, const struct popgate_settings *settings, struct popgate_error *error)
+{
+	bool limited = libetpan_get_version_major() > 1 || libetpan_get_version_minor() >= 10;
+	uint64_t most = limited ? LITERAL_MAX : UINT32_MAX;
+	uint64_t wished = (uint64_t)conf->host->setting_int(settings, "fetch_max");
+
+	if (wished > 0 && wished < FETCH_LEAST)
+		return refuse(error, "fetch_max", "must be 0 or at least 65536 (64 KiB)");
+	conf->fetch_max = wished == 0 || wished > most ? most : wished;
+	return 0;
 }
 
 static int read_server(struct imap_conf *conf, const struct popgate_settings *settings, struct popgate_error *error)
@@ -174,7 +197,7 @@ int conf_new(const struct popgate_host *host, const struct popgate_settings *set
 	conf->pipeline_login = host->setting_bool(settings, "pipeline_login") != 0;
 	conf->reconnect_timeout = host->setting_int(settings, "reconnect_timeout") * 1000;
 	if (read_server(conf, settings, error) != 0 || read_folder(conf, settings, error) != 0 ||
-	    read_delete(conf, settings, error) != 0) {
+	    read_delete(conf, settings, error) != 0 || read_fetch(conf, settings, error) != 0) {
 		conf_free(&conf);
 		return -1;
 	}

@@ -29,6 +29,7 @@ struct imap_conf {
 	bool send_id;
 	bool pipeline_login;
 	int64_t reconnect_timeout; /* milliseconds */
+	uint64_t fetch_max;	   /* octets of a message asked for at once */
 };
 
 extern const struct popgate_key conf_keys[];

@@ -1,7 +1,7 @@
 /* fetch - chooses the commands that bring a message.
  *
- * A message up to 32 MiB comes in one piece, a larger one in ranges, since
- * libetpan 1.10 and later take no larger literal than 64 MiB. What ends a
+ * A message up to fetch_max octets comes in one piece, a larger one in ranges of
+ * that size. As few as may be: servers count through the message anew for each. What ends a
  * message is the literal, or for ranges an empty one; RFC822.SIZE is only a
  * hint, but an end elsewhere is believed only of a message that is still
  * there. TOP asks for the header and as much text as may be enough.
@@ -20,8 +20,6 @@
 #include "body.h"
 #include "login.h"
 
-#define WHOLE_MAX  (32u * 1024u * 1024u) /* octets fetched in one piece */
-#define STEP	   (32u * 1024u * 1024u)
 #define TEXT_FIRST 4096u
 #define TEXT_MAX   (4u * 1024u * 1024u)
 #define LINE_GUESS 100u /* octets of a text line */
@@ -76,15 +74,16 @@ static enum body_end read_on(struct body *b, enum body_part part, uint64_t befor
 
 static enum body_end read_ranges(struct body *b, struct popgate_error *error)
 {
-	enum body_end end = body_read(b, 1u << BODY_WHOLE, 0, STEP, error);
+	uint64_t step = b->drop->conf->fetch_max;
+	enum body_end end = body_read(b, 1u << BODY_WHOLE, 0, step, error);
 	uint64_t got = b->parts[BODY_WHOLE].got;
 
 	if (end != BODY_DONE || b->enough)
 		return end;
 	/* ranges are unknown to this server: that was the whole */
-	if (got > STEP || (got < STEP && !b->ranged))
+	if (got > step || (got < step && !b->ranged))
 		return end_of_ranges(b, got, false, error);
-	return read_on(b, BODY_WHOLE, 0, STEP, STEP, error);
+	return read_on(b, BODY_WHOLE, 0, step, step, error);
 }
 
 /* The first guess at how much text the wanted lines are. */
@@ -123,7 +122,8 @@ static enum body_end read_once(struct body *b, int64_t lines, struct popgate_err
 		return read_top(b, lines, error);
 	if (b->listed > UINT32_MAX)
 		return too_large(b, error);
-	return b->listed > WHOLE_MAX ? read_ranges(b, error) : body_read(b, 1u << BODY_WHOLE, 0, 0, error);
+	return b->listed > b->drop->conf->fetch_max ? read_ranges(b, error)
+						    : body_read(b, 1u << BODY_WHOLE, 0, 0, error);
 }
 
 /* Servers that name the UID last need the sequence number first. */
