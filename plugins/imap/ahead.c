@@ -268,11 +268,12 @@ enum ahead_end ahead_find(struct body *b, size_t message, const struct held_want
 	return AHEAD_FAILED;
 }
 
-void ahead_forget(struct drop *drop, size_t message)
+void ahead_forget(struct drop *drop, size_t message, const struct held_want *served)
 {
 	struct held_entry *entry = drop->ahead != NULL ? held_find(&drop->ahead->held, message) : NULL;
 
-	if (entry != NULL && entry->state == HELD_WHOLE)
+	/* after a look at it the whole is still to come */
+	if (entry != NULL && entry->state == HELD_WHOLE && served->parts == drop->ahead->held.want.parts)
 		held_lose(&drop->ahead->held, entry);
 }
 

@@ -24,8 +24,8 @@ void ahead_hint(struct drop *drop, const size_t *messages, size_t count, const s
  * is the drop's, until the next call of a function here; AHEAD_HELD alone sets it. */
 enum ahead_end ahead_find(struct body *b, size_t message, const struct held_want *want,
 			  const struct held_part **parts_r, struct popgate_error *error);
-/* The message was delivered, and is no longer held. */
-void ahead_forget(struct drop *drop, size_t message);
+/* So much of the message was delivered; it is no longer held, unless it was more that is held. */
+void ahead_forget(struct drop *drop, size_t message, const struct held_want *served);
 /* Reads all that is under way, so that another command can be sent. It stays held. */
 void ahead_settle(struct drop *drop);
 /* Drops all that is held and under way; the connection may be closed for it. */

@@ -241,6 +241,7 @@ int fetch_message(void *opaque, size_t message, int64_t lines, const struct popg
 	struct drop *drop = opaque;
 	struct body b = {
 	    .drop = drop, .sink = sink, .uid = drop->messages[message].uid, .listed = drop->messages[message].octets};
+	const struct held_want want = want_for(lines);
 
 	drop->pace = *pace;
 	if (read_message(&b, message, lines, pace, error) != BODY_DONE)
@@ -250,7 +251,7 @@ int fetch_message(void *opaque, size_t message, int64_t lines, const struct popg
 		return status_fail(error, POPGATE_TEMP, "UID %" PRIu32 ": the server sent an empty body", b.uid);
 	if (lines == POPGATE_WHOLE && !b.enough)
 		report_size(&b);
-	ahead_forget(drop, message);
+	ahead_forget(drop, message, &want);
 	return 0;
 }
 

@@ -100,6 +100,27 @@ class Pattern(Ahead):
         self.reads(client, range(1, 11))
         self.assertEqual(self.bodies(), [str(uid) for uid in range(101, 111)])
 
+    def test_a_look_at_each_message_before_it_is_fetched_costs_nothing(self):
+        client = self.start()
+        for number in range(1, 41):
+            self.assertEqual(client.multiline(f"TOP {number} 0"), b"Subject: %d\r\n\r\n" % (100 + number))
+            self.reads(client, [number])
+        self.assertLess(len(self.bodies()), 8)
+
+    def test_tops_of_another_length_are_another_pattern(self):
+        client = self.start()
+        for lines in (1, 3):
+            for number in range(1, 21):
+                top = client.multiline(f"TOP {number} {lines}")
+                self.assertEqual(top.count(b"\r\n"), 2 + lines)
+        self.assertLess(len(self.bodies()), 8)
+
+    def test_a_client_that_begins_again_is_read_ahead_again(self):
+        client = self.start()
+        self.reads(client, range(11, 41))
+        self.reads(client, range(1, 11))
+        self.assertLess(len(self.bodies()), 6)
+
     def test_a_client_that_turns_elsewhere_is_served(self):
         client = self.start(messages=LARGE)
         self.reads(client, [1, 2, 3, 40, 39, 3, 4, 5, 6, 1])
@@ -262,11 +283,23 @@ class Liars(Ahead):
         self.nothing_wrong_arrives(twice)
 
     def test_two_uids_in_a_response(self):
-        def two(talk, tag, rest):
-            octets = self.mail[103]
-            talk.send(b"* 2 FETCH (UID 102 BODY[] {%d}\r\n" % len(octets) + octets + b" UID 103)\r\n")
+        for owner in (102, 103):
+            with self.subTest(owner=owner):
+                def two(talk, tag, rest, owner=owner):
+                    octets = self.mail[owner]
+                    talk.send(b"* 2 FETCH (UID 102 BODY[] {%d}\r\n" % len(octets) + octets + b" UID 103)\r\n")
+                    talk.ok(tag)
+                self.nothing_wrong_arrives(two)
+
+    def test_a_top_without_its_text(self):
+        def lacking(talk, tag, rest):
+            for number, uid in talk.wanted(rest):
+                talk.fetch_response(number, uid, re.sub(r" BODY.PEEK.TEXT.*", ")", rest) if uid == 110 else rest)
             talk.ok(tag)
-        self.nothing_wrong_arrives(two)
+        client = self.start(for_batches(lacking))
+        for number in range(1, 41):
+            self.assertEqual(client.multiline(f"TOP {number} 1"),
+                             b"Subject: %d\r\n\r\n%d is the line of it\r\n" % (100 + number, 100 + number))
 
     def test_a_piece_instead_of_the_whole(self):
         def piece(talk, tag, rest):
@@ -295,6 +328,17 @@ class Liars(Ahead):
         client = self.start(for_batches(flood), limits={"read_ahead": 128 * KILO, "session_memory": 16 << 20})
         self.reads(client, range(1, 41))
         self.assertGreater(sum(sent), 1 << 20)
+
+
+    def test_more_text_than_was_asked_for_and_than_there_is_room_for(self):
+        """A server that knows no ranges, asked for the beginning of large texts."""
+        def whole(talk, tag, rest):
+            talk.usual("BODY", tag, re.sub(r"<[\d.]+>", "", rest))
+        mail = {uid: b"Subject: %d\r\n\r\n" % uid + b"line\r\n" * 30000 for uid in range(101, 111)}
+        client = self.start({"BODY": whole}, messages=mail, limits={"read_ahead": 64 * KILO})
+        for number in range(1, 11):
+            self.assertEqual(client.multiline(f"TOP {number} 2"),
+                             b"Subject: %d\r\n\r\nline\r\nline\r\n" % (100 + number))
 
 
 class Losses(Ahead):
