@@ -115,6 +115,15 @@ class Pattern(Ahead):
                 self.assertEqual(top.count(b"\r\n"), 2 + lines)
         self.assertLess(len(self.bodies()), 8)
 
+    def test_tops_of_long_lines_go_on_where_the_batch_ends(self):
+        """A line is taken for 100 octets at first."""
+        line = b"x" * 998 + b"\r\n"
+        mail = {uid: b"Subject: %d\r\n\r\n" % uid + line * 40 for uid in range(101, 161)}
+        client = self.start(messages=mail)
+        for number in range(1, 61):
+            self.assertEqual(client.multiline(f"TOP {number} 20"),
+                             b"Subject: %d\r\n\r\n" % (100 + number) + line * 20)
+
     def test_a_client_that_begins_again_is_read_ahead_again(self):
         client = self.start()
         self.reads(client, range(11, 41))
@@ -246,6 +255,7 @@ class Batches(Ahead):
             talk.send("* 99 FETCH (UID 999 BODY[] {7}\r\nstrange)\r\n")
             talk.usual("BODY", tag, rest)
         self.reads(self.start(for_batches(more)), range(1, 41))
+        self.assertEqual(self.bodies(), ["101", "102:140"])
 
     def test_news_between_the_messages_changes_nothing(self):
         def news(talk, tag, rest):
@@ -257,6 +267,7 @@ class Batches(Ahead):
                 talk.line("* 41 EXISTS")
             talk.ok(tag)
         self.reads(self.start(for_batches(news)), range(1, 41))
+        self.assertEqual(self.bodies(), ["101", "102:140"])
 
 
 class Liars(Ahead):

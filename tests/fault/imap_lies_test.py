@@ -2,7 +2,6 @@
 folder that becomes another one, data that nobody asked for. And what libetpan alone would crash over."""
 
 import base64
-import re
 import socket
 import struct
 import time
@@ -12,7 +11,6 @@ from faultcase import FINE, MESSAGES, TEMPORARY, FaultCase
 from imapscript import CAPABILITY
 
 MIB = 1 << 20
-STEP = 32 * MIB
 HEADER, _, TEXT = MESSAGES[102].partition(b"\r\n\r\n")
 HEADER += b"\r\n\r\n"
 
@@ -128,94 +126,6 @@ class Endless(FaultCase):
                 time.sleep(0.005)
         self.login_fails(TEMPORARY, {"SELECT": self.selected(1_000_000), "LISTING": listing},
                          limits={"upstream_timeout": 1})
-
-
-class Ranges(FaultCase):
-    """Messages that come in ranges, from servers that end them where they like."""
-
-    def ranged(self, octets, *, listed, empty="{0}\r\n", there=True, code="", origin=True):
-        """A server that serves ranges of octets as UID 101. there: whether it answers for the UID after that."""
-        def listing(talk, tag, rest):
-            if "1:*" in rest:
-                talk.line(f"* 1 FETCH (UID 101 RFC822.SIZE {listed})")
-            elif there:
-                talk.line("* 1 FETCH (UID 101 RFC822.SIZE 5)")
-            talk.ok(tag)
-
-        def body(talk, tag, rest):
-            header = re.search(r"\[HEADER\]", rest)
-            name, start, size = re.search(r"(\[(?:TEXT)?\])<(\d+)\.(\d+)>", rest).groups()
-            part = octets.partition(b"\r\n\r\n")[2] if "TEXT" in name else octets
-            part = part[int(start):int(start) + int(size)] if origin else part
-            talk.send("* 1 FETCH (UID 101")
-            if header:
-                talk.send(b" BODY[HEADER] {%d}\r\n" % len(HEADER) + HEADER)
-            talk.send(f" BODY{name}" + (f"<{start}> " if origin else " "))
-            talk.send(f"{{{len(part)}}}\r\n".encode() + part if part else empty)
-            talk.line(")")
-            talk.ok(tag, code if not part else "done")
-        return {"LISTING": listing, "BODY": body}
-
-    def read(self, command, *octets, warn=True, **options):
-        client = self.serve(self.ranged(*octets, **options), messages={101: b""},
-                            warnings=["event=fetch_failed"] if warn else (), limits={"fetch_window": 20})
-        self.log_in(client)
-        self.assertRegex(client.command(command), FINE)
-        return client
-
-    def is_cut(self, command, *octets, **options):
-        self.assertFalse(self.read(command, *octets, **options).rest().endswith(b"\r\n.\r\n"))
-
-    def is_whole(self, command, octets, **options):
-        self.assertEqual(self.read(command, octets, warn=False, **options).lines(), octets)
-
-    FULL = HEADER + (b"0123456789" * 7 + b"\r\n") * ((STEP - len(HEADER)) // 72)
-    FULL += b"." * (STEP - len(FULL) - 2) + b"\r\n"
-    SHORT = HEADER + b"0123456789abcd\r\n" * 60_000
-    # TOP of 1000 lines asks for 100,000 octets of text first.
-    TOP = HEADER + (b"a" * 198 + b"\r\n") * 500
-
-    def test_nothing_after_a_full_range_is_no_end(self):
-        self.is_cut("RETR 1", self.FULL, listed=40 * MIB)
-
-    def test_short_range_of_a_message_that_has_vanished_is_no_end(self):
-        self.is_cut("RETR 1", self.SHORT, listed=40 * MIB, there=False)
-
-    def test_short_range_of_a_message_that_is_there_is_the_end(self):
-        self.is_whole("RETR 1", self.SHORT, listed=40 * MIB)
-
-    def test_nil_beyond_the_end_is_the_end_of_a_message_that_is_there(self):
-        self.is_whole("RETR 1", self.SHORT, listed=40 * MIB, empty="NIL")
-
-    def test_nil_beyond_the_end_of_a_message_that_has_vanished_is_no_end(self):
-        self.is_cut("RETR 1", self.SHORT, listed=40 * MIB, empty="NIL", there=False)
-
-    def test_expunge_issued_is_no_end(self):
-        self.is_cut("RETR 1", self.SHORT, listed=40 * MIB, code="[EXPUNGEISSUED] gone")
-
-    def test_whole_message_instead_of_a_range_is_the_whole(self):
-        self.is_whole("RETR 1", self.SHORT, listed=40 * MIB, origin=False)
-
-    def test_range_without_its_origin_of_a_message_that_has_vanished_is_no_end(self):
-        self.is_cut("RETR 1", self.SHORT, listed=40 * MIB, origin=False, there=False)
-
-    def test_second_range_of_top_with_expunge_issued_is_no_end(self):
-        self.is_cut("TOP 1 1000", self.TOP, listed=3, code="[EXPUNGEISSUED] gone")
-
-    def test_top_that_asks_for_all_gets_all(self):
-        message = self.TOP + b"the end\r\n" * 300
-        for size in (len(message), 3, 40 * MIB):
-            with self.subTest(size=size):
-                self.is_whole("TOP 1 1000", message, listed=size)
-
-    def test_text_as_long_as_the_first_range_of_top_is_whole(self):
-        for empty in ("NIL", '""'):
-            with self.subTest(empty=empty):
-                self.is_whole("TOP 1 1000", self.TOP, listed=664, empty=empty)
-
-    def test_text_that_vanishes_after_the_first_range_of_top_is_no_end(self):
-        self.is_cut("TOP 1 1000", self.TOP, listed=664, there=False)
-        self.is_cut("TOP 1 1000", self.TOP, listed=40 * MIB)
 
 
 class Naming(FaultCase):

@@ -8,6 +8,8 @@ from faultcase import FINE, FaultCase
 from imapscript import HANG_UP
 
 STEP = 65536
+LISTED = 100 * STEP
+HEADER = b"Subject: first\r\n\r\n"
 
 
 def of_size(octets):
@@ -116,6 +118,94 @@ class Ranges(FaultCase):
         client.command("DELE 1")
         self.assertRegex(client.command("QUIT"), FINE)
         self.assertEqual(sorted(self.server.messages), [102])
+
+
+class Ends(FaultCase):
+    """Messages that come in ranges, from servers that end them where they like."""
+
+    def ranged(self, octets, *, listed, empty="{0}\r\n", there=True, code="", origin=True):
+        """A server that serves ranges of octets as UID 101. there: whether it answers for the UID after that."""
+        def listing(talk, tag, rest):
+            if "1:*" in rest:
+                talk.line(f"* 1 FETCH (UID 101 RFC822.SIZE {listed})")
+            elif there:
+                talk.line("* 1 FETCH (UID 101 RFC822.SIZE 5)")
+            talk.ok(tag)
+
+        def body(talk, tag, rest):
+            header = re.search(r"\[HEADER\]", rest)
+            name, start, size = re.search(r"(\[(?:TEXT)?\])<(\d+)\.(\d+)>", rest).groups()
+            part = octets.partition(b"\r\n\r\n")[2] if "TEXT" in name else octets
+            part = part[int(start):int(start) + int(size)] if origin else part
+            talk.send("* 1 FETCH (UID 101")
+            if header:
+                talk.send(b" BODY[HEADER] {%d}\r\n" % len(HEADER) + HEADER)
+            talk.send(f" BODY{name}" + (f"<{start}> " if origin else " "))
+            talk.send(f"{{{len(part)}}}\r\n".encode() + part if part else empty)
+            talk.line(")")
+            talk.ok(tag, code if not part else "done")
+        return {"LISTING": listing, "BODY": body}
+
+    def read(self, command, *octets, warn=True, **options):
+        client = self.serve(self.ranged(*octets, **options), messages={101: b""},
+                            warnings=["event=fetch_failed"] if warn else (), settings={"fetch_max": STEP})
+        self.log_in(client)
+        self.assertRegex(client.command(command), FINE)
+        return client
+
+    def is_cut(self, command, *octets, **options):
+        self.assertFalse(self.read(command, *octets, **options).rest().endswith(b"\r\n.\r\n"))
+
+    def is_whole(self, command, octets, **options):
+        self.assertEqual(self.read(command, octets, warn=False, **options).lines(), octets)
+
+    FULL = HEADER + (b"0123456789" * 7 + b"\r\n") * ((STEP - len(HEADER)) // 72)
+    FULL += b"." * (STEP - len(FULL) - 2) + b"\r\n"
+    SHORT = HEADER + b"0123456789abcd\r\n" * 3_000
+    # TOP of 1000 lines asks for 100,000 octets of text first.
+    TOP = HEADER + (b"a" * 198 + b"\r\n") * 500
+
+    def test_nothing_after_a_full_range_is_no_end(self):
+        self.is_cut("RETR 1", self.FULL, listed=LISTED)
+
+    def test_short_range_of_a_message_that_has_vanished_is_no_end(self):
+        self.is_cut("RETR 1", self.SHORT, listed=LISTED, there=False)
+
+    def test_short_range_of_a_message_that_is_there_is_the_end(self):
+        self.is_whole("RETR 1", self.SHORT, listed=LISTED)
+
+    def test_nil_beyond_the_end_is_the_end_of_a_message_that_is_there(self):
+        self.is_whole("RETR 1", self.SHORT, listed=LISTED, empty="NIL")
+
+    def test_nil_beyond_the_end_of_a_message_that_has_vanished_is_no_end(self):
+        self.is_cut("RETR 1", self.SHORT, listed=LISTED, empty="NIL", there=False)
+
+    def test_expunge_issued_is_no_end(self):
+        self.is_cut("RETR 1", self.SHORT, listed=LISTED, code="[EXPUNGEISSUED] gone")
+
+    def test_whole_message_instead_of_a_range_is_the_whole(self):
+        self.is_whole("RETR 1", self.SHORT, listed=LISTED, origin=False)
+
+    def test_range_without_its_origin_of_a_message_that_has_vanished_is_no_end(self):
+        self.is_cut("RETR 1", self.SHORT, listed=LISTED, origin=False, there=False)
+
+    def test_second_range_of_top_with_expunge_issued_is_no_end(self):
+        self.is_cut("TOP 1 1000", self.TOP, listed=3, code="[EXPUNGEISSUED] gone")
+
+    def test_top_that_asks_for_all_gets_all(self):
+        message = self.TOP + b"the end\r\n" * 300
+        for size in (len(message), 3, LISTED):
+            with self.subTest(size=size):
+                self.is_whole("TOP 1 1000", message, listed=size)
+
+    def test_text_as_long_as_the_first_range_of_top_is_whole(self):
+        for empty in ("NIL", '""'):
+            with self.subTest(empty=empty):
+                self.is_whole("TOP 1 1000", self.TOP, listed=664, empty=empty)
+
+    def test_text_that_vanishes_after_the_first_range_of_top_is_no_end(self):
+        self.is_cut("TOP 1 1000", self.TOP, listed=664, there=False)
+        self.is_cut("TOP 1 1000", self.TOP, listed=LISTED)
 
 
 if __name__ == "__main__":
