@@ -153,6 +153,16 @@ class Login(FaultCase):
                 self.log_in(client)
                 self.assertEqual(self.server.commands("SELECT"), [selected])
 
+    def test_a_server_that_refuses_utf8_gets_the_other_name(self):
+        self.log_in(self.with_utf8(lambda talk, tag, rest: talk.line(f"{tag} NO not now")))
+        self.assertEqual(self.server.commands("SELECT"), ['SELECT "Entw&APw-rfe"'])
+
+    def with_utf8(self, enable):
+        client = self.serve({"ENABLE": enable}, capability=ROOMY + " ENABLE UTF8=ACCEPT",
+                            settings={"folder": "Entw\u00fcrfe"})
+        self.assertRegex(client.command("UTF8"), FINE)
+        return client
+
     def test_the_maildrop_of_a_login_that_waited_for_the_lock_is_as_the_other_left_it(self):
         """The listing on its way was made before the other session removed its messages."""
         def news(talk, tag, _rest):
