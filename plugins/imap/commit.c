@@ -294,6 +294,7 @@ static int expunge_at_once(struct removal *r, const char *set)
 	struct line_status status;
 
 	forget_looks(r);
+	conn_gather(c);
 	conn_send(c, &limits, "UID STORE %s " MARK, set);
 	conn_send(c, &limits, "UID EXPUNGE %s", set);
 	conn_send(c, &limits, "UID FETCH %s (UID)", set);

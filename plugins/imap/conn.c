@@ -16,6 +16,8 @@
 
 #include "stream.h"
 
+#define GATHER_MAX 16384u /* octets: less than any socket takes at once */
+
 const struct guard_limits conn_small = {.octets = 1024 * 1024, .lines = 10000};
 
 void conn_init(struct conn *c, const struct popgate_host *host, struct popgate_session *session)
@@ -200,6 +202,41 @@ static enum conn_end read_answer(struct conn *c)
 
 /* ---- commands ---------------------------------------------------------- */
 
+static void drop_gathered(struct conn *c)
+{
+	if (c->gathered != NULL)
+		explicit_bzero(c->gathered, GATHER_MAX);
+	free(c->gathered);
+	c->gathered = NULL;
+	c->gathered_size = 0;
+}
+
+void conn_gather(struct conn *c)
+{
+	/* without memory for it each goes on its own */
+	if (c->gathered == NULL)
+		c->gathered = malloc(GATHER_MAX);
+}
+
+/* What was gathered leaves, and what comes after it at once. */
+static int release(struct conn *c)
+{
+	int r = c->gathered_size > 0 ? transport_write(c->transport, c->gathered, c->gathered_size) : 0;
+
+	drop_gathered(c);
+	return r;
+}
+
+static int write_or_gather(struct conn *c, const char *data, size_t size)
+{
+	if (c->gathered != NULL && size <= GATHER_MAX - c->gathered_size) {
+		memcpy(c->gathered + c->gathered_size, data, size);
+		c->gathered_size += size;
+		return 0;
+	}
+	return release(c) == 0 ? transport_write(c->transport, data, size) : -1;
+}
+
 /* TAG SP line CRLF in one piece, so that it goes out in one segment. */
 static int send_line(struct conn *c, bool tagged, const char *line, size_t size)
 {
@@ -212,7 +249,7 @@ static int send_line(struct conn *c, bool tagged, const char *line, size_t size)
 	n = tagged ? snprintf(whole, room, "%d ", c->tag) : 0;
 	memcpy(whole + n, line, size);
 	memcpy(whole + n + size, "\r\n", 2);
-	r = transport_write(c->transport, whole, (size_t)n + size + 2);
+	r = write_or_gather(c, whole, (size_t)n + size + 2);
 	explicit_bzero(whole, room);
 	free(whole);
 	return r;
@@ -309,7 +346,7 @@ enum conn_end conn_receive(struct conn *c, const struct conn_taker *taker)
 	enum conn_end end;
 
 	forget_status(c);
-	if (!c->usable || c->flights == 0)
+	if (!c->usable || c->flights == 0 || release(c) != 0)
 		return broken(c, MAILIMAP_ERROR_STREAM);
 	set_taker(c, taker != NULL ? taker : &nobody);
 	end = read_answer(c);
@@ -438,6 +475,7 @@ void conn_close(struct conn *c)
 
 	if (c->usable)
 		transport_farewell(c->transport, logout, sizeof(logout) - 1);
+	drop_gathered(c);
 	if (c->imap != NULL) {
 		/* mailimap_free would send LOGOUT and wait */
 		if (c->imap->imap_stream != NULL)

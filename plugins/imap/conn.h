@@ -29,8 +29,10 @@ struct conn {
 	int tag;				    /* of the last command sent */
 	struct conn_flight flight[CONN_FLIGHT_MAX]; /* the oldest first */
 	unsigned flights;
-	bool usable;		   /* connected, and no command has broken off */
-	unsigned caps;		   /* enum caps_bit */
+	char *gathered;	      /* commands not yet sent, with any secret that is in them; NULL: each is sent at once */
+	size_t gathered_size; /* octets */
+	bool usable;	      /* connected, and no command has broken off */
+	unsigned caps;	      /* enum caps_bit */
 	struct line_status status; /* of the last command's end; kind LINE_OTHER: there was none */
 	int result;		   /* libetpan's, of the last command */
 	bool expunged;		   /* the last command brought an EXPUNGE */
@@ -73,6 +75,8 @@ enum conn_end conn_fetch(struct conn *c, const struct guard_limits *limits, cons
  * CONN_FLIGHT_MAX are under way; none may be where any other function here sends. CONN_OK or CONN_BROKEN. */
 enum conn_end conn_send(struct conn *c, const struct guard_limits *limits, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/* Commands sent from here on leave together, in one segment if they fit: when an answer is read at the latest. */
+void conn_gather(struct conn *c);
 /* Reads the answer to the oldest command under way. What the server says of a later one meanwhile comes here too. */
 enum conn_end conn_receive(struct conn *c, const struct conn_taker *taker);
 /* The same for a line that must not be formatted, since it holds a secret. */

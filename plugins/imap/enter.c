@@ -53,6 +53,7 @@ void enter_send(struct drop *drop, bool list)
 {
 	struct conn *c = &drop->conn;
 
+	conn_gather(c);
 	drop->sent_id = sends_id(drop);
 	drop->utf8 = wants_utf8(drop);
 	if (drop->sent_id)

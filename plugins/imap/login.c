@@ -270,6 +270,7 @@ static int log_in_at_once(struct drop *drop, const struct popgate_credential *cr
 {
 	struct conn *c = &drop->conn;
 
+	conn_gather(c);
 	if (login_quoted(c, credential, conn_send_line) == CONN_OK)
 		enter_send(drop, fresh);
 	if (conn_receive(c, NULL) != CONN_OK) {
