@@ -1,6 +1,7 @@
 /* limits - see limits.h. */
 #include "session/limits.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -8,6 +9,13 @@
 #include "config.h"
 
 #define SESSION_FDS 64
+
+/* AddressSanitizer's shadow takes terabytes of addresses: no limit on them is of use then. */
+#ifdef WITH_SANITIZERS
+#define SHADOWED true
+#else
+#define SHADOWED false
+#endif
 
 static uint64_t address_space(void)
 {
@@ -36,12 +44,8 @@ static void limit(int resource, uint64_t value)
 void limits_inherit(const struct conf_limits *limits)
 {
 	limit(RLIMIT_NOFILE, SESSION_FDS);
-#ifndef WITH_SANITIZERS
-	if (limits->session_memory > 0)
+	if (limits->session_memory > 0 && !SHADOWED)
 		limit(RLIMIT_AS, address_space() + limits->session_memory);
-#else
-	(void)address_space;
-#endif
 }
 
 void limits_start(const struct conf_limits *limits)
