@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <stddef.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -13,13 +14,20 @@ struct record {
 	_Atomic uint32_t inside;
 };
 
+struct input {
+	_Atomic uint64_t taken;	      /* octets before these */
+	char octets[PHASE_INPUT + 1]; /* and NULs */
+};
+
 struct phase_page {
 	_Atomic uint32_t state;
 	_Atomic uint32_t current; /* records[current & 1] is the latest */
 	struct record records[2];
+	_Atomic uint32_t filling; /* inputs[filling & 1] is the latest */
+	struct input inputs[2];
 };
 
-#define PAGE_OCTETS 4096
+#define PAGE_OCTETS sizeof(struct phase_page)
 
 struct phase_page *phase_create(int *fd_r)
 {
@@ -70,6 +78,42 @@ void phase_note_write(struct phase_page *page, uint64_t sent, uint64_t settled, 
 	atomic_store_explicit(&next->settled, settled, memory_order_relaxed);
 	atomic_store_explicit(&next->inside, inside, memory_order_relaxed);
 	atomic_store_explicit(&page->current, current + 1, memory_order_release);
+}
+
+char *phase_input(struct phase_page *page, uint64_t taken)
+{
+	uint32_t filling = atomic_load_explicit(&page->filling, memory_order_relaxed) + 1;
+	struct input *input = &page->inputs[filling & 1];
+
+	memset(input->octets, 0, strlen(input->octets));
+	atomic_store_explicit(&input->taken, taken, memory_order_relaxed);
+	atomic_store_explicit(&page->filling, filling, memory_order_release);
+	return input->octets;
+}
+
+/* Copies an input from octet `settled` of all input on. Copied first: a session that still lives may change the page. */
+static size_t copy_from(const struct input *input, uint64_t settled, char *data)
+{
+	uint64_t taken = atomic_load_explicit(&input->taken, memory_order_relaxed);
+	size_t size;
+
+	memcpy(data, input->octets, PHASE_INPUT);
+	size = strnlen(data, PHASE_INPUT);
+	if (settled <= taken)
+		return size;
+	if (settled - taken >= size)
+		return 0;
+	size -= (size_t)(settled - taken);
+	memmove(data, data + (settled - taken), size);
+	return size;
+}
+
+size_t phase_unanswered(const struct phase_page *page, uint64_t settled, char *data)
+{
+	uint32_t filling = atomic_load_explicit(&page->filling, memory_order_acquire);
+	size_t size = copy_from(&page->inputs[(filling + 1) & 1], settled, data);
+
+	return size + copy_from(&page->inputs[filling & 1], settled, data + size);
 }
 
 enum phase_state phase_get(const struct phase_page *page)

@@ -5,7 +5,9 @@
  * connection because a multi-line reply had begun. The stream between them
  * counts octets both ways; before each write the session notes here up to
  * which input octet everything is answered once the write is done. A death
- * at any instant is then told from the octets that arrived.
+ * at any instant is then told from the octets that arrived. A session that
+ * reads its client's socket itself takes the octets into the page, where the
+ * front finds the commands that were not answered.
  *
  * The front makes the page (a sealed memfd, so that the session cannot shrink
  * it under the front) and never believes it beyond what it bounds itself.
@@ -14,7 +16,11 @@
 #define POPGATE_COMMON_PHASE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+
+#define PHASE_INPUT	 4000		   /* octets of input that are taken at a time, at most */
+#define PHASE_UNANSWERED (2 * PHASE_INPUT) /* octets that the page remembers, at most */
 
 struct phase_page; /* the mapping */
 
@@ -46,8 +52,15 @@ void phase_set(struct phase_page *page, enum phase_state state);
  * inside: the write ends in the middle of a multi-line reply. */
 void phase_note_write(struct phase_page *page, uint64_t sent, uint64_t settled, bool inside);
 
+/* Where the next input goes, PHASE_INPUT octets of it at most: filled with NUL. `taken` octets came before it. The input
+ * before is remembered, the one before that no longer. */
+char *phase_input(struct phase_page *page, uint64_t taken);
+
 /* Front side: `received` octets had come on the stream when it ended. */
 struct phase_debt phase_debt(const struct phase_page *page, uint64_t received);
 enum phase_state phase_get(const struct phase_page *page);
+/* Copies what was taken from octet `settled` of the input on, as far as it is remembered and up to a NUL, into data
+ * (PHASE_UNANSWERED octets). Returns how many. */
+size_t phase_unanswered(const struct phase_page *page, uint64_t settled, char *data);
 
 #endif

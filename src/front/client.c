@@ -59,6 +59,9 @@ void client_free(struct client *client)
 	authorize_forget(client);
 	if (client->timer != NULL)
 		event_free(client->timer);
+	/* the connection ends, whoever holds the socket */
+	if (client->shared)
+		(void)shutdown(bufferevent_getfd(client->connection), SHUT_RDWR);
 	if (client->connection != NULL)
 		bufferevent_free(client->connection);
 	line_clear(&client->reader);

@@ -42,6 +42,7 @@ struct client {
 	bool paused;   /* its lines wait until its replies have left */
 	bool pending;  /* the broker knows of a login of it */
 	bool greeted;
+	bool shared; /* a session holds the socket too */
 	struct bufferevent *connection;
 	struct event *timer;
 	int64_t login_deadline; /* the login must be proven by then */

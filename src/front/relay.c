@@ -1,17 +1,26 @@
 /* relay - see relay.h. Looks at no octet of a reply, and at commands only to
- * keep a bounded copy of those that the session has not answered yet. */
+ * keep a bounded copy of those that the session has not answered yet.
+ *
+ * Where no TLS lies between, the client's socket is handed over with the first
+ * command that comes while nothing is owed. From then on the session reads and
+ * writes it itself, and the stream only tells when one of the two has gone; the
+ * kernel's count of what was written stands for the octets that passed here
+ * before, and the phase page keeps the commands. */
 #include "front/relay.h"
 
 #include <errno.h>
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include "front/client.h"
 #include "front/tls.h"
+#include "front/written.h"
 
 #define COMMANDS_MAX 16384  /* octets of commands forwarded and not answered */
 #define REPLIES_MAX  131072 /* octets of replies that wait for the client */
@@ -25,6 +34,8 @@ struct relay {
 	struct evbuffer *outgoing;   /* commands on their way to the session */
 	struct evbuffer *unanswered; /* copy of the commands from octet `answered` on */
 	uint64_t answered, received;
+	bool direct;   /* the session has the client's socket */
+	uint64_t base; /* what had been written to the client's socket before */
 };
 
 static void on_stream_readable(evutil_socket_t fd, short events, void *context);
@@ -91,6 +102,21 @@ int relay_start(struct relay *relay)
 	return 0;
 }
 
+static int client_socket(const struct relay *relay)
+{
+	return bufferevent_getfd(relay->client->connection);
+}
+
+/* What the session's replies are to the client by now. */
+static struct phase_debt debt_of(const struct relay *relay)
+{
+	uint64_t written = relay->base;
+
+	if (relay->direct && written_octets(client_socket(relay), &written) != 0)
+		return (struct phase_debt){.cut = true, .settled = relay->answered};
+	return phase_debt(relay->page, relay->received + (written - relay->base));
+}
+
 /* Forgets the copies of commands that are answered by now. */
 static void settle(struct relay *relay)
 {
@@ -101,6 +127,49 @@ static void settle(struct relay *relay)
 		return; /* nothing new, or a session that lies */
 	evbuffer_drain(relay->unanswered, (size_t)(debt.settled - relay->answered));
 	relay->answered = debt.settled;
+}
+
+/* Whether the session can go on alone: nothing is on its way to either side but the `size` octets at hand. */
+static bool can_hand_over(struct relay *relay, size_t size)
+{
+	struct bufferevent *connection = relay->client->connection;
+
+	return size > 0 && size <= PHASE_INPUT && !relay->client->finished &&
+	       evbuffer_get_length(relay->unanswered) == 0 && evbuffer_get_length(relay->outgoing) == 0 &&
+	       evbuffer_get_length(bufferevent_get_output(connection)) == 0 && !tls_is_on(connection) &&
+	       written_octets(client_socket(relay), &relay->base) == 0;
+}
+
+/* Sends the outgoing octets with the client's socket. Where that fails everything stays as it was. */
+static void hand_over(struct relay *relay)
+{
+	struct client *client = relay->client;
+	int fd = client_socket(relay);
+	union {
+		struct cmsghdr header;
+		char room[CMSG_SPACE(sizeof(int))];
+	} control = {.room = {0}};
+	struct iovec octets = {.iov_base = evbuffer_pullup(relay->outgoing, -1),
+			       .iov_len = evbuffer_get_length(relay->outgoing)};
+	struct msghdr message = {.msg_iov = &octets,
+				 .msg_iovlen = 1,
+				 .msg_control = &control,
+				 .msg_controllen = sizeof(control)};
+	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+	ssize_t sent;
+
+	if (octets.iov_base == NULL)
+		return;
+	header->cmsg_level = SOL_SOCKET;
+	header->cmsg_type = SCM_RIGHTS;
+	header->cmsg_len = CMSG_LEN(sizeof(fd));
+	memcpy(CMSG_DATA(header), &fd, sizeof(fd));
+	sent = sendmsg(relay->fd, &message, MSG_NOSIGNAL);
+	if (sent <= 0)
+		return;
+	evbuffer_drain(relay->outgoing, (size_t)sent);
+	relay->direct = client->shared = true;
+	bufferevent_disable(client->connection, EV_READ);
 }
 
 static void send_outgoing(struct relay *relay)
@@ -159,11 +228,13 @@ void relay_client_readable(struct relay *relay)
 	struct bufferevent *connection = relay->client->connection;
 	struct evbuffer *input = bufferevent_get_input(connection);
 	size_t size, room;
+	bool handing;
 
-	if (relay->client->state != CLIENT_RELAYING)
+	if (relay->client->state != CLIENT_RELAYING || relay->direct)
 		return;
 	settle(relay);
 	size = evbuffer_get_length(input);
+	handing = can_hand_over(relay, size);
 	room = commands_held(relay) < COMMANDS_MAX ? COMMANDS_MAX - commands_held(relay) : 0;
 	if (size > room) {
 		size = room;
@@ -175,6 +246,8 @@ void relay_client_readable(struct relay *relay)
 		client_close(relay->client);
 		return;
 	}
+	if (handing)
+		hand_over(relay);
 	send_outgoing(relay);
 }
 
@@ -183,19 +256,30 @@ void relay_client_writable(struct relay *relay)
 	event_add(relay->readable, NULL);
 }
 
+/* Of commands that never passed here the page has a copy. 0, or -1: no memory. */
+static int recall(struct relay *relay, uint64_t settled)
+{
+	char commands[PHASE_UNANSWERED];
+	size_t size = phase_unanswered(relay->page, settled, commands);
+
+	evbuffer_drain(relay->unanswered, evbuffer_get_length(relay->unanswered));
+	return evbuffer_add(relay->unanswered, commands, size);
+}
+
 /* The session's end: everything it wrote has been read. */
 static void take_end(struct relay *relay)
 {
 	struct client *client = relay->client;
-	struct phase_debt debt = phase_debt(relay->page, relay->received);
+	struct phase_debt debt = debt_of(relay);
 
 	event_del(relay->readable);
 	event_del(relay->writable);
-	settle(relay);
-	if (debt.ended || debt.cut) {
+	if (debt.ended || debt.cut || (relay->direct && recall(relay, debt.settled) != 0)) {
 		client_close(client);
 		return;
 	}
+	if (!relay->direct)
+		settle(relay);
 	client_lost(client, relay->unanswered);
 }
 
@@ -233,6 +317,8 @@ static void on_stream_readable(evutil_socket_t fd, short events, void *context)
 		take_end(relay);
 		return;
 	}
+	if (relay->direct)
+		return; /* a session that has the socket has nothing to say here */
 	relay->received += (uint64_t)got;
 	if (hand_out(relay, replies, (size_t)got) != 0)
 		client_close(relay->client);
@@ -251,6 +337,11 @@ static void on_stream_writable(evutil_socket_t fd, short events, void *context)
 
 bool relay_is_idle(struct relay *relay)
 {
+	int waiting = 0;
+
+	if (relay->direct)
+		return phase_get(relay->page) == PHASE_WAITING &&
+		       ioctl(client_socket(relay), FIONREAD, &waiting) == 0 && waiting == 0;
 	settle(relay);
 	return evbuffer_get_length(relay->unanswered) == 0;
 }

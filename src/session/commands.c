@@ -11,6 +11,7 @@
 #include "pop3/language.h"
 #include "pop3/line.h"
 #include "session/body.h"
+#include "session/session.h"
 
 #define COMMIT_EACH 10 /* milliseconds that each message adds to the commit's deadline */
 
@@ -120,16 +121,12 @@ static void begin_delivery(struct delivery *delivery)
 static int take_octets(void *context, const void *data, size_t size)
 {
 	struct delivery *delivery = context;
-	const struct conf_limits *limits = &delivery->session->conf->limits;
-	int result;
 
 	if (size == 0)
 		return 0;
 	begin_delivery(delivery);
-	watchdog_arm(limits->stall_timeout);
-	result = body_feed(&delivery->body, data, size, emit, delivery);
-	watchdog_arm(limits->fetch_window);
-	return result;
+	watchdog_arm(session_patience(delivery->session));
+	return body_feed(&delivery->body, data, size, emit, delivery);
 }
 
 static enum command_event fail_delivery(struct delivery *delivery, struct popgate_error *error)
@@ -193,7 +190,6 @@ static void hint(struct popgate_session *session, const struct command_call *cal
 
 void commands_pause(struct popgate_session *session)
 {
-	watchdog_arm(session->conf->limits.fetch_window);
 	session->ahead = false;
 	session->plugin->plugin->prefetch(session->drop, NULL, 0, POPGATE_WHOLE, session->conf->limits.read_ahead);
 }
@@ -209,7 +205,6 @@ static enum command_event deliver(struct popgate_session *session, const struct 
 	if (delivery.entry == NULL)
 		return no_such_message(session);
 	body_init(&delivery.body, lines == POPGATE_WHOLE ? INT64_MAX : lines);
-	watchdog_arm(limits->fetch_window);
 	hint(session, call, lines);
 	if (session->plugin->plugin->fetch(session->drop, (size_t)(call->message - 1), lines, &sink, &pace, &error) !=
 	    0)

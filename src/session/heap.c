@@ -6,8 +6,8 @@
 
 #if defined(HAVE_MALLINFO2) && !defined(WITH_SANITIZERS)
 
+#include <limits.h>
 #include <malloc.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -16,6 +16,7 @@
 #define CACHED	1032	    /* up to this size glibc keeps what is freed apart, instead of joining it with the rest */
 #define GAPS	(16 * 1024) /* octets free before the heap's end that are too many */
 #define ENDING	(64 * 1024) /* octets free at its end that are too many */
+#define KEPT_LEAST (128 * 1024) /* octets; what the C library keeps by itself */
 #define READY	(96 * 1024) /* octets at the end that a session finds without asking the kernel */
 
 /* Where the free space at the heap's end begins. */
@@ -65,6 +66,16 @@ size_t heap_settle(void)
 	return sum;
 }
 
+void heap_keep(uint64_t octets)
+{
+	int most = octets < INT_MAX ? (int)octets : INT_MAX;
+
+	if (most < KEPT_LEAST)
+		return;
+	(void)mallopt(M_TRIM_THRESHOLD, most);
+	(void)mallopt(M_MMAP_THRESHOLD, most);
+}
+
 void heap_trim(void)
 {
 	struct mallinfo2 heap = mallinfo2();
@@ -78,6 +89,11 @@ void heap_trim(void)
 size_t heap_settle(void)
 {
 	return 0;
+}
+
+void heap_keep(uint64_t octets)
+{
+	(void)octets;
 }
 
 void heap_trim(void)

@@ -14,19 +14,19 @@
 #define LOCK_WAIT     2000 /* milliseconds for a holder that is on its way out */
 #define LOCK_INTERVAL 25   /* milliseconds between two tries */
 
-static int poll_until(struct pollfd fds[2], int64_t deadline)
+static int poll_until(struct pollfd fds[3], int64_t deadline)
 {
 	int ready, left = deadline_left(deadline);
 
 	watchdog_arm(left < 0 ? INT64_MAX : left + 1);
-	ready = deadline_poll(fds, 2, deadline);
+	ready = deadline_poll(fds, 3, deadline);
 	watchdog_arm(1);
 	return ready;
 }
 
 /* A message that comes slowly is shown to the client as far as it is. Until then a failure can still be told, but
  * nobody must take us for dead. */
-static int poll_showing(struct popgate_session *session, struct pollfd fds[2], int64_t deadline)
+static int poll_showing(struct popgate_session *session, struct pollfd fds[3], int64_t deadline)
 {
 	int ready;
 
@@ -43,16 +43,16 @@ static int poll_showing(struct popgate_session *session, struct pollfd fds[2], i
 /* Waits for fd (-1: for nothing but the clock), watching the client. */
 static enum popgate_wait wait_for(struct popgate_session *session, int fd, short events, int64_t deadline)
 {
-	struct pollfd fds[2] = {{.fd = fd, .events = events}, {.fd = session->output.fd, .events = 0}};
+	struct pollfd fds[3] = {{.fd = fd, .events = events}, {.fd = session->watched}, {.fd = session->output.fd}};
 	int ready;
 
 	if (session->updating)
-		fds[1].fd = -1;
+		fds[1].fd = fds[2].fd = -1;
 	ready = poll_showing(session, fds, deadline);
 	if (ready < 0)
 		return POPGATE_WAIT_FAILED;
 	/* The client first: an upstream that always has something to say must not hide its departure. */
-	if ((fds[1].revents & (POLLHUP | POLLERR)) != 0)
+	if (((fds[1].revents | fds[2].revents) & (POLLHUP | POLLERR)) != 0)
 		return POPGATE_CLIENT_GONE;
 	if (fds[0].revents != 0)
 		return POPGATE_READY;

@@ -35,7 +35,8 @@ struct popgate_session {
 	struct secret secret;
 	bool utf8;
 	/* What came of it. */
-	int in; /* the client's octets */
+	int in;	     /* the client's octets */
+	int watched; /* hangs up when the client goes, or the front */
 	void *drop;
 	struct lock lock;
 	struct maildrop maildrop;

@@ -26,18 +26,25 @@ void output_init(struct output *output, int fd, int64_t stall, struct phase_page
 		(void)fcntl(fd, F_SETFL, output->flags | O_NONBLOCK);
 }
 
+void output_move(struct output *output, int fd)
+{
+	output->fd = fd;
+	output->flags = -1;
+}
+
 void output_end(struct output *output)
 {
 	if (output->flags >= 0)
 		(void)fcntl(output->fd, F_SETFL, output->flags);
 }
 
-static ssize_t write_some(int fd, const char *data, size_t size)
+/* Of a reply that goes on, TCP may keep what does not fill a segment for a moment: one packet wakes the client once. */
+static ssize_t write_some(int fd, const char *data, size_t size, bool goes_on)
 {
 	ssize_t wrote;
 
 	do {
-		wrote = send(fd, data, size, MSG_NOSIGNAL);
+		wrote = send(fd, data, size, MSG_NOSIGNAL | (goes_on ? MSG_MORE : 0));
 		if (wrote < 0 && errno == ENOTSOCK)
 			wrote = write(fd, data, size); /* a pipe; SIGPIPE is ignored in every process */
 	} while (wrote < 0 && errno == EINTR);
@@ -61,7 +68,7 @@ static int send_all(struct output *output, const char *data, size_t size)
 
 	phase_note_write(output->page, output->sent + size, output->settled, output->inside);
 	while (size > 0) {
-		ssize_t wrote = write_some(output->fd, data, size);
+		ssize_t wrote = write_some(output->fd, data, size, output->inside);
 
 		if (wrote > 0) {
 			data += wrote;

@@ -31,6 +31,8 @@ void output_init(struct output *output, int fd, int64_t stall, struct phase_page
 int output_write(struct output *output, const void *data, size_t size);
 /* Appends one line and CRLF; the line is cut to RFC 1939's 512 octets. */
 int output_line(struct output *output, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Writes to fd from now on; what was written before has left. Counting goes on. */
+void output_move(struct output *output, int fd);
 /* Gives fd back as it was. */
 void output_end(struct output *output);
 /* Where the output stands, in octets since the beginning, to come back to as long as nothing behind it has left. */

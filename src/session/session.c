@@ -7,15 +7,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+#include <sys/socket.h>
 
 #include "common/deadline.h"
 #include "pop3/command.h"
 #include "pop3/line.h"
 #include "session/commands.h"
+#include "session/heap.h"
+#include "session/input.h"
 
 #define UNKNOWN_MAX 20	 /* unknown commands before the connection is closed */
-#define CHUNK	    4096 /* octets of input taken at a time */
 #define PAUSE	    1000 /* milliseconds without a command, after which a plugin gets its answers in */
 
 /* ---- opening ---- */
@@ -89,6 +90,11 @@ int session_open(struct popgate_session *session, char *text, size_t size, struc
 	return 0;
 }
 
+int64_t session_patience(const struct popgate_session *session)
+{
+	return session->conf->limits.fetch_window + session->conf->limits.stall_timeout;
+}
+
 /* ---- the loop ---- */
 
 struct loop {
@@ -98,58 +104,79 @@ struct loop {
 	const char *data; /* input at hand */
 	size_t size;
 	uint64_t consumed;
-	char chunk[CHUNK];
+	char chunk[PHASE_INPUT]; /* where no page remembers the input */
 };
 
 /* One outcome of a step. */
 enum step { STEP_ON, STEP_END };
 
-/* Waits for the client; a plugin that has asked ahead gets its answers in when nothing comes for a while. */
-static int await_client(struct popgate_session *session, struct pollfd *pollfd, int64_t deadline)
+/* Waits for the client, or for whoever watches it to go. A plugin that has asked ahead gets its answers in when nothing
+ * comes for a while. */
+static int await_client(struct popgate_session *session, int64_t deadline)
 {
-	int ready = 0;
+	struct pollfd fds[2] = {{.fd = session->in, .events = POLLIN}, {.fd = session->watched}};
+	int64_t pause = deadline_in(PAUSE);
+	int ready;
 
 	phase_set(session->output.page, PHASE_WAITING);
-	watchdog_arm(0);
-	if (session->ahead && (ready = deadline_poll(pollfd, 1, deadline_in(PAUSE))) == 0) {
+	watchdog_arm(session_patience(session));
+	ready = deadline_poll(fds, 2, pause < deadline ? pause : deadline);
+	if (ready != 0)
+		return ready > 0 && fds[0].revents == 0 ? -1 : ready;
+	if (session->ahead) {
 		commands_pause(session);
-		watchdog_arm(0);
+		heap_trim();
 	}
-	return ready != 0 ? ready : deadline_poll(pollfd, 1, deadline);
+	watchdog_arm(0);
+	ready = deadline_poll(fds, 2, deadline);
+	return ready > 0 && fds[0].revents == 0 ? -1 : ready;
 }
 
-/* Reads without waiting, or waits until the idle deadline. */
+/* Takes what has come. As read(2). */
+static ssize_t take_octets(struct loop *loop)
+{
+	struct popgate_session *session = loop->session;
+	struct phase_page *page = session->output.page;
+	char *octets = page != NULL ? phase_input(page, loop->consumed) : loop->chunk;
+	int client;
+	ssize_t got = input_read(session->in, octets, PHASE_INPUT, &client);
+
+	if (client >= 0) {
+		output_move(&session->output, client);
+		session->in = client;
+	}
+	if (got > 0) {
+		loop->data = octets;
+		loop->size = (size_t)got;
+	}
+	return got;
+}
+
+/* Everything at hand is answered: waits for more until the idle deadline. */
 static enum step read_input(struct loop *loop, int64_t deadline, enum session_end *end_r)
 {
 	struct popgate_session *session = loop->session;
-	struct pollfd pollfd = {.fd = session->in, .events = POLLIN};
-	ssize_t got;
+	ssize_t got = -1;
 	int ready;
 
-	ready = poll(&pollfd, 1, 0);
-	if (ready == 0) {
-		if (output_flush(&session->output) != 0) {
-			*end_r = session->output.stalled ? SESSION_STALLED : SESSION_DISCONNECTED;
-			return STEP_END;
-		}
-		ready = await_client(session, &pollfd, deadline);
+	if (output_flush(&session->output) != 0) {
+		*end_r = session->output.stalled ? SESSION_STALLED : SESSION_DISCONNECTED;
+		return STEP_END;
 	}
+	ready = await_client(session, deadline);
 	if (ready == 0) {
 		*end_r = SESSION_IDLE;
 		return STEP_END;
 	}
-	do
-		got = read(session->in, loop->chunk, sizeof(loop->chunk));
-	while (got < 0 && errno == EINTR);
-	if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-		return STEP_ON;
-	if (got <= 0) {
-		*end_r = SESSION_DISCONNECTED;
-		return STEP_END;
+	/* before it is taken: from then on something is owed */
+	phase_set(session->output.page, PHASE_WORKING);
+	if (ready > 0) {
+		got = take_octets(loop);
+		if (got > 0 || (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)))
+			return STEP_ON;
 	}
-	loop->data = loop->chunk;
-	loop->size = (size_t)got;
-	return STEP_ON;
+	*end_r = SESSION_DISCONNECTED;
+	return STEP_END;
 }
 
 static enum step run_command(struct loop *loop, enum session_end *end_r)
@@ -226,8 +253,7 @@ static enum step take_input(struct loop *loop, int64_t *deadline, enum session_e
 	loop->session->waiting_size = loop->size;
 	if (event == LINE_MORE)
 		return STEP_ON;
-	phase_set(output->page, PHASE_WORKING);
-	watchdog_arm(output->stall);
+	watchdog_arm(session_patience(loop->session));
 	step = take_line(loop, event, end_r);
 	if (*end_r != SESSION_CUT || step == STEP_ON)
 		output->settled = loop->consumed;

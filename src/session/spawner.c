@@ -220,6 +220,7 @@ static void warm_up(const struct conf *conf)
 	tzset();	   /* the log's times are UTC, but gmtime_r reads the local zone's file once */
 	ERR_clear_error(); /* OpenSSL's beginnings */
 	limits_inherit(&conf->limits);
+	heap_keep(conf->limits.read_ahead);
 	(void)heap_settle();
 }
 
