@@ -91,7 +91,8 @@ char *phase_input(struct phase_page *page, uint64_t taken)
 	return input->octets;
 }
 
-/* Copies an input from octet `settled` of all input on. Copied first: a session that still lives may change the page. */
+/* Copies an input from octet `settled` of all input on. Copied first: a session that still lives may change the page.
+ */
 static size_t copy_from(const struct input *input, uint64_t settled, char *data)
 {
 	uint64_t taken = atomic_load_explicit(&input->taken, memory_order_relaxed);

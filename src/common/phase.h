@@ -52,8 +52,8 @@ void phase_set(struct phase_page *page, enum phase_state state);
  * inside: the write ends in the middle of a multi-line reply. */
 void phase_note_write(struct phase_page *page, uint64_t sent, uint64_t settled, bool inside);
 
-/* Where the next input goes, PHASE_INPUT octets of it at most: filled with NUL. `taken` octets came before it. The input
- * before is remembered, the one before that no longer. */
+/* Where the next input goes, PHASE_INPUT octets of it at most: filled with NUL. `taken` octets came before it. The
+ * input before is remembered, the one before that no longer. */
 char *phase_input(struct phase_page *page, uint64_t taken);
 
 /* Front side: `received` octets had come on the stream when it ended. */

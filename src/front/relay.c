@@ -151,10 +151,8 @@ static void hand_over(struct relay *relay)
 	} control = {.room = {0}};
 	struct iovec octets = {.iov_base = evbuffer_pullup(relay->outgoing, -1),
 			       .iov_len = evbuffer_get_length(relay->outgoing)};
-	struct msghdr message = {.msg_iov = &octets,
-				 .msg_iovlen = 1,
-				 .msg_control = &control,
-				 .msg_controllen = sizeof(control)};
+	struct msghdr message = {
+	    .msg_iov = &octets, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
 	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
 	ssize_t sent;
 

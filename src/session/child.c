@@ -92,7 +92,7 @@ static void serve(struct child *child)
 	struct popgate_error error;
 	char text[MESSAGE_TEXT_MAX];
 
-	session->in = session->watched = child->start->stream;
+	session->in = child->start->stream;
 	output_init(&session->output, child->start->stream, session->conf->limits.stall_timeout, page);
 	if (page == NULL)
 		return;

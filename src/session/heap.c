@@ -11,13 +11,13 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define LARGEST (64 * 1024) /* octets of a gap taken at a time */
-#define STEP	16	    /* octets between two sizes of glibc's blocks */
-#define CACHED	1032	    /* up to this size glibc keeps what is freed apart, instead of joining it with the rest */
-#define GAPS	(16 * 1024) /* octets free before the heap's end that are too many */
-#define ENDING	(64 * 1024) /* octets free at its end that are too many */
+#define LARGEST	   (64 * 1024) /* octets of a gap taken at a time */
+#define STEP	   16	       /* octets between two sizes of glibc's blocks */
+#define CACHED	   1032 /* up to this size glibc keeps what is freed apart, instead of joining it with the rest */
+#define GAPS	   (16 * 1024)	/* octets free before the heap's end that are too many */
+#define ENDING	   (64 * 1024)	/* octets free at its end that are too many */
 #define KEPT_LEAST (128 * 1024) /* octets; what the C library keeps by itself */
-#define READY	(96 * 1024) /* octets at the end that a session finds without asking the kernel */
+#define READY	   (96 * 1024)	/* octets at the end that a session finds without asking the kernel */
 
 /* Where the free space at the heap's end begins. */
 static uintptr_t end_of_used(void)

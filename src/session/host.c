@@ -43,7 +43,7 @@ static int poll_showing(struct popgate_session *session, struct pollfd fds[3], i
 /* Waits for fd (-1: for nothing but the clock), watching the client. */
 static enum popgate_wait wait_for(struct popgate_session *session, int fd, short events, int64_t deadline)
 {
-	struct pollfd fds[3] = {{.fd = fd, .events = events}, {.fd = session->watched}, {.fd = session->output.fd}};
+	struct pollfd fds[3] = {{.fd = fd, .events = events}, {.fd = session->output.watched}, {.fd = session->output.fd}};
 	int ready;
 
 	if (session->updating)

@@ -35,8 +35,7 @@ struct popgate_session {
 	struct secret secret;
 	bool utf8;
 	/* What came of it. */
-	int in;	     /* the client's octets */
-	int watched; /* hangs up when the client goes, or the front */
+	int in; /* the client's octets */
 	void *drop;
 	struct lock lock;
 	struct maildrop maildrop;

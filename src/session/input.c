@@ -7,17 +7,22 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-/* The descriptor in a message; -1: none. One was asked for, so no more than one can come. */
+/* The first descriptor in a message, -1: none. There may be room for more than were asked for: those are closed. */
 static int descriptor_of(struct msghdr *message)
 {
 	const struct cmsghdr *header = CMSG_FIRSTHDR(message);
-	int fd;
+	int first = -1, fd;
 
-	if (header == NULL || header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS ||
-	    header->cmsg_len != CMSG_LEN(sizeof(fd)))
+	if (header == NULL || header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS)
 		return -1;
-	memcpy(&fd, CMSG_DATA(header), sizeof(fd));
-	return fd;
+	for (size_t at = CMSG_LEN(0); at + sizeof(fd) <= header->cmsg_len; at += sizeof(fd)) {
+		memcpy(&fd, CMSG_DATA(header) + (at - CMSG_LEN(0)), sizeof(fd));
+		if (first < 0)
+			first = fd;
+		else
+			close(fd);
+	}
+	return first;
 }
 
 ssize_t input_read(int fd, void *data, size_t size, int *client_r)

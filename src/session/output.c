@@ -18,7 +18,7 @@
 void output_init(struct output *output, int fd, int64_t stall, struct phase_page *page)
 {
 	memset(output, 0, offsetof(struct output, buffer));
-	output->fd = fd;
+	output->fd = output->watched = fd;
 	output->flags = fcntl(fd, F_GETFL);
 	output->stall = stall;
 	output->page = page;
@@ -53,13 +53,13 @@ static ssize_t write_some(int fd, const char *data, size_t size, bool goes_on)
 
 static int wait_writable(struct output *output, int64_t deadline)
 {
-	struct pollfd pollfd = {.fd = output->fd, .events = POLLOUT};
+	struct pollfd fds[2] = {{.fd = output->fd, .events = POLLOUT}, {.fd = output->watched}};
 	int ready;
 
 	watchdog_arm(output->stall);
-	ready = deadline_poll(&pollfd, 1, deadline);
+	ready = deadline_poll(fds, 2, deadline);
 	output->stalled = ready == 0;
-	return ready == 1 ? 0 : -1;
+	return ready > 0 && fds[1].revents == 0 ? 0 : -1;
 }
 
 static int send_all(struct output *output, const char *data, size_t size)

@@ -13,6 +13,7 @@
 
 struct output {
 	int fd;
+	int watched;		 /* hangs up when the client goes, or the front: fd, until it is moved */
 	int flags;		 /* fd's, before; -1: unknown */
 	int64_t stall;		 /* milliseconds the client may take no octet */
 	struct phase_page *page; /* NULL: none */

@@ -114,7 +114,7 @@ enum step { STEP_ON, STEP_END };
  * comes for a while. */
 static int await_client(struct popgate_session *session, int64_t deadline)
 {
-	struct pollfd fds[2] = {{.fd = session->in, .events = POLLIN}, {.fd = session->watched}};
+	struct pollfd fds[2] = {{.fd = session->in, .events = POLLIN}, {.fd = session->output.watched}};
 	int64_t pause = deadline_in(PAUSE);
 	int ready;
 

@@ -187,7 +187,6 @@ static void serve(struct standalone *standalone)
 	session->conf = standalone->conf;
 	session->lock.fd = -1;
 	session->in = STDIN_FILENO;
-	session->watched = STDOUT_FILENO;
 	if (getrandom(&session->id, sizeof(session->id), 0) != (ssize_t)sizeof(session->id))
 		session->id = (uint64_t)getpid();
 	log_session_id(session->id, id);

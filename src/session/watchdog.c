@@ -13,7 +13,8 @@ void watchdog_arm(int64_t milliseconds)
 	static int64_t armed; /* when the alarm comes, which is the process's too; 0: not at all */
 	int64_t now = deadline_now(), due = now + (milliseconds > LONGEST ? LONGEST : milliseconds) + SLACK;
 
-	/* an alarm that comes a little early, still within the slack, need not be set anew: there is one at every turn */
+	/* an alarm that comes a little early, still within the slack, need not be set anew: there is one at every turn
+	 */
 	if (milliseconds > 0 && armed <= due && armed > due - SLACK / 2)
 		return;
 	armed = milliseconds > 0 ? due : 0;

@@ -119,7 +119,8 @@ class Works:
         return found
 
     def floor(self, trip, user, command, remove=False):
-        return loads.floor(self.world.ports[trip], user, command, remove)[0]
+        room = loads.room_for(self.world.mail[user])
+        return loads.floor(self.world.ports[trip], user, command, room, remove)[0]
 
     def mailbox(self, user, count, mean):
         if user not in self.world.mail:

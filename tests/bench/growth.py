@@ -68,6 +68,10 @@ def _median(measure):
     return statistics.median(measure() for _ in range(ROUNDS))
 
 
+def _floor(port, user, messages):
+    return loads.floor(port, user, "UID FETCH 1:* (UID BODY.PEEK[])", loads.room_for(messages))[0]
+
+
 def over_trips(world):
     """Seconds for the mailbox `small`: {milliseconds: {target: seconds}}"""
     messages, found = world.mail["small"], {}
@@ -77,7 +81,7 @@ def over_trips(world):
             stack.callback(proxy.stop)
             gate = _popgate(stack, proxy.port)
             figures = {"popgate": _median(lambda: loads.download(gate.port, "small", messages)),
-                       "floor": _median(lambda: loads.floor(proxy.port, "small", "UID FETCH 1:* (UID BODY.PEEK[])")[0])}
+                       "floor": _median(lambda: _floor(proxy.port, "small", messages))}
             if rival.available() and trip <= RIVAL_TRIP_MAX:
                 other = stack.enter_context(rival.Rival(proxy.port))
                 figures["dovecot"] = loads.download(other.port, "small", messages)
@@ -93,8 +97,7 @@ def over_counts(world):
         world.fill("count", count, 2000)
         found[count] = {
             "popgate": _median(lambda: loads.download(gate.port, "count", world.mail["count"])),
-            "floor": _median(lambda: loads.floor(world.upstream.imap_port, "count",
-                                                 "UID FETCH 1:* (UID BODY.PEEK[])")[0])}
+            "floor": _median(lambda: _floor(world.upstream.imap_port, "count", world.mail["count"]))}
         _say(f"{count} messages: {found[count]}")
     return found
 
@@ -109,7 +112,7 @@ def over_octets(world):
         world.upstream.append(user, [message])
         found[size] = {
             "popgate": _median(lambda: loads.large(gate.port, user, message)[0]),
-            "floor": _median(lambda: loads.floor(world.upstream.imap_port, user, "UID FETCH 1 (UID BODY.PEEK[])")[0])}
+            "floor": _median(lambda: _floor(world.upstream.imap_port, user, [message]))}
         _say(f"{size} octets: {found[size]}")
     return found
 
@@ -156,7 +159,7 @@ class _Reader:
 
     def step(self):
         """False: all messages are here."""
-        data = self.client.socket.recv(loads.CHUNK)
+        data = self.client.socket.recv(loads.SMALL)
         if not data or (not self.tail and not data.startswith(b"+OK")):
             raise loads.Wrong(f"busy: {data[:80]!r}")
         self.octets += len(data)

@@ -8,7 +8,7 @@ import ssl
 import time
 
 END = b"\r\n.\r\n"
-CHUNK = 1 << 20
+SMALL = 1 << 16  # octets of replies that any client has room for
 
 
 class Wrong(Exception):
@@ -21,20 +21,53 @@ def _connect(port, context=None, timeout=300):
     return context.wrap_socket(connection) if context else connection
 
 
+class _Store:
+    """What a server sends, in memory that is there before the clock starts: pages that the client's kernel has yet to
+    find would be measured too. Clients with much room share it, one after the other."""
+
+    shared = bytearray()
+
+    def __init__(self, connection, room):
+        self.socket = connection
+        if room > SMALL and len(_Store.shared) < room:
+            _Store.shared = bytearray(b"x") * room
+        self.octets = _Store.shared if room > SMALL else bytearray(SMALL)
+        self.view = memoryview(self.octets)
+        self.begin = self.end = 0  # what was received and not taken
+
+    def receive(self):
+        if self.end == len(self.octets):
+            raise Wrong("more octets came than there is room for")
+        got = self.socket.recv_into(self.view[self.end:])
+        if not got:
+            raise Wrong("the connection ended")
+        self.end += got
+
+    def take(self, end):
+        begin, self.begin = self.begin, end
+        return self.view[begin:end]
+
+    def take_to(self, mark):
+        """Up to the end of the first mark."""
+        if self.begin == self.end and len(self.octets) == SMALL:
+            self.begin = self.end = 0
+        seen = self.begin
+        while (at := self.octets.find(mark, seen, self.end)) < 0:
+            seen = max(self.begin, self.end - len(mark) + 1)
+            self.receive()
+        return self.take(at + len(mark))
+
+
 class Pop3:
-    def __init__(self, port, context=None):
+    """room: octets of replies to downloads; what was returned of them is valid until the next such client."""
+
+    def __init__(self, port, context=None, room=0):
         self.socket = _connect(port, context)
-        self.rest = b""
+        self.store = _Store(self.socket, room)
         self.line()
 
     def line(self):
-        while b"\n" not in self.rest:
-            data = self.socket.recv(CHUNK)
-            if not data:
-                raise Wrong("the connection ended")
-            self.rest += data
-        line, _, self.rest = self.rest.partition(b"\n")
-        return line.rstrip(b"\r")
+        return bytes(self.store.take_to(b"\n")).rstrip(b"\r\n")
 
     def ask(self, command):
         self.socket.sendall(command + b"\r\n")
@@ -49,38 +82,37 @@ class Pop3:
 
     def multiline(self, command):
         """The raw reply, status line included. Nothing else may be on its way."""
+        store = self.store
         self.socket.sendall(command + b"\r\n")
-        pieces, tail = [], b""
-        while not tail.endswith(END):
-            data = self.socket.recv(CHUNK)
-            if not data:
-                raise Wrong("the connection ended")
-            pieces.append(data)
-            tail = (tail + data)[-5:]
-            if len(pieces) == 1 and not data.startswith(b"+OK"):
-                raise Wrong(f"{command.decode()}: {data[:80]!r}")
-        return b"".join(pieces)
+        store.receive()
+        if not store.octets.startswith(b"+OK", store.begin):
+            raise Wrong(f"{command.decode()}: {bytes(store.view[store.begin:store.begin + 80])!r}")
+        while not store.octets.endswith(END, store.begin, store.end):
+            store.receive()
+        return store.take(store.end)
 
     def pipeline(self, commands):
         """All replies in one piece; RETRs only."""
+        store, left = self.store, len(commands)
         self.socket.sendall(b"".join(command + b"\r\n" for command in commands))
-        pieces, left, tail = [], len(commands), b""
         while left > 0:
-            data = self.socket.recv(CHUNK)
-            if not data:
-                raise Wrong("the connection ended")
-            left -= (tail + data).count(END)
-            tail = (tail + data)[-4:]
-            pieces.append(data)
-        return b"".join(pieces)
+            seen = max(store.begin, store.end - len(END) + 1)
+            store.receive()
+            left -= store.octets.count(END, seen, store.end)
+        return store.take(store.end)
 
     def close(self):
         self.socket.close()
 
 
+def room_for(messages):
+    """Octets of the replies to RETRs: dots stuffed, status lines, and some."""
+    return sum(len(message) for message in messages) * 11 // 10 + 100 * len(messages) + SMALL
+
+
 def same(reply, message):
     """Whether a raw RETR reply carries the message (CRLF line ends)."""
-    body = reply.partition(b"\r\n")[2][:-3]
+    body = bytes(reply).partition(b"\r\n")[2][:-3]
     return re.sub(rb"(?m)^\.", b"", body) == message
 
 
@@ -92,16 +124,21 @@ def check(replies, messages):
 
 def split(stream, count):
     """The replies to pipelined RETRs."""
-    replies = stream.split(END)
+    replies = bytes(stream).split(END)
     if len(replies) != count + 1 or replies[-1]:
         raise Wrong(f"{len(replies) - 1} replies instead of {count}")
     return [reply + END for reply in replies[:-1]]
 
 
+def _begin(port, context, room):
+    """A client whose memory is there, and the time at which it connected."""
+    _Store(None, room)
+    return time.monotonic(), Pop3(port, context, room)
+
+
 def download(port, user, messages, *, context=None, remove=False):
     """Message after message; then, if wanted, DELE of all, and QUIT. Seconds."""
-    begun = time.monotonic()
-    client = Pop3(port, context)
+    begun, client = _begin(port, context, room_for(messages))
     client.login(user)
     client.ask(b"STAT")
     replies = [client.multiline(b"RETR %d" % number) for number in range(1, len(messages) + 1)]
@@ -116,8 +153,7 @@ def download(port, user, messages, *, context=None, remove=False):
 
 
 def download_pipelined(port, user, messages, window=64):
-    begun = time.monotonic()
-    client = Pop3(port)
+    begun, client = _begin(port, None, room_for(messages))
     client.login(user)
     client.ask(b"STAT")
     streams = []
@@ -132,7 +168,7 @@ def download_pipelined(port, user, messages, window=64):
 
 
 def tops(port, user, count):
-    client = Pop3(port)
+    client = Pop3(port, room=count * 4096 + SMALL)
     client.login(user)
     begun = time.monotonic()
     for number in range(1, count + 1):
@@ -145,11 +181,10 @@ def tops(port, user, count):
 
 def listing(port, user, count):
     """Login, STAT, UIDL."""
-    begun = time.monotonic()
-    client = Pop3(port)
+    begun, client = _begin(port, None, count * 80 + SMALL)
     client.login(user)
     client.ask(b"STAT")
-    reply = client.multiline(b"UIDL")
+    reply = bytes(client.multiline(b"UIDL"))
     seconds = time.monotonic() - begun
     client.ask(b"QUIT")
     client.close()
@@ -172,28 +207,26 @@ def login(port, user):
 
 def large(port, user, message, meanwhile=lambda: None):
     """One RETR: seconds, seconds to the first octet. meanwhile: called once the half is here, off the clock."""
-    client = Pop3(port)
+    client = Pop3(port, room=room_for([message]))
+    store = client.store
     client.login(user)
     client.ask(b"STAT")
-    begun = time.monotonic()
+    begun, start = time.monotonic(), store.end
     client.socket.sendall(b"RETR 1\r\n")
-    pieces, size, first, pause, tail = [], 0, None, 0.0, b""
-    while not tail.endswith(END):
-        data = client.socket.recv(CHUNK)
-        if not data:
-            raise Wrong("the connection ended")
+    first, pause = None, 0.0
+    while not store.octets.endswith(END, start, store.end):
+        before = store.end - start
+        store.receive()
         first = first or time.monotonic() - begun
-        before, size = size, size + len(data)
-        pieces.append(data)
-        tail = (tail + data)[-5:]
-        if before < len(message) // 2 <= size:
+        if before < len(message) // 2 <= store.end - start:
             stopped = time.monotonic()
             meanwhile()
             pause = time.monotonic() - stopped
     seconds = time.monotonic() - begun - pause
+    reply = store.take(store.end)
     client.ask(b"QUIT")
     client.close()
-    check([b"".join(pieces)], [message])
+    check([reply], [message])
     return seconds, first
 
 
@@ -240,37 +273,28 @@ def storm(port, users, total, concurrency):
 
 
 class Imap:
-    def __init__(self, port, user):
+    def __init__(self, port, user, room=0):
         self.socket = _connect(port)
-        self.tail = b""
+        self.store = _Store(self.socket, room)
         self.number = 0
-        self.read_to(b"* OK")
+        self.store.take_to(b"* OK")
         self.ask(f"LOGIN {user} secret")
 
-    def read_to(self, mark):
-        """Up to a line that begins so."""
-        pieces, tail, mark = [], b"\r\n", b"\r\n" + mark
-        while mark not in tail:
-            data = self.socket.recv(CHUNK)
-            if not data:
-                raise Wrong("the connection ended")
-            pieces.append(data)
-            tail = tail[-len(mark):] + data
-        return b"".join(pieces)
-
     def ask(self, command):
+        """The answer up to its tagged OK, which stands at a line's beginning."""
         self.number += 1
         self.socket.sendall(f"t{self.number} {command}\r\n".encode())
-        return self.read_to(b"t%d OK" % self.number)
+        return self.store.take_to(b"\r\nt%d OK" % self.number)
 
     def close(self):
         self.socket.close()
 
 
-def floor(port, user, command, remove=False):
-    """Login, SELECT, one command; the answer and the seconds."""
+def floor(port, user, command, room, remove=False):
+    """Login, SELECT, one command; the answer, of `room` octets at most, and the seconds."""
+    _Store(None, room)
     begun = time.monotonic()
-    client = Imap(port, user)
+    client = Imap(port, user, room)
     client.ask("SELECT INBOX")
     answer = client.ask(command)
     if remove:

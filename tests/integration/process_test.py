@@ -10,7 +10,7 @@ import dovecot
 import tap
 from dovecot import PASSWORD, Dovecot
 from examplecase import AT_ONCE, ExampleCase, wait_until
-from gateway import Gateway, example_backend, imap_backend
+from gateway import IMPLICIT, Gateway, example_backend, imap_backend
 from pop3client import Client
 from proxy import Proxy
 
@@ -111,11 +111,18 @@ class Deaths(ExampleCase):
 
 
 class SessionDeath(ExampleCase):
+    """In clear the session has the client's socket from the first command after the login on."""
+
+    road = {}
+
     def gateway(self, *arguments, **options):
-        gate = super().gateway(*arguments, **options)
+        gate = super().gateway(*arguments, **self.road, **options)
         gate.expect_warning("event=session_died")
         gate.allow_warning("the session died; its client is told so")
         return gate
+
+    def client(self, *arguments, **options):
+        return super().client(*arguments, tls=bool(self.road), **options)
 
     def test_idle_client_learns_it_from_its_next_commands(self):
         gate = self.gateway()
@@ -135,6 +142,21 @@ class SessionDeath(ExampleCase):
         self.assertRegex(client.line(), rb"^(\+OK|-ERR \[SYS/TEMP\])")
         for _ in range(3):
             self.assertRegex(client.line(), rb"^-ERR \[SYS/TEMP\]")
+        self.assertTrue(client.is_closed())
+
+    def test_commands_are_told_apart_wherever_the_crash_cuts_them(self):
+        gate = self.gateway(fail="crash")
+        client = self.client(gate)
+        self.assertRegex(client.command("STAT"), rb"^\+OK 3 ")
+        client.send(b"NOOP\r\nLI")
+        self.assertRegex(client.line(), rb"^\+OK")
+        time.sleep(0.1)
+        client.send(b"ST 1\r\nRETR 1\r\nSTA")
+        self.assertRegex(client.line(), rb"^(\+OK|-ERR \[SYS/TEMP\])")
+        self.assertRegex(client.line(), rb"^-ERR \[SYS/TEMP\]")
+        client.send(b"T\r\nQUIT\r\nNOOP\r\n")
+        self.assertRegex(client.line(), rb"^-ERR \[SYS/TEMP\]")
+        self.assertRegex(client.line(), rb"^-ERR \[SYS/TEMP\]")
         self.assertTrue(client.is_closed())
 
     def test_crash_of_one_session_leaves_the_others_alone(self):
@@ -159,7 +181,7 @@ class SessionDeath(ExampleCase):
     @unittest.skipUnless(dovecot.available(), "there is no Dovecot on this machine")
     def test_login_whose_session_dies_is_temporary(self):
         with Dovecot() as server, Proxy(server.imap_port, delay=5) as proxy:
-            gate = Gateway([imap_backend(server, port=proxy.port)])
+            gate = Gateway([imap_backend(server, port=proxy.port)], **self.road)
             self.addCleanup(gate.stop)
             gate.start()
             gate.expect_warning("event=session_died")
@@ -177,7 +199,7 @@ class SessionDeath(ExampleCase):
     def test_client_that_waits_for_a_reply_gets_a_temporary_error(self):
         with Dovecot() as server, Proxy(server.imap_port) as proxy:
             server.append("ann", [b"Subject: 1\r\n\r\n1\r\n"])
-            gate = Gateway([imap_backend(server, port=proxy.port)])
+            gate = Gateway([imap_backend(server, port=proxy.port)], **self.road)
             self.addCleanup(gate.stop)
             gate.start()
             gate.expect_warning("event=session_died")
@@ -192,6 +214,56 @@ class SessionDeath(ExampleCase):
             proxy.delay = 0
             again = self.client(gate, None)
             self.assertRegex(again.login("ann", PASSWORD), rb"^\+OK 1 ")
+
+
+class SessionDeathUnderTls(SessionDeath):
+    """Octets pass through the front as long as the session lives."""
+
+    road = {"listeners": [IMPLICIT]}
+
+
+class Handover(ExampleCase):
+    def stop_front(self, gate):
+        for pid in gate.pids("front"):
+            os.kill(pid, signal.SIGSTOP)
+            self.addCleanup(os.kill, pid, signal.SIGCONT)
+
+    def test_session_in_clear_goes_on_without_the_front(self):
+        gate = self.gateway()
+        client = self.client(gate)
+        client.command("NOOP")
+        self.stop_front(gate)
+        self.assertRegex(client.command("STAT"), rb"^\+OK 3 ")
+        self.assertEqual(client.multiline("LIST").count(b"\r\n"), 3)
+
+    def test_client_that_leaves_is_noticed_by_its_session(self):
+        gate = self.gateway()
+        client = self.client(gate)
+        client.command("DELE 1")
+        self.stop_front(gate)
+        client.close()
+        self.assertTrue(wait_until(lambda: "event=session_end" in gate.log()))
+        self.assertRegex(gate.log(), "event=session_end .*deleted=0 .*reason=disconnected")
+
+    def test_what_came_with_the_login_is_answered_before_what_comes_after(self):
+        gate = self.gateway()
+        client = self.client(gate, None)
+        client.send(b"USER ann\r\nPASS password\r\nLIST 1\r\nLIST 2\r\n")
+        replies = [client.line() for _ in range(4)]
+        client.send(b"LIST 3\r\nSTAT\r\n")
+        replies += [client.line(), client.line()]
+        self.assertEqual([reply.split()[1] for reply in replies[2:]], [b"1", b"2", b"3", b"3"])
+
+    def test_connection_ends_with_the_front_while_its_reply_is_not_taken(self):
+        gate = self.gateway(messages=1_000_000)
+        gate.expect_warning("event=process_died role=front")
+        client = self.client(gate)
+        client.command("NOOP")
+        client.send(b"LIST\r\n")
+        client.line()
+        gate.kill_process("front")
+        self.assertTrue(wait_until(lambda: not gate.pids("session"), 5))
+        self.assertFalse(client.rest().endswith(b"\r\n.\r\n"))
 
 
 @unittest.skipUnless(dovecot.available(), "there is no Dovecot on this machine")
@@ -240,6 +312,7 @@ class Removal(unittest.TestCase):
         self.gate.expect_warning("event=process_died role=front")
         client = self.begin()
         self.gate.kill_process("front")
+        self.assertRegex(client.line(), rb"^\+OK")
         self.assertTrue(client.is_closed())
         self.gate.wait_until(lambda: not self.gate.pids("session"), "the session to end")
         self.assertEqual(self.left(), [1, 3, 5])

@@ -11,12 +11,14 @@
 #include <cmocka.h>
 
 #include <malloc.h>
+#include <sys/resource.h>
 
 #include "config.h"
 #include "session/heap.h"
 
 #define BLOCKS 4000
 #define LARGE  5000
+#define KEPT   (1024 * 1024)
 
 static void *blocks[BLOCKS];
 
@@ -142,7 +144,44 @@ static void what_is_free_is_given_back(void **state)
 	}
 }
 
+/* Page faults of this process. */
+static long faults(void)
+{
+	struct rusage usage;
+
+	assert_int_equal(getrusage(RUSAGE_SELF, &usage), 0);
+	return usage.ru_minflt;
+}
+
+static long faults_of_a_round(void)
+{
+	long before = faults();
+	volatile char *block = malloc(KEPT / 2); /* what is only written before it is freed is no work to a compiler */
+
+	assert_non_null((void *)block);
+	for (size_t i = 0; i < KEPT / 2; i += 1024)
+		block[i] = 'x';
+	free((void *)block);
+	return faults() - before;
+}
+
+static void what_is_kept_is_used_again(void **state)
+{
+	(void)state;
+	heap_keep(KEPT);
+	(void)faults_of_a_round();
+	assert_true(faults_of_a_round() < 8);
+	heap_trim();
+	assert_true(faults_of_a_round() > KEPT / 2 / 4096 / 2);
+}
+
 #else
+
+static void what_is_kept_is_used_again(void **state)
+{
+	(void)state;
+	heap_keep(KEPT);
+}
 
 static void what_is_free_is_given_back(void **state)
 {
@@ -169,6 +208,7 @@ int main(void)
 	    cmocka_unit_test(small_blocks_lie_close_together),
 #endif
 	    cmocka_unit_test(what_is_free_is_given_back),
+	    cmocka_unit_test(what_is_kept_is_used_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -318,6 +318,44 @@ static void what_has_not_left_is_taken_back(void **state)
 	assert_int_equal(output_rewind(&output, mark), -1);
 }
 
+static void it_moves_and_counts_on(void **state)
+{
+	int ends[2], old = output.fd;
+	char text[32];
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+	assert_int_equal(output_line(&output, "+OK"), 0);
+	assert_int_equal(output_flush(&output), 0);
+	output_move(&output, ends[0]);
+	output.settled = 6;
+	assert_int_equal(output_line(&output, "+OK 2"), 0);
+	assert_int_equal(output_flush(&output), 0);
+	assert_int_equal(heard(text, sizeof(text)), 5);
+	assert_int_equal(recv(ends[1], text, sizeof(text), MSG_DONTWAIT), 7);
+	assert_int_equal(phase_debt(page, 12).settled, 6);
+	assert_false(phase_debt(page, 12).cut);
+	close(old);
+	close(ends[1]);
+}
+
+/* Moved, a client that takes nothing is left when whoever watches it goes. */
+static void it_ends_with_the_watcher(void **state)
+{
+	static char much[4 * 1024 * 1024];
+	int ends[2], old = output.fd;
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends), 0);
+	output_move(&output, ends[0]);
+	close(client);
+	client = -1;
+	assert_int_equal(output_write(&output, much, sizeof(much)), -1);
+	assert_false(output.stalled);
+	close(old);
+	close(ends[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -331,6 +369,8 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(a_pipe_will_do, begin, end),
 	    cmocka_unit_test_setup_teardown(what_has_not_left_is_taken_back, begin, end),
 	    cmocka_unit_test_setup_teardown(the_descriptor_is_given_back, begin, end),
+	    cmocka_unit_test_setup_teardown(it_moves_and_counts_on, begin, end),
+	    cmocka_unit_test_setup_teardown(it_ends_with_the_watcher, begin, end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -294,6 +294,66 @@ static void a_killed_session_leaves_the_truth(void **state)
 	}
 }
 
+static void assert_unanswered(const struct phase_page *page, uint64_t settled, const char *text)
+{
+	char data[PHASE_UNANSWERED + 1] = "";
+	size_t size = phase_unanswered(page, settled, data);
+
+	data[size] = '\0';
+	assert_string_equal(data, text);
+}
+
+static void input_is_remembered(void **state)
+{
+	struct phase_page *page = new_page();
+
+	(void)state;
+	assert_unanswered(page, 0, "");
+	strcpy(phase_input(page, 0), "STAT\r\nNO");
+	assert_unanswered(page, 0, "STAT\r\nNO");
+	assert_unanswered(page, 6, "NO");
+	assert_unanswered(page, 8, "");
+	assert_unanswered(page, 1000, "");
+	/* a session that dies right here has taken nothing more */
+	assert_string_equal(phase_input(page, 8), "");
+	assert_unanswered(page, 6, "NO");
+	assert_unanswered(page, 8, "");
+	strcpy(phase_input(page, 8), "OP\r\nQUIT\r\n");
+	assert_string_equal(phase_input(page, 18), "");
+	assert_unanswered(page, 12, "QUIT\r\n");
+	phase_unmap(&page);
+}
+
+static void input_in_two_pieces(void **state)
+{
+	struct phase_page *page = new_page();
+
+	(void)state;
+	strcpy(phase_input(page, 0), "STAT\r\nNO");
+	strcpy(phase_input(page, 8), "OP\r\nQUIT\r\n");
+	assert_unanswered(page, 6, "NOOP\r\nQUIT\r\n");
+	assert_unanswered(page, 0, "STAT\r\nNOOP\r\nQUIT\r\n");
+	assert_unanswered(page, 10, "\r\nQUIT\r\n");
+	assert_unanswered(page, 18, "");
+	assert_unanswered(page, UINT64_MAX, "");
+	phase_unmap(&page);
+}
+
+static void as_much_input_as_there_may_be(void **state)
+{
+	struct phase_page *page = new_page();
+	char data[PHASE_UNANSWERED];
+
+	(void)state;
+	for (uint64_t taken = 0; taken < UINT64_C(20) * PHASE_INPUT; taken += PHASE_INPUT)
+		memset(phase_input(page, taken), 'a' + (int)(taken / PHASE_INPUT), PHASE_INPUT);
+	assert_int_equal(phase_unanswered(page, 0, data), PHASE_UNANSWERED);
+	assert_int_equal(data[0], 'a' + 18);
+	assert_int_equal(data[PHASE_UNANSWERED - 1], 'a' + 19);
+	assert_int_equal(phase_unanswered(page, UINT64_C(20) * PHASE_INPUT - 1, data), 1);
+	phase_unmap(&page);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -307,6 +367,9 @@ int main(void)
 	    cmocka_unit_test(the_page_is_sealed),
 	    cmocka_unit_test(what_is_no_descriptor_is_not_mapped),
 	    cmocka_unit_test(a_killed_session_leaves_the_truth),
+	    cmocka_unit_test(input_is_remembered),
+	    cmocka_unit_test(input_in_two_pieces),
+	    cmocka_unit_test(as_much_input_as_there_may_be),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -103,7 +103,7 @@ static int set_up(void **state)
 	stage->session.conf = &stage->conf;
 	stage->session.backend = &stage->backend;
 	stage->session.plugin = &stage->loaded;
-	stage->session.in = stage->session.watched = ends[0];
+	stage->session.in = ends[0];
 	stage->session.tls = strdup("");
 	stage->session.peer = strdup("test");
 	stage->session.user = strdup("ann");
