@@ -85,7 +85,7 @@ char *phase_input(struct phase_page *page, uint64_t taken)
 	uint32_t filling = atomic_load_explicit(&page->filling, memory_order_relaxed) + 1;
 	struct input *input = &page->inputs[filling & 1];
 
-	memset(input->octets, 0, strlen(input->octets));
+	memset(input->octets, 0, PHASE_INPUT);
 	atomic_store_explicit(&input->taken, taken, memory_order_relaxed);
 	atomic_store_explicit(&page->filling, filling, memory_order_release);
 	return input->octets;

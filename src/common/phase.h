@@ -2,12 +2,12 @@
  *
  * When a session dies, the front must know what its client is owed: nothing,
  * a status line for each command that had not been answered, or the end of the
- * connection because a multi-line reply had begun. The stream between them
- * counts octets both ways; before each write the session notes here up to
- * which input octet everything is answered once the write is done. A death
- * at any instant is then told from the octets that arrived. A session that
- * reads its client's socket itself takes the octets into the page, where the
- * front finds the commands that were not answered.
+ * connection because a multi-line reply had begun. Octets are counted both
+ * ways, on the stream between them and on the client's socket once the session
+ * has it; before each write the session notes here up to which input octet
+ * everything is answered once the write is done. A death at any instant is then
+ * told from the octets that were written. Input is taken into the page, where
+ * the front finds commands that passed it by.
  *
  * The front makes the page (a sealed memfd, so that the session cannot shrink
  * it under the front) and never believes it beyond what it bounds itself.
@@ -47,7 +47,7 @@ void phase_unmap(struct phase_page **page);
 
 /* Session side. page may be NULL (no front is there). */
 void phase_set(struct phase_page *page, enum phase_state state);
-/* Before writing to the stream: after this write `sent` octets will have been
+/* Before writing: after this write `sent` octets will have been
  * written in all, and the replies to the first `settled` octets of input are whole;
  * inside: the write ends in the middle of a multi-line reply. */
 void phase_note_write(struct phase_page *page, uint64_t sent, uint64_t settled, bool inside);
@@ -56,7 +56,7 @@ void phase_note_write(struct phase_page *page, uint64_t sent, uint64_t settled, 
  * input before is remembered, the one before that no longer. */
 char *phase_input(struct phase_page *page, uint64_t taken);
 
-/* Front side: `received` octets had come on the stream when it ended. */
+/* Front side: `received` octets had been written when the session ended. */
 struct phase_debt phase_debt(const struct phase_page *page, uint64_t received);
 enum phase_state phase_get(const struct phase_page *page);
 /* Copies what was taken from octet `settled` of the input on, as far as it is remembered and up to a NUL, into data

@@ -52,6 +52,16 @@ static void set_login_timer(struct client *client, int64_t milliseconds)
 
 /* ---- the end ---- */
 
+/* The connection ends, whoever else holds the socket, and whatever was made of it: nothing here may wait for the peer.
+ */
+static void take_back(evutil_socket_t fd)
+{
+	const struct linger never = {0};
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &never, sizeof(never));
+	(void)shutdown(fd, SHUT_RDWR);
+}
+
 void client_free(struct client *client)
 {
 	front_remove(client->front, client);
@@ -59,9 +69,8 @@ void client_free(struct client *client)
 	authorize_forget(client);
 	if (client->timer != NULL)
 		event_free(client->timer);
-	/* the connection ends, whoever holds the socket */
 	if (client->shared)
-		(void)shutdown(bufferevent_getfd(client->connection), SHUT_RDWR);
+		take_back(bufferevent_getfd(client->connection));
 	if (client->connection != NULL)
 		bufferevent_free(client->connection);
 	line_clear(&client->reader);

@@ -1,5 +1,5 @@
 /* client - one connection of a POP3 client: TLS, the greeting, AUTHORIZATION,
- * then a relay of octets, then the end. Front process, event-driven. */
+ * then a relay of octets or the session's own, then the end. Front process, event-driven. */
 #ifndef POPGATE_FRONT_CLIENT_H
 #define POPGATE_FRONT_CLIENT_H
 

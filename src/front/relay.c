@@ -113,7 +113,7 @@ static struct phase_debt debt_of(const struct relay *relay)
 	uint64_t written = relay->base;
 
 	if (relay->direct && written_octets(client_socket(relay), &written) != 0)
-		return (struct phase_debt){.cut = true, .settled = relay->answered};
+		return (struct phase_debt){.cut = true};
 	return phase_debt(relay->page, relay->received + (written - relay->base));
 }
 
@@ -130,14 +130,13 @@ static void settle(struct relay *relay)
 }
 
 /* Whether the session can go on alone: nothing is on its way to either side but the `size` octets at hand. */
-static bool can_hand_over(struct relay *relay, size_t size)
+static bool can_hand_over(const struct relay *relay, size_t size)
 {
 	struct bufferevent *connection = relay->client->connection;
 
 	return size > 0 && size <= PHASE_INPUT && !relay->client->finished &&
 	       evbuffer_get_length(relay->unanswered) == 0 && evbuffer_get_length(relay->outgoing) == 0 &&
-	       evbuffer_get_length(bufferevent_get_output(connection)) == 0 && !tls_is_on(connection) &&
-	       written_octets(client_socket(relay), &relay->base) == 0;
+	       evbuffer_get_length(bufferevent_get_output(connection)) == 0 && !tls_is_on(connection);
 }
 
 /* Sends the outgoing octets with the client's socket. Where that fails everything stays as it was. */
@@ -156,16 +155,21 @@ static void hand_over(struct relay *relay)
 	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
 	ssize_t sent;
 
-	if (octets.iov_base == NULL)
+	/* the greeting was written: a kernel that counts nothing does not count */
+	if (octets.iov_base == NULL || written_octets(fd, &relay->base) != 0 || relay->base == 0)
 		return;
 	header->cmsg_level = SOL_SOCKET;
 	header->cmsg_type = SCM_RIGHTS;
 	header->cmsg_len = CMSG_LEN(sizeof(fd));
 	memcpy(CMSG_DATA(header), &fd, sizeof(fd));
 	sent = sendmsg(relay->fd, &message, MSG_NOSIGNAL);
-	if (sent <= 0)
+	if (sent < 0)
 		return;
 	evbuffer_drain(relay->outgoing, (size_t)sent);
+	if (evbuffer_get_length(relay->outgoing) > 0) {
+		client_close(client); /* so little fits into an empty stream */
+		return;
+	}
 	relay->direct = client->shared = true;
 	bufferevent_disable(client->connection, EV_READ);
 }
@@ -254,12 +258,18 @@ void relay_client_writable(struct relay *relay)
 	event_add(relay->readable, NULL);
 }
 
-/* Of commands that never passed here the page has a copy. 0, or -1: no memory. */
+/* Of commands that never passed here the page has a copy; those that the socket came with are here until they were
+ * taken. 0, or -1: no memory. */
 static int recall(struct relay *relay, uint64_t settled)
 {
 	char commands[PHASE_UNANSWERED];
 	size_t size = phase_unanswered(relay->page, settled, commands);
 
+	/* whatever the session has made of the socket */
+	if (evutil_make_socket_nonblocking(client_socket(relay)) != 0)
+		return -1;
+	if (size == 0 && settled == relay->answered)
+		return 0;
 	evbuffer_drain(relay->unanswered, evbuffer_get_length(relay->unanswered));
 	return evbuffer_add(relay->unanswered, commands, size);
 }
@@ -315,8 +325,10 @@ static void on_stream_readable(evutil_socket_t fd, short events, void *context)
 		take_end(relay);
 		return;
 	}
-	if (relay->direct)
-		return; /* a session that has the socket has nothing to say here */
+	if (relay->direct) {
+		client_close(relay->client); /* a session that has the socket has nothing to say here */
+		return;
+	}
 	relay->received += (uint64_t)got;
 	if (hand_out(relay, replies, (size_t)got) != 0)
 		client_close(relay->client);
@@ -335,11 +347,13 @@ static void on_stream_writable(evutil_socket_t fd, short events, void *context)
 
 bool relay_is_idle(struct relay *relay)
 {
-	int waiting = 0;
+	int handed = 0, waiting = 0;
 
+	/* the page last: the session says that it works before it takes what it finds */
 	if (relay->direct)
-		return phase_get(relay->page) == PHASE_WAITING &&
-		       ioctl(client_socket(relay), FIONREAD, &waiting) == 0 && waiting == 0;
+		return ioctl(relay->fd, TIOCOUTQ, &handed) == 0 && handed == 0 &&
+		       ioctl(client_socket(relay), FIONREAD, &waiting) == 0 && waiting == 0 &&
+		       phase_get(relay->page) == PHASE_WAITING;
 	settle(relay);
 	return evbuffer_get_length(relay->unanswered) == 0;
 }

@@ -1,7 +1,7 @@
 /* relay - moves octets between a logged-in client and its session, with
- * bounded buffers both ways, lets the session write to the client itself where
- * it can, and works out what the client is owed when the session ends. Front
- * process. */
+ * bounded buffers both ways; gives the session the client's socket where no
+ * TLS lies between; works out what the client is owed when the session ends.
+ * Front process. */
 #ifndef POPGATE_FRONT_RELAY_H
 #define POPGATE_FRONT_RELAY_H
 

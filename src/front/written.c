@@ -13,6 +13,8 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
+#define TRIES 1000
+
 static int acknowledged(int fd, uint64_t *octets_r)
 {
 	struct tcp_info info;
@@ -33,13 +35,16 @@ int written_octets(int fd, uint64_t *octets_r)
 	if (acknowledged(fd, &after) != 0)
 		return -1;
 	/* an acknowledgement may come between the two questions */
-	do {
+	for (int i = 0; i < TRIES; i++) {
 		before = after;
 		if (ioctl(fd, SIOCOUTQ, &waiting) != 0 || waiting < 0 || acknowledged(fd, &after) != 0)
 			return -1;
-	} while (after != before);
-	*octets_r = after + (uint64_t)waiting;
-	return 0;
+		if (after == before) {
+			*octets_r = after + (uint64_t)waiting;
+			return 0;
+		}
+	}
+	return -1;
 }
 
 #else

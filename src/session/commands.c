@@ -11,7 +11,6 @@
 #include "pop3/language.h"
 #include "pop3/line.h"
 #include "session/body.h"
-#include "session/session.h"
 
 #define COMMIT_EACH 10 /* milliseconds that each message adds to the commit's deadline */
 
@@ -125,7 +124,7 @@ static int take_octets(void *context, const void *data, size_t size)
 	if (size == 0)
 		return 0;
 	begin_delivery(delivery);
-	watchdog_arm(session_patience(delivery->session));
+	watchdog_arm(host_patience(delivery->session));
 	return body_feed(&delivery->body, data, size, emit, delivery);
 }
 

@@ -6,7 +6,6 @@
 
 #if defined(HAVE_MALLINFO2) && !defined(WITH_SANITIZERS)
 
-#include <limits.h>
 #include <malloc.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -14,10 +13,11 @@
 #define LARGEST	   (64 * 1024) /* octets of a gap taken at a time */
 #define STEP	   16	       /* octets between two sizes of glibc's blocks */
 #define CACHED	   1032 /* up to this size glibc keeps what is freed apart, instead of joining it with the rest */
-#define GAPS	   (16 * 1024)	/* octets free before the heap's end that are too many */
-#define ENDING	   (64 * 1024)	/* octets free at its end that are too many */
-#define KEPT_LEAST (128 * 1024) /* octets; what the C library keeps by itself */
-#define READY	   (96 * 1024)	/* octets at the end that a session finds without asking the kernel */
+#define GAPS	   (16 * 1024)	      /* octets free before the heap's end that are too many */
+#define ENDING	   (64 * 1024)	      /* octets free at its end that are too many */
+#define KEPT_MOST  (32 * 1024 * 1024) /* octets; the C library takes no more */
+#define KEPT_LEAST (128 * 1024)	      /* octets; what the C library keeps by itself */
+#define READY	   (96 * 1024)	      /* octets at the end that a session finds without asking the kernel */
 
 /* Where the free space at the heap's end begins. */
 static uintptr_t end_of_used(void)
@@ -68,7 +68,7 @@ size_t heap_settle(void)
 
 void heap_keep(uint64_t octets)
 {
-	int most = octets < INT_MAX ? (int)octets : INT_MAX;
+	int most = octets < KEPT_MOST ? (int)octets : KEPT_MOST;
 
 	if (most < KEPT_LEAST)
 		return;

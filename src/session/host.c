@@ -14,13 +14,19 @@
 #define LOCK_WAIT     2000 /* milliseconds for a holder that is on its way out */
 #define LOCK_INTERVAL 25   /* milliseconds between two tries */
 
-static int poll_until(struct pollfd fds[3], int64_t deadline)
+int64_t host_patience(const struct popgate_session *session)
 {
+	return session->conf->limits.fetch_window + session->conf->limits.stall_timeout;
+}
+
+static int poll_until(const struct popgate_session *session, struct pollfd fds[3], int64_t deadline)
+{
+	int64_t patience = host_patience(session);
 	int ready, left = deadline_left(deadline);
 
-	watchdog_arm(left < 0 ? INT64_MAX : left + 1);
+	watchdog_arm(left < 0 ? INT64_MAX : left < patience ? patience : left);
 	ready = deadline_poll(fds, 3, deadline);
-	watchdog_arm(1);
+	watchdog_arm(patience);
 	return ready;
 }
 
@@ -31,19 +37,20 @@ static int poll_showing(struct popgate_session *session, struct pollfd fds[3], i
 	int ready;
 
 	if (!session->output.inside || session->output.size == 0 || session->shown >= deadline)
-		return poll_until(fds, deadline);
-	ready = poll_until(fds, session->shown);
+		return poll_until(session, fds, deadline);
+	ready = poll_until(session, fds, session->shown);
 	if (ready != 0)
 		return ready;
 	session->shown = deadline_in(HOST_SHOWN_AFTER);
 	(void)output_flush(&session->output); /* a failure shows at the next write */
-	return poll_until(fds, deadline);
+	return poll_until(session, fds, deadline);
 }
 
 /* Waits for fd (-1: for nothing but the clock), watching the client. */
 static enum popgate_wait wait_for(struct popgate_session *session, int fd, short events, int64_t deadline)
 {
-	struct pollfd fds[3] = {{.fd = fd, .events = events}, {.fd = session->output.watched}, {.fd = session->output.fd}};
+	struct pollfd fds[3] = {
+	    {.fd = fd, .events = events}, {.fd = session->output.watched}, {.fd = session->output.fd}};
 	int ready;
 
 	if (session->updating)

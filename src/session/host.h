@@ -53,6 +53,9 @@ struct popgate_session {
 
 extern const struct popgate_host host_functions;
 
+/* Milliseconds that a step of a command may take, waiting for the upstream or for the client, before the watchdog ends
+ * the session. */
+int64_t host_patience(const struct popgate_session *session);
 /* Makes sure that a plugin's error text ends, before it is read. */
 void host_bound_error(struct popgate_error *error);
 

@@ -25,7 +25,16 @@ static int descriptor_of(struct msghdr *message)
 	return first;
 }
 
-ssize_t input_read(int fd, void *data, size_t size, int *client_r)
+/* Octets that came with a descriptor for which there was no room cannot be answered. */
+static ssize_t refuse(int fd)
+{
+	if (fd >= 0)
+		close(fd);
+	errno = EMFILE;
+	return -1;
+}
+
+static ssize_t read_message(int fd, void *data, size_t size, int *client_r)
 {
 	union {
 		struct cmsghdr header;
@@ -34,15 +43,27 @@ ssize_t input_read(int fd, void *data, size_t size, int *client_r)
 	struct iovec piece = {.iov_base = data, .iov_len = size};
 	struct msghdr message = {
 	    .msg_iov = &piece, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
+	ssize_t got = recvmsg(fd, &message, MSG_CMSG_CLOEXEC);
+
+	if (got <= 0)
+		return got;
+	*client_r = descriptor_of(&message);
+	return (message.msg_flags & MSG_CTRUNC) != 0 ? refuse(*client_r) : got;
+}
+
+ssize_t input_read(int fd, void *data, size_t size, int *client_r)
+{
+	int client = -1;
 	ssize_t got;
 
-	*client_r = -1;
 	do {
-		got = recvmsg(fd, &message, MSG_CMSG_CLOEXEC);
+		got = read_message(fd, data, size, &client);
 		if (got < 0 && errno == ENOTSOCK)
-			return read(fd, data, size);
+			got = read(fd, data, size);
 	} while (got < 0 && errno == EINTR);
-	if (got > 0)
-		*client_r = descriptor_of(&message);
+	if (client_r != NULL)
+		*client_r = got < 0 ? -1 : client;
+	else if (client >= 0 && got >= 0)
+		close(client);
 	return got;
 }

@@ -5,8 +5,9 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-/* As read(2), of a socket or anything else. With the octets a front may hand over its client's socket: *client_r, the
- * caller's to close; else -1. */
+/* As read(2), of a socket or anything else, but never interrupted. With the octets a front may hand over its client's
+ * socket: *client_r, the caller's to close; else -1. client_r NULL: what comes is closed. A socket that was sent and
+ * could not be taken is a failure. */
 ssize_t input_read(int fd, void *data, size_t size, int *client_r);
 
 #endif

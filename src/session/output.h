@@ -17,7 +17,7 @@ struct output {
 	int flags;		 /* fd's, before; -1: unknown */
 	int64_t stall;		 /* milliseconds the client may take no octet */
 	struct phase_page *page; /* NULL: none */
-	uint64_t sent;		 /* octets written to fd */
+	uint64_t sent;		 /* octets written, wherever fd was moved */
 	uint64_t settled;	 /* octets of input whose replies are in the buffer or gone */
 	bool inside;		 /* a multi-line reply is being written */
 	bool failed;		 /* the client has gone or stalled; everything is refused from then on */

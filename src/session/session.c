@@ -90,11 +90,6 @@ int session_open(struct popgate_session *session, char *text, size_t size, struc
 	return 0;
 }
 
-int64_t session_patience(const struct popgate_session *session)
-{
-	return session->conf->limits.fetch_window + session->conf->limits.stall_timeout;
-}
-
 /* ---- the loop ---- */
 
 struct loop {
@@ -110,6 +105,13 @@ struct loop {
 /* One outcome of a step. */
 enum step { STEP_ON, STEP_END };
 
+/* Whether nobody is there any more to read for. With the client's socket in hand a front that has gone is the end,
+ * however much the client has to say. */
+static bool is_left(const struct popgate_session *session, const struct pollfd fds[2])
+{
+	return fds[0].revents == 0 || (fds[1].revents != 0 && session->output.fd != session->output.watched);
+}
+
 /* Waits for the client, or for whoever watches it to go. A plugin that has asked ahead gets its answers in when nothing
  * comes for a while. */
 static int await_client(struct popgate_session *session, int64_t deadline)
@@ -119,17 +121,16 @@ static int await_client(struct popgate_session *session, int64_t deadline)
 	int ready;
 
 	phase_set(session->output.page, PHASE_WAITING);
-	watchdog_arm(session_patience(session));
+	watchdog_arm(host_patience(session));
 	ready = deadline_poll(fds, 2, pause < deadline ? pause : deadline);
 	if (ready != 0)
-		return ready > 0 && fds[0].revents == 0 ? -1 : ready;
-	if (session->ahead) {
+		return ready > 0 && is_left(session, fds) ? -1 : ready;
+	if (session->ahead)
 		commands_pause(session);
-		heap_trim();
-	}
+	heap_trim();
 	watchdog_arm(0);
 	ready = deadline_poll(fds, 2, deadline);
-	return ready > 0 && fds[0].revents == 0 ? -1 : ready;
+	return ready > 0 && is_left(session, fds) ? -1 : ready;
 }
 
 /* Takes what has come. As read(2). */
@@ -138,8 +139,8 @@ static ssize_t take_octets(struct loop *loop)
 	struct popgate_session *session = loop->session;
 	struct phase_page *page = session->output.page;
 	char *octets = page != NULL ? phase_input(page, loop->consumed) : loop->chunk;
-	int client;
-	ssize_t got = input_read(session->in, octets, PHASE_INPUT, &client);
+	int client = -1;
+	ssize_t got = input_read(session->in, octets, PHASE_INPUT, page != NULL ? &client : NULL);
 
 	if (client >= 0) {
 		output_move(&session->output, client);
@@ -253,7 +254,7 @@ static enum step take_input(struct loop *loop, int64_t *deadline, enum session_e
 	loop->session->waiting_size = loop->size;
 	if (event == LINE_MORE)
 		return STEP_ON;
-	watchdog_arm(session_patience(loop->session));
+	watchdog_arm(host_patience(loop->session));
 	step = take_line(loop, event, end_r);
 	if (*end_r != SESSION_CUT || step == STEP_ON)
 		output->settled = loop->consumed;

@@ -20,9 +20,6 @@ enum session_end {
 /* Opens the drop, takes the lock, lists. Writes the text that follows "+OK "
  * into text. 0, or -1 with error. Does not touch the stream. */
 int session_open(struct popgate_session *session, char *text, size_t size, struct popgate_error *error);
-/* Milliseconds that a step of a command may take, waiting for the upstream or for the client, before the watchdog ends
- * the session. */
-int64_t session_patience(const struct popgate_session *session);
 /* TRANSACTION and UPDATE. pending: octets that the client has sent already. */
 enum session_end session_serve(struct popgate_session *session, const char *pending, size_t pending_size);
 /* Writes the log line of the end, closes the drop, frees the lock and everything else. */

@@ -236,6 +236,50 @@ class Handover(ExampleCase):
         self.assertRegex(client.command("STAT"), rb"^\+OK 3 ")
         self.assertEqual(client.multiline("LIST").count(b"\r\n"), 3)
 
+    def test_command_that_the_session_never_took_is_refused(self):
+        gate = self.gateway()
+        gate.expect_warning("event=session_died")
+        gate.allow_warning("the session died; its client is told so")
+        client = self.client(gate)
+        session = gate.pids("session")[0]
+        os.kill(session, signal.SIGSTOP)
+        client.send(b"NOOP\r\nQUIT\r\n")
+        time.sleep(0.2)
+        gate.kill_process("session")
+        self.assertRegex(client.line(), rb"^-ERR \[SYS/TEMP\]")
+        self.assertRegex(client.line(), rb"^-ERR \[SYS/TEMP\]")
+        self.assertTrue(client.is_closed())
+
+    def test_commands_before_the_end_of_input_are_answered(self):
+        gate = self.gateway()
+        client = self.client(gate)
+        client.command("DELE 1")
+        client.send(b"STAT\r\nDELE 2\r\nQUIT\r\n")
+        client.socket.shutdown(socket.SHUT_WR)
+        self.assertRegex(client.line(), rb"^\+OK 2 ")
+        self.assertRegex(client.line(), rb"^\+OK")
+        self.assertRegex(client.line(), rb"^\+OK .*2 messages removed")
+        self.assertTrue(client.is_closed())
+
+    def test_stop_waits_for_a_command_on_its_way(self):
+        for first in (b"", b"STAT\r\n"):  # before and after the socket is the session's
+            gate = self.gateway()
+            client = self.client(gate)
+            if first:
+                client.send(first)
+                client.line()
+            session = gate.pids("session")[0]
+            os.kill(session, signal.SIGSTOP)
+            client.send(b"LIST\r\n")
+            time.sleep(0.2)
+            gate.signal(signal.SIGTERM)
+            gate.wait_for_log("stopping")
+            time.sleep(0.3)
+            os.kill(session, signal.SIGCONT)
+            self.assertRegex(client.line(), rb"^\+OK")
+            self.assertEqual(client.lines().count(b"\n"), 3)
+            gate.check_end(10)
+
     def test_client_that_leaves_is_noticed_by_its_session(self):
         gate = self.gateway()
         client = self.client(gate)

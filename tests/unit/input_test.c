@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -95,7 +96,7 @@ static void a_descriptor_comes_with_them(void **state)
 	close(pipe_ends[1]);
 }
 
-/* Nobody sends more than one; if somebody does, none stays open unnoticed. */
+/* Nobody sends more than one; if somebody does, it is a failure, and none stays open unnoticed. */
 static void more_descriptors_than_one(void **state)
 {
 	int fds[4] = {ends[0], ends[1], ends[0], ends[1]}, client = -1, before = open_descriptors();
@@ -103,10 +104,39 @@ static void more_descriptors_than_one(void **state)
 
 	(void)state;
 	send_with("x", fds, 4);
-	assert_int_equal(input_read(ends[0], data, sizeof(data), &client), 1);
-	if (client >= 0)
-		close(client);
+	assert_int_equal(input_read(ends[0], data, sizeof(data), &client), -1);
+	assert_int_equal(errno, EMFILE);
+	assert_int_equal(client, -1);
 	assert_int_equal(open_descriptors(), before);
+}
+
+/* Where there is no front nobody may send one. */
+static void a_descriptor_that_is_not_wanted(void **state)
+{
+	int before = open_descriptors();
+	char data[8];
+
+	(void)state;
+	send_with("x", &ends[0], 1);
+	assert_int_equal(input_read(ends[0], data, sizeof(data), NULL), 1);
+	assert_int_equal(open_descriptors(), before);
+}
+
+/* A process without a free descriptor: the octets cannot be answered where they should. */
+static void no_room_for_a_descriptor(void **state)
+{
+	struct rlimit limits, none;
+	int client = 7;
+	char data[8];
+
+	(void)state;
+	send_with("x", &ends[0], 1);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limits), 0);
+	none = (struct rlimit){.rlim_cur = 1, .rlim_max = limits.rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	assert_int_equal(input_read(ends[0], data, sizeof(data), &client), -1);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limits), 0);
+	assert_int_equal(client, -1);
 }
 
 static void a_pipe_will_do(void **state)
@@ -130,6 +160,8 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(octets_come_alone, begin, end),
 	    cmocka_unit_test_setup_teardown(a_descriptor_comes_with_them, begin, end),
 	    cmocka_unit_test_setup_teardown(more_descriptors_than_one, begin, end),
+	    cmocka_unit_test_setup_teardown(a_descriptor_that_is_not_wanted, begin, end),
+	    cmocka_unit_test_setup_teardown(no_room_for_a_descriptor, begin, end),
 	    cmocka_unit_test_setup_teardown(a_pipe_will_do, begin, end),
 	};
 
