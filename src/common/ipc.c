@@ -70,7 +70,7 @@ enum ipc_result ipc_send(int fd, const struct message *message, const int *fds)
 	return result;
 }
 
-static size_t collect_fds(struct msghdr *header, struct ipc_inbox *inbox)
+size_t ipc_collect(struct msghdr *header, int *fds_r, size_t most)
 {
 	size_t count = 0;
 
@@ -84,8 +84,8 @@ static size_t collect_fds(struct msghdr *header, struct ipc_inbox *inbox)
 			int fd;
 
 			memcpy(&fd, CMSG_DATA(cmsg) + i * sizeof(int), sizeof(int));
-			if (count < MESSAGE_FDS)
-				inbox->fds[count] = fd;
+			if (count < most)
+				fds_r[count] = fd;
 			else
 				close(fd);
 			count++;
@@ -114,7 +114,7 @@ enum ipc_result ipc_receive(int fd, struct ipc_inbox *inbox)
 	while (size < 0 && errno == EINTR);
 	if (size < 0)
 		return classify_errno();
-	count = collect_fds(&header, inbox);
+	count = ipc_collect(&header, inbox->fds, MESSAGE_FDS);
 	if (size == 0) {
 		ipc_inbox_clear(inbox);
 		return IPC_CLOSED;

@@ -5,6 +5,8 @@
 
 #include "common/message.h"
 
+struct msghdr;
+
 enum ipc_result {
 	IPC_OK,
 	IPC_AGAIN,  /* a non-blocking socket is not ready */
@@ -25,8 +27,11 @@ struct ipc_inbox {
 int ipc_pair(int ends_r[2]);
 /* Sends one message with as many descriptors as its type has (they stay the caller's). */
 enum ipc_result ipc_send(int fd, const struct message *message, const int *fds);
-/* Sends an encoded message. */
+/* Sends an encoded message; or octets with descriptors on a stream, whole if it has room for them. */
 enum ipc_result ipc_send_encoded(int fd, const unsigned char *data, size_t size, const int *fds, size_t fd_count);
+/* Takes the descriptors out of what recvmsg(2) has received: up to `most` into fds_r, the others are closed. Returns
+ * how many there were. */
+size_t ipc_collect(struct msghdr *header, int *fds_r, size_t most);
 /* Receives one message; on IPC_OK inbox->fds has what its type says, as far as descriptors are free. */
 enum ipc_result ipc_receive(int fd, struct ipc_inbox *inbox);
 /* Closes what was not taken out of inbox->fds, and wipes what was received. */

@@ -12,12 +12,12 @@
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "common/ipc.h"
 #include "front/client.h"
 #include "front/tls.h"
 #include "front/written.h"
@@ -144,32 +144,14 @@ static void hand_over(struct relay *relay)
 {
 	struct client *client = relay->client;
 	int fd = client_socket(relay);
-	union {
-		struct cmsghdr header;
-		char room[CMSG_SPACE(sizeof(int))];
-	} control = {.room = {0}};
-	struct iovec octets = {.iov_base = evbuffer_pullup(relay->outgoing, -1),
-			       .iov_len = evbuffer_get_length(relay->outgoing)};
-	struct msghdr message = {
-	    .msg_iov = &octets, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
-	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-	ssize_t sent;
+	size_t size = evbuffer_get_length(relay->outgoing);
+	const unsigned char *octets = evbuffer_pullup(relay->outgoing, -1);
 
 	/* the greeting was written: a kernel that counts nothing does not count */
-	if (octets.iov_base == NULL || written_octets(fd, &relay->base) != 0 || relay->base == 0)
+	if (octets == NULL || written_octets(fd, &relay->base) != 0 || relay->base == 0 ||
+	    ipc_send_encoded(relay->fd, octets, size, &fd, 1) != IPC_OK)
 		return;
-	header->cmsg_level = SOL_SOCKET;
-	header->cmsg_type = SCM_RIGHTS;
-	header->cmsg_len = CMSG_LEN(sizeof(fd));
-	memcpy(CMSG_DATA(header), &fd, sizeof(fd));
-	sent = sendmsg(relay->fd, &message, MSG_NOSIGNAL);
-	if (sent < 0)
-		return;
-	evbuffer_drain(relay->outgoing, (size_t)sent);
-	if (evbuffer_get_length(relay->outgoing) > 0) {
-		client_close(client); /* so little fits into an empty stream */
-		return;
-	}
+	evbuffer_drain(relay->outgoing, size);
 	relay->direct = client->shared = true;
 	bufferevent_disable(client->connection, EV_READ);
 }

@@ -2,28 +2,11 @@
 #include "session/input.h"
 
 #include <errno.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
-/* The first descriptor in a message, -1: none. There may be room for more than were asked for: those are closed. */
-static int descriptor_of(struct msghdr *message)
-{
-	const struct cmsghdr *header = CMSG_FIRSTHDR(message);
-	int first = -1, fd;
-
-	if (header == NULL || header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS)
-		return -1;
-	for (size_t at = CMSG_LEN(0); at + sizeof(fd) <= header->cmsg_len; at += sizeof(fd)) {
-		memcpy(&fd, CMSG_DATA(header) + (at - CMSG_LEN(0)), sizeof(fd));
-		if (first < 0)
-			first = fd;
-		else
-			close(fd);
-	}
-	return first;
-}
+#include "common/ipc.h"
 
 /* Octets that came with a descriptor for which there was no room cannot be answered. */
 static ssize_t refuse(int fd)
@@ -47,7 +30,7 @@ static ssize_t read_message(int fd, void *data, size_t size, int *client_r)
 
 	if (got <= 0)
 		return got;
-	*client_r = descriptor_of(&message);
+	(void)ipc_collect(&message, client_r, 1);
 	return (message.msg_flags & MSG_CTRUNC) != 0 ? refuse(*client_r) : got;
 }
 

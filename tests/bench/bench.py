@@ -63,9 +63,10 @@ class World:
             if rival.available():
                 self.rivals[trip] = stack.enter_context(rival.Rival(port))
         secure = imap_backend(self.upstream, security="tls")
-        self.secure = {trip: self.popgate(stack, [dict(secure, port=port)], [IMPLICIT]) for trip, port in (
-            (0, self.upstream.imaps_port),
-            (TRIP, self.started(stack, Delay(self.upstream.imaps_port, TRIP)).port))}
+        self.secure_ports = {0: self.upstream.imaps_port,
+                             TRIP: self.started(stack, Delay(self.upstream.imaps_port, TRIP)).port}
+        self.secure = {trip: self.popgate(stack, [dict(secure, port=port)], [IMPLICIT])
+                       for trip, port in self.secure_ports.items()}
         self.mail = {}
 
     @staticmethod
@@ -120,7 +121,7 @@ class Works:
 
     def floor(self, trip, user, command, remove=False):
         room = loads.room_for(self.world.mail[user])
-        return loads.floor(self.world.ports[trip], user, command, room, remove)[0]
+        return loads.floor(self.world.ports[trip], user, command, room, remove=remove)[0]
 
     def mailbox(self, user, count, mean):
         if user not in self.world.mail:
@@ -232,20 +233,34 @@ class Works:
         return {"popgate": loads.tops(self.world.gates[TRIP].port, "many", count),
                 "floor": self.floor(TRIP, "many", "UID FETCH 1:* (UID BODY.PEEK[HEADER])")}
 
+    def secured(self, trip, user, messages):
+        return loads.download(self.world.secure[trip].port, user, messages, context=loads.trusting())
+
+    def secured_floor(self, trip, user):
+        return loads.floor(self.world.secure_ports[trip], user, "UID FETCH 1:* (UID BODY.PEEK[])",
+                           loads.room_for(self.world.mail[user]), context=loads.trusting())[0]
+
     def tls(self):
-        """{small} messages, 50 ms, TLS on both sides; floor: popgate in clear"""
-        return {"popgate": loads.download(self.world.secure[TRIP].port, "small", self.small(),
-                                          context=loads.trusting()),
+        """{small} messages, 50 ms, TLS on both sides; floor: IMAP over TLS"""
+        return {"popgate": self.secured(TRIP, "small", self.small()), "floor": self.secured_floor(TRIP, "small")}
+
+    def tls_price(self):
+        """the same; floor: popgate in clear"""
+        return {"popgate": self.secured(TRIP, "small", self.small()),
                 "floor": loads.download(self.world.gates[TRIP].port, "small", self.small())}
 
     def local_tls(self):
-        """{many} messages, 0 ms, TLS on both sides; floor: popgate in clear"""
-        return {"popgate": loads.download(self.world.secure[0].port, "many", self.many(), context=loads.trusting()),
+        """{many} messages of 40 kB, 0 ms, TLS on both sides; floor: IMAP over TLS"""
+        return {"popgate": self.secured(0, "many", self.many()), "floor": self.secured_floor(0, "many")}
+
+    def local_tls_price(self):
+        """the same; floor: popgate in clear"""
+        return {"popgate": self.secured(0, "many", self.many()),
                 "floor": loads.download(self.world.gates[0].port, "many", self.many())}
 
 
 ORDER = ("download", "local", "pipelined", "listing", "far_listing", "large", "first_octet", "memory", "storm", "login",
-         "idle", "remove", "top", "tls", "local_tls")
+         "idle", "remove", "top", "tls", "tls_price", "local_tls", "local_tls_price")
 USUAL = {"small": 200, "many": 1000, "huge": 20000, "large": 100 << 20, "storm": 1000, "idle": 300}
 FULL = dict(USUAL, huge=100000, storm=2000, idle=1000, **growth.SIZES)
 

@@ -273,8 +273,8 @@ def storm(port, users, total, concurrency):
 
 
 class Imap:
-    def __init__(self, port, user, room=0):
-        self.socket = _connect(port)
+    def __init__(self, port, user, room=0, context=None):
+        self.socket = _connect(port, context)
         self.store = _Store(self.socket, room)
         self.number = 0
         self.store.take_to(b"* OK")
@@ -290,11 +290,11 @@ class Imap:
         self.socket.close()
 
 
-def floor(port, user, command, room, remove=False):
+def floor(port, user, command, room, *, remove=False, context=None):
     """Login, SELECT, one command; the answer, of `room` octets at most, and the seconds."""
     _Store(None, room)
     begun = time.monotonic()
-    client = Imap(port, user, room)
+    client = Imap(port, user, room, context)
     client.ask("SELECT INBOX")
     answer = client.ask(command)
     if remove:

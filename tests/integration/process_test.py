@@ -280,6 +280,34 @@ class Handover(ExampleCase):
             self.assertEqual(client.lines().count(b"\n"), 3)
             gate.check_end(10)
 
+    def test_front_that_has_gone_is_the_end_whatever_the_client_sends(self):
+        gate = self.gateway()
+        gate.expect_warning("event=process_died role=front")
+        client = self.client(gate)
+        client.command("NOOP")
+        session = gate.pids("session")[0]
+        os.kill(session, signal.SIGSTOP)
+        time.sleep(0.2)
+        client.send(b"NOOP\r\n" * 3)
+        gate.kill_process("front")
+        os.kill(session, signal.SIGCONT)
+        try:
+            self.assertEqual(client.rest(), b"")
+        except ConnectionResetError:
+            pass
+
+    def test_connection_ends_though_its_session_hangs(self):
+        gate = self.gateway()
+        client = self.client(gate)
+        client.command("NOOP")
+        session = gate.pids("session")[0]
+        os.kill(session, signal.SIGSTOP)
+        try:
+            gate.signal(signal.SIGTERM)
+            self.assertTrue(client.is_closed())
+        finally:
+            os.kill(session, signal.SIGCONT)
+
     def test_client_that_leaves_is_noticed_by_its_session(self):
         gate = self.gateway()
         client = self.client(gate)
