@@ -303,13 +303,18 @@ static void assert_unanswered(const struct phase_page *page, uint64_t settled, c
 	assert_string_equal(data, text);
 }
 
+static void take(struct phase_page *page, uint64_t taken, const char *octets)
+{
+	memcpy(phase_input(page, taken), octets, strlen(octets));
+}
+
 static void input_is_remembered(void **state)
 {
 	struct phase_page *page = new_page();
 
 	(void)state;
 	assert_unanswered(page, 0, "");
-	strcpy(phase_input(page, 0), "STAT\r\nNO");
+	take(page, 0, "STAT\r\nNO");
 	assert_unanswered(page, 0, "STAT\r\nNO");
 	assert_unanswered(page, 6, "NO");
 	assert_unanswered(page, 8, "");
@@ -318,7 +323,7 @@ static void input_is_remembered(void **state)
 	assert_string_equal(phase_input(page, 8), "");
 	assert_unanswered(page, 6, "NO");
 	assert_unanswered(page, 8, "");
-	strcpy(phase_input(page, 8), "OP\r\nQUIT\r\n");
+	take(page, 8, "OP\r\nQUIT\r\n");
 	assert_string_equal(phase_input(page, 18), "");
 	assert_unanswered(page, 12, "QUIT\r\n");
 	phase_unmap(&page);
@@ -329,8 +334,8 @@ static void input_in_two_pieces(void **state)
 	struct phase_page *page = new_page();
 
 	(void)state;
-	strcpy(phase_input(page, 0), "STAT\r\nNO");
-	strcpy(phase_input(page, 8), "OP\r\nQUIT\r\n");
+	take(page, 0, "STAT\r\nNO");
+	take(page, 8, "OP\r\nQUIT\r\n");
 	assert_unanswered(page, 6, "NOOP\r\nQUIT\r\n");
 	assert_unanswered(page, 0, "STAT\r\nNOOP\r\nQUIT\r\n");
 	assert_unanswered(page, 10, "\r\nQUIT\r\n");
