@@ -29,6 +29,7 @@ import rival  # noqa: E402
 from delay import Delay  # noqa: E402
 from gateway import IMPLICIT, Gateway, imap_backend  # noqa: E402
 
+OPEN_FILES = 65536
 TRIP = 0.05  # seconds, of the far upstream
 PROCESSES = "\ndefault_client_limit = 12000\ndefault_process_limit = 12000\nservice imap-login {\n  service_count = 0\n" \
             "  process_min_avail = 2\n  client_limit = 6000\n}\nservice imap {\n  process_limit = 12000\n" \
@@ -177,7 +178,8 @@ class Works:
     def first_octet(self):
         """... until its first octet"""
         message = self.large_message()
-        return self.targets(0, lambda port: loads.large(port, "large", message)[1] * 1000)
+        found = self.targets(0, lambda port: loads.large(port, "large", message)[1] * 1000)
+        return dict(found, floor=loads.floor_first(self.world.ports[0], "large", "UID FETCH 1 (UID BODY.PEEK[])") * 1000)
 
     def memory(self):
         """... more memory in all processes, the reader stalled half-way"""
@@ -214,6 +216,11 @@ class Works:
             found["dovecot"] = growth.idle(self.world.rivals[0].port, process.pid, self.sizes["idle"])
         return found
 
+    def fill_removed(self):
+        """The mailbox to be emptied, listed once: a server that has never told the messages' sizes reads them for it."""
+        self.world.fill("remove", self.sizes["small"], 43000)
+        self.floor(0, "remove", "UID FETCH 1:* (UID RFC822.SIZE)")
+
     def remove(self):
         """download, DELE and QUIT of {small} messages, 50 ms"""
         found = {}
@@ -221,9 +228,9 @@ class Works:
         if TRIP in self.world.rivals:
             roads["dovecot"] = self.world.rivals[TRIP].port
         for name, port in roads.items():
-            self.world.fill("remove", self.sizes["small"], 43000)
+            self.fill_removed()
             found[name] = loads.download(port, "remove", self.world.mail["remove"], remove=True)
-        self.world.fill("remove", self.sizes["small"], 43000)
+        self.fill_removed()
         bulk = self.floor(TRIP, "remove", "UID FETCH 1:* (UID BODY.PEEK[])")
         return dict(found, floor=bulk + self.floor(TRIP, "remove", "NOOP", remove=True))
 
@@ -312,10 +319,19 @@ def options():
     return chosen
 
 
+def raise_limit():
+    """To what ten thousand sessions take, as far as this user may."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = max(soft, OPEN_FILES)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, max(hard, wanted)))
+        return
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, wanted)), hard))
+
+
 def main():
     chosen = options()
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 65536)), hard))
+    raise_limit()
     if not dovecot.available():
         sys.exit("the benchmark needs Dovecot's IMAP server (Debian: dovecot-imapd)")
     if not rival.available():
@@ -324,6 +340,7 @@ def main():
     with contextlib.ExitStack() as stack:
         world = World(stack, sizes)
         table = draw.table(rows(measure(Works(world), chosen.works, chosen.rounds), sizes))
+        print(table, file=sys.stderr, flush=True)
         grown = growth.measure(world) if chosen.full else None
     text = f"Machine: {machine.describe()}. {chosen.rounds} rounds.\n\n{table}"
     if grown is not None:

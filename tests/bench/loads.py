@@ -305,6 +305,19 @@ def floor(port, user, command, room, *, remove=False, context=None):
     return seconds, answer
 
 
+def floor_first(port, user, command):
+    """Seconds from the command to the first octet of its answer."""
+    client = Imap(port, user)
+    client.ask("SELECT INBOX")
+    client.store.take(client.store.end)
+    begun = time.monotonic()
+    client.socket.sendall(f"x {command}\r\n".encode())
+    client.socket.recv(1)
+    seconds = time.monotonic() - begun
+    client.close()
+    return seconds
+
+
 def trusting():
     context = ssl.create_default_context()
     context.check_hostname = False
