@@ -267,7 +267,8 @@ class Works:
 
 
 ORDER = ("download", "local", "pipelined", "listing", "far_listing", "large", "first_octet", "memory", "storm", "login",
-         "idle", "remove", "top", "tls", "tls_price", "local_tls", "local_tls_price")
+         "remove", "top", "tls", "tls_price", "local_tls", "local_tls_price",
+         "idle")  # last: a thousand sessions that end keep the machine busy for a while
 USUAL = {"small": 200, "many": 1000, "huge": 20000, "large": 100 << 20, "storm": 1000, "idle": 300}
 FULL = dict(USUAL, huge=100000, storm=2000, idle=1000, **growth.SIZES)
 
