@@ -173,6 +173,7 @@ class Upstream(ExampleCase):
         context.load_cert_chain(certificate, key)
         gate.allow_warning("login_failed")
         with socket.create_server(("127.0.0.1", backend["port"])) as listener:
+            listener.settimeout(20)
             gate.start()
             for _ in range(3):
                 self.refuse_one(gate, listener, context)
