@@ -300,6 +300,7 @@ class Handover(ExampleCase):
         gate = self.gateway()
         client = self.client(gate)
         client.command("NOOP")
+        time.sleep(0.3)  # the reply comes a little before the session waits again
         session = gate.pids("session")[0]
         os.kill(session, signal.SIGSTOP)
         try:
