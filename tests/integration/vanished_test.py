@@ -35,13 +35,20 @@ class Network:
         self.cable = f"pg{os.getpid() % 100000}"
 
     def __enter__(self):
+        try:
+            self.make()
+        except BaseException:
+            self.__exit__()  # a cable that stays takes the next one's addresses
+            raise
+        return self
+
+    def make(self):
         run(f"ip netns add {self.name}")
         run(f"ip link add {self.cable}a type veth peer name {self.cable}b netns {self.name}")
         run(f"ip addr add {HERE}/24 dev {self.cable}a")
         run(f"ip link set {self.cable}a up")
         run(f"ip -n {self.name} addr add {THERE}/24 dev {self.cable}b")
         run(f"ip -n {self.name} link set {self.cable}b up")
-        return self
 
     def __exit__(self, *_):
         subprocess.run(["ip", "link", "del", f"{self.cable}a"], check=False, stderr=subprocess.DEVNULL)
