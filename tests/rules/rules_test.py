@@ -246,6 +246,32 @@ class Rules(unittest.TestCase):
                 self.assertEqual({verb for verb, _ in handled}, {verb for verb, states in table.items() if state in states})
                 self.assertEqual([(verb, name) for verb, name in handled if verb != f"VERB_{name.upper()}"], [])
 
+    # ---- hostile input -----------------------------------------------------------
+
+    def numbers_of_tests(self, word):
+        """The numbers in names of tests: functions of Python and cmocka, files of dialogues."""
+        names = {os.path.basename(path) for path in paths("tests/dialogue/*.pop3")}
+        for path in paths("tests/*/*_test.py"):
+            names |= set(re.findall(r"^    def (test_\w+)", text_of(path), re.M))
+        for path in paths("tests/unit/*_test.c"):
+            names |= set(re.findall(r"cmocka_unit_test\w*\(\s*(\w+)", text_of(path)))
+        return {int(number) for name in names for number in re.findall(rf"(?:^|_){word}_(\d\d)(?=\D|$)", name)}
+
+    def check_numbers(self, word, pattern, section):
+        listed = {int(number) for number in re.findall(pattern, section, re.M)}
+        waiting = {int(number) for number in re.findall(rf"{word}_(\d\d)", text_of("doc/HOSTILE.md").split("## Not yet")[1])}
+        self.assertEqual(listed, set(range(1, len(listed) + 1)))
+        tested = self.numbers_of_tests(word)
+        self.check([f"{word}_{number:02}: no test" for number in listed - waiting - tested] +
+                   [f"{word}_{number:02}: a test, but no such number" for number in tested - listed] +
+                   [f"{word}_{number:02}: has a test, and stands under Not yet" for number in waiting & tested])
+
+    def test_each_invariant_has_a_test(self):
+        self.check_numbers("invariant", r"^(\d+)\. ", text_of("doc/HOSTILE.md").split("## From the client")[0])
+
+    def test_each_hostile_input_has_a_test(self):
+        self.check_numbers("input", r"^\| (\d+) \| ", text_of("doc/HOSTILE.md"))
+
 
 if __name__ == "__main__":
     tap.main()
