@@ -32,8 +32,10 @@ struct removal {
 	struct drop *drop;
 	size_t count;
 	uint32_t *uids;	       /* ascending */
-	unsigned char *seen;   /* of each: still there, after a confirming FETCH */
-	unsigned char *marked; /* of each: bore \Deleted before our STORE ("alone"), or after it ("flag") */
+	unsigned char *seen;   /* of each: still there, by the last FETCH */
+	unsigned char *marked; /* of each: bore \Deleted, by the last FETCH */
+	unsigned char *before; /* of each: bore \Deleted before our STORE ("alone") */
+	unsigned char *found;  /* of each: bore \Deleted, by the last SEARCH */
 	unsigned char *gone;   /* the caller's */
 	struct popgate_error *error;
 };
@@ -179,7 +181,7 @@ static void unmark(struct removal *r)
 	if (uids == NULL)
 		return;
 	for (size_t i = 0; i < r->count; i++)
-		if (!r->marked[i])
+		if (!r->before[i])
 			uids[count++] = r->uids[i];
 	for_sets(r, uids, count, NULL, "UID STORE", "-FLAGS.SILENT (\\Deleted)");
 	free(uids);
@@ -237,35 +239,55 @@ static int refuse_others(struct removal *r)
 			   "another client has marked messages as deleted, and the server has no UIDPLUS");
 }
 
-/* Whether an EXPUNGE would take ours alone, as things are. */
+/* Whether an EXPUNGE is allowed at all, and would take ours alone, as things are. */
 static int check_alone(struct removal *r)
 {
 	size_t ours;
 	bool others;
 
-	if (!r->drop->conf->alone)
+	switch (r->drop->conf->without) {
+	case CONF_ALONE:
+		break;
+	case CONF_REFUSE:
 		return status_fail(r->error, POPGATE_PERM,
 				   "the server has no UIDPLUS, and without_uidplus is \"refuse\"");
-	if (search_deleted(r, r->marked, &ours, &others) != 0)
+	case CONF_MOVE_ONLY:
+		return status_fail(r->error, POPGATE_PERM,
+				   "the server has neither UIDPLUS nor MOVE, and without_uidplus is \"move\"");
+	}
+	if (search_deleted(r, r->before, &ours, &others) != 0)
 		return -1;
 	return others ? refuse_others(r) : 0;
 }
 
-/* Marks ours and looks that nothing else is marked. On failure the marks are taken back. */
-static int mark_alone(struct removal *r)
+/* Not all of ours are marked. Those that are missing must be gone, or unmarked in a FETCH as well: a SEARCH that lags
+ * behind proves nothing about the others' marks. */
+static int explain_missing(struct removal *r, size_t *ours_r)
 {
-	size_t ours;
+	bool others;
+
+	if (look(r, "(UID FLAGS)") != 0 || search_deleted(r, r->found, ours_r, &others) != 0)
+		return -1;
+	if (others)
+		return refuse_others(r);
+	for (size_t i = 0; i < r->count; i++)
+		if (r->seen[i] && r->marked[i] && !r->found[i])
+			return status_fail(r->error, POPGATE_TEMP, "SEARCH and FETCH disagree about what is deleted");
+	return 0;
+}
+
+/* Marks ours and looks that nothing else is marked; how many are. On failure the marks are taken back. */
+static int mark_alone(struct removal *r, size_t *ours_r)
+{
 	bool others;
 
 	if (check_alone(r) != 0)
 		return -1;
-	if (mark(r) == 0 && search_deleted(r, r->seen, &ours, &others) == 0) {
-		if (!others && ours == r->count)
-			return 0;
+	if (mark(r) == 0 && search_deleted(r, r->found, ours_r, &others) == 0) {
 		if (others)
 			refuse_others(r);
-		else
-			status_fail(r->error, POPGATE_TEMP, "only %zu of %zu messages were marked", ours, r->count);
+		else if (*ours_r == r->count || explain_missing(r, ours_r) == 0)
+			return 0;
 	}
 	if (r->drop->conn.usable)
 		unmark(r);
@@ -275,12 +297,18 @@ static int mark_alone(struct removal *r)
 static int expunge_alone(struct removal *r)
 {
 	struct guard_limits limits = limits_for(r);
-	enum conn_end end;
+	struct conn *c = &r->drop->conn;
+	size_t ours;
 
-	if (mark_alone(r) != 0)
+	if (mark_alone(r, &ours) != 0)
 		return -1;
-	end = conn_command(&r->drop->conn, &limits, "EXPUNGE");
-	return conclude(r, end, "EXPUNGE");
+	if (ours > 0 && conn_command(c, &limits, "EXPUNGE") != CONN_OK) {
+		conn_fail(c, "EXPUNGE", STATUS_AT_COMMAND, r->error);
+		if (c->usable)
+			unmark(r);
+		return -1;
+	}
+	return confirm_gone(r);
 }
 
 /* Marks, expunges and looks in one flight. What a refused mark leaves unmarked no UID EXPUNGE takes; what it takes was
@@ -316,13 +344,11 @@ static int expunge_at_once(struct removal *r, const char *set)
 	return conn_fail(c, marked == CONN_OK ? "UID EXPUNGE" : "UID STORE", STATUS_AT_COMMAND, r->error);
 }
 
-static int expunge(struct removal *r)
+static int expunge_uids(struct removal *r)
 {
 	char set[SET_MAX];
 	enum conn_end end;
 
-	if (!(r->drop->conn.caps & CAPS_UIDPLUS))
-		return expunge_alone(r);
 	if (uidset_write(r->uids, r->count, set, sizeof(set)) == r->count)
 		return expunge_at_once(r, set);
 	if (mark(r) != 0)
@@ -333,20 +359,42 @@ static int expunge(struct removal *r)
 
 /* ---- moving -------------------------------------------------------------- */
 
-static int move(struct removal *r)
+/* Sends all of them to the trash by UID MOVE or UID COPY. */
+static enum conn_end to_trash(struct removal *r, const char *verb)
 {
 	const char *trash = r->drop->utf8 ? r->drop->conf->trash_utf8 : r->drop->conf->trash_utf7;
-	bool can_move = (r->drop->conn.caps & CAPS_MOVE) != 0;
-	const char *verb = can_move ? "UID MOVE" : "UID COPY";
-	enum conn_end end;
 
+	return for_sets(r, r->uids, r->count, NULL, verb, trash);
+}
+
+static int move_uids(struct removal *r)
+{
+	return conclude(r, to_trash(r, "UID MOVE"), "UID MOVE");
+}
+
+/* ---- the policies -------------------------------------------------------- */
+
+static int expunge(struct removal *r)
+{
+	if (r->drop->conn.caps & CAPS_UIDPLUS)
+		return expunge_uids(r);
+	if (r->drop->conf->without == CONF_MOVE_ONLY && (r->drop->conn.caps & CAPS_MOVE))
+		return move_uids(r);
+	return expunge_alone(r);
+}
+
+static int move(struct removal *r)
+{
+	bool uidplus = (r->drop->conn.caps & CAPS_UIDPLUS) != 0;
+
+	if (r->drop->conn.caps & CAPS_MOVE)
+		return move_uids(r);
 	/* a copy that could not be followed by an expunge would only be a double */
-	if (!can_move && !(r->drop->conn.caps & CAPS_UIDPLUS) && check_alone(r) != 0)
+	if (!uidplus && check_alone(r) != 0)
 		return -1;
-	end = for_sets(r, r->uids, r->count, NULL, verb, trash);
-	if (can_move)
-		return conclude(r, end, verb);
-	return end == CONN_OK ? expunge(r) : conn_fail(&r->drop->conn, verb, STATUS_AT_COMMAND, r->error);
+	if (to_trash(r, "UID COPY") != CONN_OK)
+		return conn_fail(&r->drop->conn, "UID COPY", STATUS_AT_COMMAND, r->error);
+	return uidplus ? expunge_uids(r) : expunge_alone(r);
 }
 
 /* ---- the whole ----------------------------------------------------------- */
@@ -380,7 +428,9 @@ static int prepare(struct removal *r, const size_t *messages)
 	r->uids = malloc(r->count * sizeof(*r->uids));
 	r->seen = calloc(r->count, 1);
 	r->marked = calloc(r->count, 1);
-	if (r->uids == NULL || r->seen == NULL || r->marked == NULL)
+	r->before = calloc(r->count, 1);
+	r->found = calloc(r->count, 1);
+	if (r->uids == NULL || r->seen == NULL || r->marked == NULL || r->before == NULL || r->found == NULL)
 		return status_fail(r->error, POPGATE_TEMP, "out of memory");
 	for (size_t i = 0; i < r->count; i++)
 		r->uids[i] = r->drop->messages[messages[i]].uid;
@@ -410,5 +460,7 @@ int commit_messages(void *opaque, const size_t *messages, size_t count, unsigned
 	free(r.uids);
 	free(r.seen);
 	free(r.marked);
+	free(r.before);
+	free(r.found);
 	return result;
 }

@@ -22,7 +22,7 @@
 
 static const char *const securities[] = {"tls", "starttls", "none", NULL};
 static const char *const deletes[] = {"expunge", "flag", "move", "keep", NULL};
-static const char *const withouts[] = {"alone", "refuse", NULL};
+static const char *const withouts[] = {"alone", "refuse", "move", NULL};
 
 const struct popgate_key conf_keys[] = {
     {.name = "host",
@@ -51,12 +51,15 @@ const struct popgate_key conf_keys[] = {
      .fallback = "expunge",
      .choices = deletes,
      .help = "what a deleted message's fate is: expunge, flag (only mark \\Deleted), move (to trash_folder) or keep"},
-    {.name = "trash_folder", .type = POPGATE_KEY_STRING, .help = "where delete = \"move\" puts messages"},
+    {.name = "trash_folder",
+     .type = POPGATE_KEY_STRING,
+     .help = "where delete or without_uidplus = \"move\" puts messages"},
     {.name = "without_uidplus",
      .type = POPGATE_KEY_CHOICE,
      .fallback = "alone",
      .choices = withouts,
-     .help = "on servers without UIDPLUS: expunge when nobody else has marked a message (alone), or refuse"},
+     .help = "on servers without UIDPLUS: expunge when nobody else has marked a message (alone), refuse, "
+	     "or move (to trash_folder) by the extension MOVE"},
     {.name = "send_id",
      .type = POPGATE_KEY_BOOL,
      .fallback = "true",
@@ -169,20 +172,34 @@ static int read_folder(struct imap_conf *conf, const struct popgate_settings *se
 	return write_folder("folder", conf->folder, &conf->folder_utf7, &conf->folder_utf8, error);
 }
 
+static int read_trash(struct imap_conf *conf, const char *trash, struct popgate_error *error)
+{
+	const char *key = conf->delete == CONF_MOVE ? "delete" : "without_uidplus";
+
+	if (trash == NULL)
+		return status_fail(error, POPGATE_PERM, "trash_folder: is required with %s = \"move\"", key);
+	if (strcmp(trash, conf->folder) == 0 || (conf->inbox && strcasecmp(trash, "INBOX") == 0))
+		return refuse(error, "trash_folder", "must not be the maildrop's own folder");
+	return write_folder("trash_folder", trash, &conf->trash_utf7, &conf->trash_utf8, error);
+}
+
 static int read_delete(struct imap_conf *conf, const struct popgate_settings *settings, struct popgate_error *error)
 {
 	const struct popgate_host *host = conf->host;
 	const char *trash = host->setting_string(settings, "trash_folder");
+	bool expunges;
 
 	conf->delete = (enum conf_delete)choice(host->setting_string(settings, "delete"), deletes);
-	conf->alone = choice(host->setting_string(settings, "without_uidplus"), withouts) == 0;
-	if (conf->delete != CONF_MOVE)
-		return trash != NULL ? refuse(error, "trash_folder", "has a meaning only with delete = \"move\"") : 0;
+	conf->without = (enum conf_without)choice(host->setting_string(settings, "without_uidplus"), withouts);
+	expunges = conf->delete == CONF_EXPUNGE || conf->delete == CONF_MOVE;
+	if (conf->without == CONF_MOVE_ONLY && !expunges)
+		return refuse(error, "without_uidplus",
+			      "\"move\" has a meaning only with delete = \"expunge\" or \"move\"");
+	if (conf->delete == CONF_MOVE || conf->without == CONF_MOVE_ONLY)
+		return read_trash(conf, trash, error);
 	if (trash == NULL)
-		return refuse(error, "trash_folder", "is required with delete = \"move\"");
-	if (strcmp(trash, conf->folder) == 0 || (conf->inbox && strcasecmp(trash, "INBOX") == 0))
-		return refuse(error, "trash_folder", "must not be the maildrop's own folder");
-	return write_folder("trash_folder", trash, &conf->trash_utf7, &conf->trash_utf8, error);
+		return 0;
+	return refuse(error, "trash_folder", "has a meaning only with delete or without_uidplus = \"move\"");
 }
 
 int conf_new(const struct popgate_host *host, const struct popgate_settings *settings, struct imap_conf **conf_r,

@@ -11,6 +11,8 @@
 #define IMAP_VERSION "0.1.0"
 
 enum conf_security { CONF_TLS, CONF_STARTTLS, CONF_NONE };
+/* On servers without UIDPLUS: EXPUNGE when nothing but ours is marked, refuse, or UID MOVE to the trash. */
+enum conf_without { CONF_ALONE, CONF_REFUSE, CONF_MOVE_ONLY };
 enum conf_delete { CONF_EXPUNGE, CONF_FLAG, CONF_MOVE, CONF_KEEP };
 
 /* An instance. Nothing of it changes after configure(). */
@@ -25,7 +27,7 @@ struct imap_conf {
 	char *folder_utf7, *folder_utf8; /* quoted, for the command line */
 	char *trash_utf7, *trash_utf8;	 /* likewise, or NULL */
 	enum conf_delete delete;
-	bool alone; /* without UIDPLUS: expunge when nothing but ours is marked */
+	enum conf_without without;
 	bool send_id;
 	bool pipeline_login;
 	int64_t reconnect_timeout; /* milliseconds */

@@ -82,33 +82,6 @@ class Removing(FaultCase):
         self.assertRegex(client.command("QUIT"), FINE)
         self.assertEqual(self.left(), [102, 105])
 
-    def test_without_uidplus_alone_removes_when_nobody_else_has_marked(self):
-        self.quit(pattern=FINE, warn=False, capability="IMAP4rev1 AUTH=PLAIN SASL-IR")
-        self.assertEqual(self.left(), [105])
-
-    def test_without_uidplus_alone_removes_nothing_when_another_client_has_marked(self):
-        def select(talk, tag, rest):
-            talk.server.flags[105] = {"\\Deleted"}
-            talk.usual("SELECT", tag, rest)
-        self.quit({"SELECT": select}, capability="IMAP4rev1 AUTH=PLAIN SASL-IR")
-        self.nothing_removed()
-        self.assertEqual(self.server.commands("EXPUNGE") + self.server.commands("UID STORE"), [])
-
-    def test_without_uidplus_alone_removes_nothing_when_another_client_marks_meanwhile(self):
-        def store(talk, tag, rest):
-            talk.usual("UID STORE", tag, rest)
-            if " +FLAGS" in rest.upper():
-                talk.server.flags.setdefault(105, set()).add("\\Deleted")
-        self.quit({"UID STORE": store}, capability="IMAP4rev1 AUTH=PLAIN SASL-IR")
-        self.nothing_removed()
-        # What we marked ourselves is taken back: the next EXPUNGE of anybody must not take it.
-        self.assertEqual({uid for uid, flags in self.server.flags.items() if flags}, {105})
-
-    def test_without_uidplus_refuse_removes_nothing(self):
-        self.quit(capability="IMAP4rev1 AUTH=PLAIN SASL-IR", settings={"without_uidplus": "refuse"})
-        self.nothing_removed()
-        self.assertEqual(self.server.commands("UID STORE"), [])
-
     def test_lost_connection_to_the_client_removes_nothing(self):
         client = self.serve()
         self.log_in(client)

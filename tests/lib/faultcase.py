@@ -20,6 +20,7 @@ class FaultCase(unittest.TestCase):
         """A scripted server with a gateway before it."""
         self.server = Server(MESSAGES if messages is None else messages, on=on, **options)
         self.addCleanup(self.server.close)
+        self.addCleanup(self.nobody_robbed)
         settings = {"reconnect_timeout": 2, **(settings or {})}
         limits = {"upstream_timeout": 2, "fetch_window": 1, "commit_timeout": 2, **(limits or {})}
         self.gate = Gateway([imap_backend(port=self.server.port, **settings)], limits=limits)
@@ -45,6 +46,10 @@ class FaultCase(unittest.TestCase):
         self.assertLess(time.monotonic() - started, seconds)
         self.assertRegex(client.command("CAPA"), FINE)
         return client
+
+    def nobody_robbed(self):
+        self.assertEqual(self.server.robbed, set())
+        self.assertEqual(self.server.commands("CLOSE"), [])
 
     def nothing_removed(self):
         self.assertEqual(self.server.messages, MESSAGES)

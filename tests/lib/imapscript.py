@@ -188,9 +188,14 @@ class Talk:
     def _uid_store(self, tag, rest):
         for _, uid in self.wanted(rest):
             flags = set(re.search(r"\((.*)\)", rest).group(1).split())
-            had = self.server.flags.setdefault(uid, set())
-            self.server.flags[uid] = had - flags if " -FLAGS" in rest.upper() else had | flags
+            self.store(uid, flags, " -FLAGS" in rest.upper())
         self.ok(tag)
+
+    def store(self, uid, flags, take_away=False):
+        had = self.server.flags.setdefault(uid, set())
+        self.server.flags[uid] = had - flags if take_away else had | flags
+        if "\\Deleted" in flags:
+            (self.server.stored.discard if take_away else self.server.stored.add)(uid)
 
     def _uid_search(self, tag, _rest):
         found = [uid for uid in sorted(self.server.messages) if "\\Deleted" in self.server.flags.get(uid, ())]
@@ -208,21 +213,33 @@ class Talk:
         self.ok(tag)
 
     def _expunge(self, tag, _rest):
+        marked = {uid for uid, flags in self.server.flags.items() if "\\Deleted" in flags}
+        self.server.robbed |= marked & set(self.server.messages) - self.server.stored
         self.expunge(list(self.server.messages))
         self.ok(tag)
+
+    _close = _expunge
 
     def _uid_copy(self, tag, _rest):
         self.ok(tag)
 
+    def _uid_move(self, tag, rest):
+        for number, uid in sorted(self.wanted(rest), reverse=True):
+            self.server.trash[uid] = self.server.messages.pop(uid)
+            self.line(f"* {number} EXPUNGE")
+        self.ok(tag)
+
 
 class Server:
-    """messages: {uid: octets}; changes as clients expunge. received: every line that came."""
+    """messages: {uid: octets}; changes as clients expunge. received: every line that came.
+    robbed: what an EXPUNGE or CLOSE took, though no STORE of a client here had marked it.
+    trash: {uid: octets} of what was moved away."""
 
     talk_class = Talk
 
     def __init__(self, messages=None, *, on=None, capability=CAPABILITY, uidvalidity=7, certificate=None):
         self.messages = dict(messages or {})
-        self.flags = {}
+        self.flags, self.stored, self.robbed, self.trash = {}, set(), set(), {}
         self.on = dict(on or {})
         self.capability, self.uidvalidity = capability, uidvalidity
         self.received = []
