@@ -1,4 +1,4 @@
-/* secret - bytes that must not outlive their use. Any process. */
+/* secret - bytes that must not outlive their use, nor reach swap, a core or a child. Any process. */
 #ifndef POPGATE_COMMON_SECRET_H
 #define POPGATE_COMMON_SECRET_H
 
@@ -7,7 +7,7 @@
 /* At most this many octets (an OAuth token is the longest thing that comes). */
 #define SECRET_MAX 16384
 
-/* size octets and a NUL after them; empty: data NULL. Zero-initialise. */
+/* size octets and a NUL after them, in pages of their own; empty: data NULL. Zero-initialise. */
 struct secret {
 	unsigned char *data;
 	size_t size;
@@ -18,7 +18,7 @@ struct secret {
 int secret_set(struct secret *secret, const void *data, size_t size);
 /* Hands *from over to *to, which is wiped first. */
 void secret_move(struct secret *to, struct secret *from);
-/* Wipes and frees; *secret is empty then. */
+/* Wipes and gives the pages back; *secret is empty then. */
 void secret_clear(struct secret *secret);
 /* Overwrites octets in a way that the compiler keeps. */
 void secret_wipe(void *data, size_t size);

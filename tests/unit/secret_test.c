@@ -4,8 +4,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -127,6 +132,86 @@ static void move(void **state)
 	secret_clear(&to);
 }
 
+/* The kernel's flags of the mapping that begins at data, as /proc/self/smaps tells them. */
+static void flags_of(const void *data, char *flags, size_t size)
+{
+	FILE *file = fopen("/proc/self/smaps", "re");
+	char line[512], begin[32];
+	bool found = false;
+
+	assert_non_null(file);
+	snprintf(begin, sizeof(begin), "%lx-", (unsigned long)(uintptr_t)data);
+	flags[0] = '\0';
+	while (flags[0] == '\0' && fgets(line, sizeof(line), file) != NULL) {
+		if (strncmp(line, begin, strlen(begin)) == 0)
+			found = true;
+		if (found && strncmp(line, "VmFlags:", 8) == 0)
+			snprintf(flags, size, "%s", line);
+	}
+	fclose(file);
+}
+
+static void invariant_13_pages_are_locked_and_in_no_core(void **state)
+{
+	struct secret secret = {0};
+	char flags[512];
+
+	(void)state;
+	assert_int_equal(secret_set(&secret, "hush", 4), 0);
+	flags_of(secret.data, flags, sizeof(flags));
+	if (flags[0] == '\0')
+		skip(); /* a kernel that does not tell */
+	assert_non_null(strstr(flags, " dd "));
+	assert_non_null(strstr(flags, " wf "));
+	if (mlock(flags, 1) == 0) /* or the system allows none of it */
+		assert_non_null(strstr(flags, " lo "));
+	secret_clear(&secret);
+}
+
+static void invariant_13_no_child_has_it(void **state)
+{
+	struct secret secret = {0};
+	int status;
+	pid_t child;
+
+	(void)state;
+	assert_int_equal(secret_set(&secret, "hush", 4), 0);
+	child = fork();
+	assert_true(child >= 0);
+	if (child == 0)
+		_exit(secret.data[0] | secret.data[3]);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	assert_string_equal((const char *)secret.data, "hush");
+	secret_clear(&secret);
+}
+
+static void nothing_may_be_locked(void **state)
+{
+	const struct rlimit none = {0, 0};
+	struct secret secret = {0};
+
+	(void)state;
+	assert_int_equal(setrlimit(RLIMIT_MEMLOCK, &none), 0);
+	assert_int_equal(secret_set(&secret, "hush", 4), 0);
+	assert_string_equal((const char *)secret.data, "hush");
+	secret_clear(&secret);
+}
+
+static void any_size_has_its_nul(void **state)
+{
+	static char octets[SECRET_MAX];
+	struct secret secret = {0};
+
+	(void)state;
+	memset(octets, 'x', sizeof(octets));
+	for (size_t size = 4094; size <= SECRET_MAX; size += size < 4098 ? 1 : 4098) {
+		assert_int_equal(secret_set(&secret, octets, size), 0);
+		assert_int_equal(strlen((const char *)secret.data), size);
+	}
+	secret_clear(&secret);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -136,6 +221,10 @@ int main(void)
 	    cmocka_unit_test(empty_is_not_none),
 	    cmocka_unit_test(too_long_is_refused),
 	    cmocka_unit_test(move),
+	    cmocka_unit_test(any_size_has_its_nul),
+	    cmocka_unit_test(invariant_13_pages_are_locked_and_in_no_core),
+	    cmocka_unit_test(invariant_13_no_child_has_it),
+	    cmocka_unit_test(nothing_may_be_locked),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
