@@ -1,5 +1,5 @@
 /* authorize - see authorize.h. Holds a password only from its line to the LOGIN
- * message, and wipes the line. */
+ * message, and wipes the line, what was decoded of it, and libevent's buffer. */
 #include "front/authorize.h"
 
 #include <errno.h>
@@ -130,6 +130,9 @@ static void take_line(struct client *client, enum line_event event)
 	}
 	authorization_line(&client->authorization, event, client->reader.data, client->reader.size, step);
 	take_step(client, step);
+	/* what the step points to was sent, or is of no use */
+	authorization_forget_response(&client->authorization);
+	line_forget(&client->reader);
 }
 
 /* Cuts one line's octets out of input, wiping them: they may be a password. */

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "common/deadline.h"
+#include "common/secret.h"
 #include "front/authorize.h"
 #include "front/front.h"
 #include "front/peer.h"
@@ -62,6 +63,17 @@ static void take_back(evutil_socket_t fd)
 	(void)shutdown(fd, SHUT_RDWR);
 }
 
+/* What was never taken may hold a password; libevent would free it as it is. */
+static void wipe_input(struct evbuffer *input)
+{
+	struct evbuffer_iovec piece;
+
+	while (evbuffer_peek(input, -1, NULL, &piece, 1) > 0 && piece.iov_len > 0) {
+		secret_wipe(piece.iov_base, piece.iov_len);
+		evbuffer_drain(input, piece.iov_len);
+	}
+}
+
 void client_free(struct client *client)
 {
 	front_remove(client->front, client);
@@ -71,8 +83,10 @@ void client_free(struct client *client)
 		event_free(client->timer);
 	if (client->shared)
 		take_back(bufferevent_getfd(client->connection));
-	if (client->connection != NULL)
+	if (client->connection != NULL) {
+		wipe_input(bufferevent_get_input(client->connection));
 		bufferevent_free(client->connection);
+	}
 	line_clear(&client->reader);
 	authorization_reset(&client->authorization);
 	free(client);

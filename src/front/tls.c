@@ -1,5 +1,6 @@
 /* tls - see tls.h. TLS 1.2 and 1.3, no renegotiation, no compression, ALPN
- * none or pop3 (RFC 7301: anything else is no_application_protocol). */
+ * none or pop3 (RFC 7301: anything else is no_application_protocol). Nothing
+ * that a client sent stays in a record buffer. */
 #include "front/tls.h"
 
 #include <event2/bufferevent_ssl.h>
@@ -37,7 +38,8 @@ static void set_policy(SSL_CTX *context)
 {
 	SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
 	SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_NO_TICKET |
-					 SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_IGNORE_UNEXPECTED_EOF);
+					 SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_IGNORE_UNEXPECTED_EOF |
+					 SSL_OP_CLEANSE_PLAINTEXT);
 	SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
 	SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_cipher_list(context, "ECDHE+AESGCM:ECDHE+CHACHA20:!aNULL");

@@ -49,7 +49,7 @@ static void forget_user(struct authorization *authorization)
 	authorization->user = NULL;
 }
 
-static void forget_response(struct authorization *authorization)
+void authorization_forget_response(struct authorization *authorization)
 {
 	if (authorization->response != NULL)
 		secret_wipe(authorization->response, authorization->response_room);
@@ -61,7 +61,7 @@ static void forget_response(struct authorization *authorization)
 void authorization_reset(struct authorization *authorization)
 {
 	forget_user(authorization);
-	forget_response(authorization);
+	authorization_forget_response(authorization);
 	authorization->utf8 = false;
 	authorization->in_sasl = false;
 	authorization->unknown = 0;
@@ -71,13 +71,15 @@ void authorization_reset(struct authorization *authorization)
 static int decode_response(struct authorization *authorization, const char *text, size_t size,
 			   struct authorization_step *step)
 {
-	forget_response(authorization);
+	authorization_forget_response(authorization);
 	authorization->response_room = size / 4 * 3 + 1;
 	authorization->response = malloc(authorization->response_room);
 	if (authorization->response == NULL)
 		return -1;
-	if (base64_decode(text, size, authorization->response, &step->response_size) != 0)
+	if (base64_decode(text, size, authorization->response, &step->response_size) != 0) {
+		authorization_forget_response(authorization); /* it is decoded up to its fault */
 		return -1;
+	}
 	step->response = authorization->response;
 	return 0;
 }
@@ -363,7 +365,7 @@ const char *authorization_refusal(enum popgate_status status)
 void authorization_refused(struct authorization *authorization, unsigned status, struct authorization_step *step)
 {
 	forget_user(authorization);
-	forget_response(authorization);
+	authorization_forget_response(authorization);
 	authorization->in_sasl = false;
 	reply(step, "-ERR %s", authorization_refusal((enum popgate_status)status));
 	if (status == POPGATE_AUTH && ++authorization->refused >= REFUSED_MAX)

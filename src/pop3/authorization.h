@@ -66,6 +66,8 @@ void authorization_challenge(struct authorization *authorization, const unsigned
 			     struct authorization_step *step);
 /* The login failed; status 0: the credential was malformed. Step is REPLY or CLOSE. */
 void authorization_refused(struct authorization *authorization, unsigned status, struct authorization_step *step);
+/* The response that the last step pointed to was handed on: wipes it. */
+void authorization_forget_response(struct authorization *authorization);
 /* Forgets everything but the facts (after STLS: RFC 2595 section 4), wiping it. */
 void authorization_reset(struct authorization *authorization);
 

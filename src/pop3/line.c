@@ -17,6 +17,12 @@ static void forget(struct line_reader *reader)
 	reader->skipped = 0;
 }
 
+void line_forget(struct line_reader *reader)
+{
+	if (reader->finished)
+		forget(reader);
+}
+
 void line_clear(struct line_reader *reader)
 {
 	forget(reader);
@@ -104,8 +110,7 @@ enum line_event line_feed(struct line_reader *reader, const char *data, size_t s
 	const char *end = memchr(data, '\n', size);
 	size_t used = end == NULL ? size : (size_t)(end - data) + 1;
 
-	if (reader->finished)
-		forget(reader);
+	line_forget(reader);
 	*used_r = used;
 	if (take(reader, data, used) != 0) {
 		reader->finished = true;

@@ -39,6 +39,8 @@ struct line_reader {
 /* Zero-initialised is empty. Takes octets up to and with the next LF; *used_r
  * says how many. After any event but MORE the next call starts a new line. */
 enum line_event line_feed(struct line_reader *reader, const char *data, size_t size, size_t *used_r);
+/* Wipes the line that was handed out, which is over: it may be a password. After LINE_MORE it does nothing. */
+void line_forget(struct line_reader *reader);
 /* Wipes and frees what the reader holds. */
 void line_clear(struct line_reader *reader);
 

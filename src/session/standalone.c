@@ -12,6 +12,7 @@
 
 #include "common/deadline.h"
 #include "common/route.h"
+#include "common/secret.h"
 #include "pop3/authorization.h"
 #include "pop3/sasl.h"
 #include "session/limits.h"
@@ -168,6 +169,7 @@ static enum progress authorize(struct standalone *standalone)
 			return ENDED;
 		standalone->reader.response = standalone->authorization.in_sasl;
 		event = line_feed(&standalone->reader, standalone->data, standalone->size, &used);
+		secret_wipe(standalone->chunk + (standalone->data - standalone->chunk), used);
 		standalone->data += used;
 		standalone->size -= used;
 		if (event == LINE_MORE)
