@@ -127,7 +127,7 @@ static size_t plan(const struct ahead *a, const size_t *messages, size_t count)
 static enum conn_end send_batch(struct ahead *a, const char *set, size_t count)
 {
 	struct conn *c = &a->held.drop->conn;
-	struct guard_limits limits = body_limits((unsigned)count * BODY_PARTS);
+	struct guard_limits limits = body_limits(a->held.drop, (unsigned)count * BODY_PARTS);
 
 	limits.lines += count * 8;
 	limits.octets += count * 1024;
@@ -214,6 +214,25 @@ static bool serves(const struct ahead *a, const struct held_want *want)
 			 (!(want->parts & 1u << BODY_TEXT) || a->held.want.limit == want->limit));
 }
 
+/* Another message of the batch may have been what the guard or the parser refused. */
+static bool is_better_alone(const struct body *b)
+{
+	switch (transport_fault(b->drop->conn.transport)) {
+	case TRANSPORT_FINE:
+	case TRANSPORT_LOST:
+	case TRANSPORT_HOSTILE:
+		return b->written == 0 && !b->stopped;
+	case TRANSPORT_UNREACHABLE:
+	case TRANSPORT_TIMEOUT:
+	case TRANSPORT_STOPPED:
+	case TRANSPORT_CERTIFICATE:
+	case TRANSPORT_TLS:
+	case TRANSPORT_MEMORY:
+		break;
+	}
+	return false;
+}
+
 /* A server that mixes messages up gets no more batches: alone it may be understood. */
 static enum ahead_end fail(struct ahead *a, struct body *b, enum conn_end end, struct popgate_error *error)
 {
@@ -222,10 +241,10 @@ static enum ahead_end fail(struct ahead *a, struct body *b, enum conn_end end, s
 		a->breaks = BREAKS_MAX;
 		if (b->written == 0)
 			return AHEAD_NONE;
-		status_fail(error, POPGATE_PROTOCOL, "the server mixed up messages");
+		status_fail(error, POPGATE_TEMP, "the server mixed up messages");
 		return AHEAD_FAILED;
 	}
-	return body_failed(b, end, error) == BODY_LOST ? AHEAD_NONE : AHEAD_FAILED;
+	return body_failed(b, end, error) == BODY_LOST || is_better_alone(b) ? AHEAD_NONE : AHEAD_FAILED;
 }
 
 /* Whether the message may go to the sink as it comes: a refusal would be its own. Of a TOP the rest is wanted too, by

@@ -50,11 +50,11 @@ enum body_part body_part_of_item(const struct mailimap_msg_att_item *item, bool 
 	return body_part_of(section->sec_section);
 }
 
-struct guard_limits body_limits(unsigned bodies)
+struct guard_limits body_limits(const struct drop *drop, unsigned bodies)
 {
-	struct guard_limits limits = conn_small;
+	struct guard_limits limits = *drop->conn.small;
 
-	limits.body = UINT32_MAX;
+	limits.body = drop->conf->message_max;
 	limits.bodies = bodies + BODIES_SPARE;
 	return limits;
 }
@@ -257,7 +257,7 @@ static enum conn_end send_fetch(struct body *b)
 {
 	const struct conn_taker taker = {.attributes = take_attributes, .octets = take_octets, .context = b};
 	struct conn *c = &b->drop->conn;
-	struct guard_limits limits = body_limits(BODY_PARTS);
+	struct guard_limits limits = body_limits(b->drop, BODY_PARTS);
 	char range[64] = "";
 
 	if (b->limit > 0)
@@ -290,9 +290,8 @@ enum body_end body_failed(struct body *b, enum conn_end end, struct popgate_erro
 	conn_fail(c, "UID FETCH", STATUS_AT_COMMAND, error);
 	if (end == CONN_BROKEN && conn_is_lost(c) && b->written == 0)
 		return BODY_LOST;
-	/* a message that cannot be read is no reason to give up the others */
-	if (error->status == POPGATE_PERM ||
-	    (error->status == POPGATE_PROTOCOL && b->written == 0 && transport_fault(c->transport) == TRANSPORT_FINE))
+	/* a message that cannot be read is no reason to give up the others; the connection is made anew for them */
+	if (error->status == POPGATE_PERM || error->status == POPGATE_PROTOCOL)
 		error->status = POPGATE_TEMP;
 	if (end == CONN_NO && b->written == 0 && expunge_issued(b))
 		error->status = POPGATE_GONE;
@@ -314,8 +313,18 @@ static bool is_complete(const struct body *b, enum body_part part)
 	/* beyond the end some servers have NIL for an empty range */
 	if (b->origin > 0 && b->parts[part].nil)
 		return true;
-	/* a message that is all header */
-	return part == BODY_TEXT && b->parts[BODY_HEADER].there && b->parts[BODY_HEADER].got >= b->listed;
+	/* a message that is all header; where the size is not known either nothing shows that it is */
+	return part == BODY_TEXT && b->parts[BODY_HEADER].there && b->parts[BODY_HEADER].got >= b->listed &&
+	       (b->listed > 0 || b->parts[BODY_HEADER].got == 0);
+}
+
+/* OK, and nothing of the message: it is gone, or the server left out what it cannot read just now. */
+static enum body_end look_for(struct body *b, struct popgate_error *error)
+{
+	enum body_end end = body_locate(b, error);
+
+	return end == BODY_DONE ? refuse(b, POPGATE_TEMP, "it is there, and the server sent nothing of it", error)
+				: end;
 }
 
 /* The tagged OK is here: is all that was wanted? */
@@ -323,14 +332,14 @@ static enum body_end judge(struct body *b, struct popgate_error *error)
 {
 	if (b->wrong) {
 		b->drop->conn.usable = false;
-		return refuse(b, POPGATE_PROTOCOL, "the server sent another message", error);
+		return refuse(b, POPGATE_TEMP, "the server sent another message", error);
 	}
 	if (b->unsure)
 		return b->written == 0 ? BODY_UNSURE : refuse(b, POPGATE_TEMP, "the server does not name it", error);
 	if (!b->answered && b->alien)
 		return refuse(b, POPGATE_TEMP, "the server sent another message", error);
 	if (!b->answered)
-		return refuse(b, b->written > 0 ? POPGATE_TEMP : POPGATE_GONE, "the message is gone", error);
+		return b->written > 0 ? refuse(b, POPGATE_TEMP, "the message is gone", error) : look_for(b, error);
 	/* an expunge looks like an early end */
 	if (b->origin > 0 && expunge_issued(b))
 		return refuse(b, POPGATE_TEMP, "expunged while it was read", error);
@@ -390,7 +399,7 @@ enum body_end body_locate(struct body *b, struct popgate_error *error)
 	reset(b, 0, 0, 0);
 	b->sequence = 0;
 	/* a server may know the UID of what it has expunged; the size it looks up */
-	end = conn_fetch(c, &conn_small, &taker, "UID FETCH %" PRIu32 " (UID RFC822.SIZE)", b->uid);
+	end = conn_fetch(c, c->small, &taker, "UID FETCH %" PRIu32 " (UID RFC822.SIZE)", b->uid);
 	note_expunge(b);
 	if (c->expunged)
 		b->sequence = 0;

@@ -51,7 +51,7 @@ enum body_part body_part_of(const struct mailimap_section *section);
 /* The same for an item of a FETCH response. *nil_r: the server has nothing of it. */
 enum body_part body_part_of_item(const struct mailimap_msg_att_item *item, bool *nil_r);
 /* What the answer to a FETCH of so many bodies may bring. */
-struct guard_limits body_limits(unsigned bodies);
+struct guard_limits body_limits(const struct drop *drop, unsigned bodies);
 
 /* Asks for the wanted parts, octets origin.limit of them, and passes them on in order, header first. */
 enum body_end body_read(struct body *b, unsigned wanted, uint64_t origin, uint64_t limit, struct popgate_error *error);

@@ -42,7 +42,7 @@ struct removal {
 
 static struct guard_limits limits_for(const struct removal *r)
 {
-	struct guard_limits limits = conn_small;
+	struct guard_limits limits = *r->drop->conn.small;
 
 	limits.octets += (uint64_t)r->count * 256;
 	limits.lines += (uint64_t)r->count * 4;
@@ -102,19 +102,28 @@ static bool is_deleted(const struct mailimap_msg_att_dynamic *dynamic)
 	return false;
 }
 
+/* A response that names more than one is no proof that any of them is gone. */
+static void note_seen(struct removal *r, const struct mailimap_msg_att_static *item)
+{
+	size_t i =
+	    item->att_type == MAILIMAP_MSG_ATT_UID ? uidset_find(r->uids, r->count, item->att_data.att_uid) : r->count;
+
+	if (i < r->count)
+		r->seen[i] = 1;
+}
+
 static void take_attributes(struct mailimap_msg_att *attributes, void *context)
 {
 	struct removal *r = context;
 	size_t i = uidset_find(r->uids, r->count, conn_uid_of(attributes));
 
-	if (i == r->count)
-		return;
-	r->seen[i] = 1;
 	for (clistiter *at = clist_begin(attributes->att_list); at != NULL; at = clist_next(at)) {
 		const struct mailimap_msg_att_item *item = clist_content(at);
 
-		if (item->att_type == MAILIMAP_MSG_ATT_ITEM_DYNAMIC)
+		if (item->att_type == MAILIMAP_MSG_ATT_ITEM_DYNAMIC && i < r->count)
 			r->marked[i] = is_deleted(item->att_data.att_dyn);
+		else if (item->att_type == MAILIMAP_MSG_ATT_ITEM_STATIC)
+			note_seen(r, item->att_data.att_static);
 	}
 }
 
@@ -409,7 +418,7 @@ static int revive(struct drop *drop, int64_t deadline, struct popgate_error *err
 		ahead_drop(drop);
 	}
 	if (!drop->dead && c->usable) {
-		if (conn_has_input(c) && conn_command(c, &conn_small, "NOOP") == CONN_BROKEN && !conn_is_lost(c))
+		if (conn_has_input(c) && conn_command(c, c->small, "NOOP") == CONN_BROKEN && !conn_is_lost(c))
 			return conn_fail(c, "NOOP", STATUS_AT_COMMAND, error);
 	}
 	if (login_again(drop, deadline, error) != 0)

@@ -79,6 +79,42 @@ const struct popgate_key conf_keys[] = {
      .fallback = "0",
      .max = UINT32_MAX,
      .help = "larger messages are asked for in pieces of this size; 0: as large as libetpan takes"},
+    {.name = "guard_message",
+     .type = POPGATE_KEY_OCTETS,
+     .fallback = "4294967295",
+     .min = 65536,
+     .max = UINT32_MAX,
+     .help = "the largest message that is taken from the server"},
+    {.name = "guard_reply",
+     .type = POPGATE_KEY_OCTETS,
+     .fallback = "1048576",
+     .min = 65536,
+     .max = 1073741824,
+     .help = "what a command may bring beside messages, and beside what their number explains"},
+    {.name = "guard_responses",
+     .type = POPGATE_KEY_INT,
+     .fallback = "10000",
+     .min = 100,
+     .max = 10000000,
+     .help = "lines that a command may bring, beside what the number of messages explains"},
+    {.name = "guard_line",
+     .type = POPGATE_KEY_OCTETS,
+     .fallback = "1048576",
+     .min = 8192,
+     .max = 67108864,
+     .help = "the longest line of a response"},
+    {.name = "guard_literal",
+     .type = POPGATE_KEY_OCTETS,
+     .fallback = "65536",
+     .min = 1024,
+     .max = 16777216,
+     .help = "the largest literal that is no message"},
+    {.name = "guard_depth",
+     .type = POPGATE_KEY_INT,
+     .fallback = "64",
+     .min = 8,
+     .max = 200,
+     .help = "how deep parentheses may be nested"},
     {.name = NULL},
 };
 
@@ -137,6 +173,8 @@ static int read_fetch(struct imap_conf *conf, const struct popgate_settings *set
 
 	if (wished > 0 && wished < FETCH_LEAST)
 		return refuse(error, "fetch_max", "must be 0 or at least 65536 (64 KiB)");
+	if (most > conf->message_max)
+		most = conf->message_max;
 	conf->fetch_max = wished == 0 || wished > most ? most : wished;
 	return 0;
 }
@@ -202,6 +240,18 @@ static int read_delete(struct imap_conf *conf, const struct popgate_settings *se
 	return refuse(error, "trash_folder", "has a meaning only with delete or without_uidplus = \"move\"");
 }
 
+static void read_guard(struct imap_conf *conf, const struct popgate_settings *settings)
+{
+	const struct popgate_host *host = conf->host;
+
+	conf->message_max = (uint32_t)host->setting_int(settings, "guard_message");
+	conf->small.octets = (uint64_t)host->setting_int(settings, "guard_reply");
+	conf->small.lines = (uint64_t)host->setting_int(settings, "guard_responses");
+	conf->bounds.line = (uint32_t)host->setting_int(settings, "guard_line");
+	conf->bounds.literal = (uint32_t)host->setting_int(settings, "guard_literal");
+	conf->bounds.depth = (unsigned)host->setting_int(settings, "guard_depth");
+}
+
 int conf_new(const struct popgate_host *host, const struct popgate_settings *settings, struct imap_conf **conf_r,
 	     struct popgate_error *error)
 {
@@ -212,6 +262,7 @@ int conf_new(const struct popgate_host *host, const struct popgate_settings *set
 	conf->host = host;
 	conf->send_id = host->setting_bool(settings, "send_id") != 0;
 	conf->pipeline_login = host->setting_bool(settings, "pipeline_login") != 0;
+	read_guard(conf, settings);
 	conf->reconnect_timeout = host->setting_int(settings, "reconnect_timeout") * 1000;
 	if (read_server(conf, settings, error) != 0 || read_folder(conf, settings, error) != 0 ||
 	    read_delete(conf, settings, error) != 0 || read_fetch(conf, settings, error) != 0) {

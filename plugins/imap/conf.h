@@ -32,6 +32,9 @@ struct imap_conf {
 	bool pipeline_login;
 	int64_t reconnect_timeout; /* milliseconds */
 	uint64_t fetch_max;	   /* octets of a message asked for at once */
+	uint32_t message_max;	   /* octets of the largest message */
+	struct guard_bounds bounds;
+	struct guard_limits small; /* what the answer to any command may bring */
 };
 
 extern const struct popgate_key conf_keys[];

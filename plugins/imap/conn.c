@@ -18,13 +18,14 @@
 
 #define GATHER_MAX 16384u /* octets: less than any socket takes at once */
 
-const struct guard_limits conn_small = {.octets = 1024 * 1024, .lines = 10000};
-
-void conn_init(struct conn *c, const struct popgate_host *host, struct popgate_session *session)
+void conn_init(struct conn *c, const struct popgate_host *host, struct popgate_session *session,
+	       const struct guard_bounds *bounds, const struct guard_limits *small)
 {
 	memset(c, 0, sizeof(*c));
 	c->host = host;
 	c->session = session;
+	c->bounds = bounds;
+	c->small = small;
 }
 
 /* ---- failures ---------------------------------------------------------- */
@@ -88,13 +89,18 @@ bool conn_has_input(struct conn *c)
 uint32_t conn_uid_of(const struct mailimap_msg_att *attributes)
 {
 	uint32_t uid = 0;
+	bool named = false;
 
 	for (clistiter *at = clist_begin(attributes->att_list); at != NULL; at = clist_next(at)) {
 		const struct mailimap_msg_att_item *item = clist_content(at);
 
 		if (item->att_type == MAILIMAP_MSG_ATT_ITEM_STATIC &&
-		    item->att_data.att_static->att_type == MAILIMAP_MSG_ATT_UID)
-			uid = item->att_data.att_static->att_data.att_uid;
+		    item->att_data.att_static->att_type == MAILIMAP_MSG_ATT_UID) {
+			uint32_t one = item->att_data.att_static->att_data.att_uid;
+
+			uid = !named || one == uid ? one : 0;
+			named = true;
+		}
 	}
 	return uid;
 }
@@ -325,7 +331,7 @@ enum conn_end conn_send(struct conn *c, const struct guard_limits *limits, const
 
 enum conn_end conn_send_line(struct conn *c, const char *line, size_t size)
 {
-	return depart(c, &conn_small, line, size);
+	return depart(c, c->small, line, size);
 }
 
 void conn_allow(struct conn *c, const struct guard_limits *more)
@@ -379,7 +385,7 @@ enum conn_end conn_fetch(struct conn *c, const struct guard_limits *limits, cons
 
 enum conn_end conn_line(struct conn *c, const char *line, size_t size)
 {
-	enum conn_end end = begin_command(c, &conn_small, line, size);
+	enum conn_end end = begin_command(c, c->small, line, size);
 
 	return end == CONN_OK ? read_answer(c) : end;
 }
@@ -409,14 +415,14 @@ static enum conn_end await_go_ahead(struct conn *c)
 
 enum conn_end conn_offer(struct conn *c, const char *line, size_t size)
 {
-	enum conn_end end = begin_command(c, &conn_small, line, size);
+	enum conn_end end = begin_command(c, c->small, line, size);
 
 	return end == CONN_OK ? await_more(c) : end;
 }
 
 enum conn_end conn_begin(struct conn *c, const char *line, size_t size)
 {
-	enum conn_end end = begin_command(c, &conn_small, line, size);
+	enum conn_end end = begin_command(c, c->small, line, size);
 
 	return end == CONN_OK ? await_go_ahead(c) : end;
 }
@@ -441,7 +447,7 @@ static int read_greeting(struct conn *c, struct popgate_error *error)
 
 	if (stream == NULL)
 		return status_fail(error, POPGATE_TEMP, "out of memory");
-	transport_expect(c->transport, &conn_small);
+	transport_expect(c->transport, c->small);
 	c->result = mailimap_connect(c->imap, stream);
 	if (c->result == MAILIMAP_NO_ERROR_NON_AUTHENTICATED) {
 		c->usable = true;
@@ -457,7 +463,7 @@ static int read_greeting(struct conn *c, struct popgate_error *error)
 int conn_open(struct conn *c, const char *name, unsigned port, const struct transport_trust *trust, int64_t deadline,
 	      struct popgate_error *error)
 {
-	c->transport = transport_new(c->host, c->session);
+	c->transport = transport_new(c->host, c->session, c->bounds);
 	c->imap = mailimap_new(0, NULL);
 	if (c->transport == NULL || c->imap == NULL)
 		return status_fail(error, POPGATE_TEMP, "out of memory");

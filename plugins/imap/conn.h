@@ -24,6 +24,8 @@ struct conn_flight {
 struct conn {
 	const struct popgate_host *host;
 	struct popgate_session *session;
+	const struct guard_bounds *bounds;
+	const struct guard_limits *small; /* what any small command may bring */
 	struct transport *transport;
 	mailimap *imap;
 	int tag;				    /* of the last command sent */
@@ -55,10 +57,9 @@ struct conn_taker {
 	void *context;
 };
 
-/* What any small command may bring. */
-extern const struct guard_limits conn_small;
-
-void conn_init(struct conn *c, const struct popgate_host *host, struct popgate_session *session);
+/* bounds and small outlive it. */
+void conn_init(struct conn *c, const struct popgate_host *host, struct popgate_session *session,
+	       const struct guard_bounds *bounds, const struct guard_limits *small);
 /* Connects, with TLS at once where trust is not NULL, and reads the greeting. -1: *error says why. */
 int conn_open(struct conn *c, const char *name, unsigned port, const struct transport_trust *trust, int64_t deadline,
 	      struct popgate_error *error);
@@ -101,7 +102,7 @@ bool conn_is_lost(const struct conn *c);
 
 /* Whether the server has said something that was not read yet, or has gone; does not wait. */
 bool conn_has_input(struct conn *c);
-/* The UID that a FETCH response names; 0: none. */
+/* The UID that a FETCH response names; 0: none, or more than one. */
 uint32_t conn_uid_of(const struct mailimap_msg_att *attributes);
 /* Gives back what libetpan holds of a long answer; conn_current_line is empty then. */
 void conn_forget_lines(struct conn *c);

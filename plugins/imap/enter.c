@@ -43,9 +43,9 @@ static void send_select(struct drop *drop, bool list)
 {
 	const char *name = drop->utf8 ? drop->conf->folder_utf8 : drop->conf->folder_utf7;
 
-	conn_send(&drop->conn, &conn_small, "%s %s", verb(drop), name);
+	conn_send(&drop->conn, drop->conn.small, "%s %s", verb(drop), name);
 	if (list)
-		conn_send(&drop->conn, &conn_small, LIST_COMMAND);
+		conn_send(&drop->conn, drop->conn.small, LIST_COMMAND);
 	drop->listing = list;
 }
 
@@ -57,10 +57,10 @@ void enter_send(struct drop *drop, bool list)
 	drop->sent_id = sends_id(drop);
 	drop->utf8 = wants_utf8(drop);
 	if (drop->sent_id)
-		conn_send(c, &conn_small,
+		conn_send(c, c->small,
 			  "ID (\"name\" \"popgate\" \"version\" \"" IMAP_VERSION "\" \"vendor\" \"popgate\")");
 	if (drop->utf8)
-		conn_send(c, &conn_small, "ENABLE UTF8=ACCEPT");
+		conn_send(c, c->small, "ENABLE UTF8=ACCEPT");
 	if (enter_in_one_flight(drop))
 		send_select(drop, list);
 }

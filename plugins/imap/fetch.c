@@ -50,6 +50,14 @@ static enum body_end end_of_ranges(struct body *b, uint64_t total, bool full, st
 	return body_locate(b, error);
 }
 
+/* Beyond 2^32 octets no range begins, and no literal goes (RFC 3501, number). */
+static enum body_end too_large(const struct body *b, uint64_t octets, struct popgate_error *error)
+{
+	status_fail(error, POPGATE_PERM, "UID %" PRIu32 ": %" PRIu64 " octets are more than guard_message", b->uid,
+		    octets);
+	return BODY_FAILED;
+}
+
 /* Further ranges of a part, of which the first has come: until one is empty, or short where the listed size is reached.
  * `before`: octets of the message that are none of this part's. */
 static enum body_end read_on(struct body *b, enum body_part part, uint64_t before, uint64_t limit, uint64_t most,
@@ -61,6 +69,8 @@ static enum body_end read_on(struct body *b, enum body_part part, uint64_t befor
 	while (got > 0 && (got == limit || before + origin != b->listed)) {
 		enum body_end end;
 
+		if (before + origin >= b->drop->conf->message_max)
+			return too_large(b, before + origin, error);
 		limit = limit * 2 > most ? most : limit * 2;
 		end = body_read(b, 1u << part, origin, limit, error);
 		if (end != BODY_DONE || b->enough)
@@ -108,20 +118,12 @@ static enum body_end read_top(struct body *b, int64_t lines, struct popgate_erro
 	return read_on(b, BODY_TEXT, b->parts[BODY_HEADER].got, limit, TEXT_MAX, error);
 }
 
-/* Ranges begin below 2^32 (RFC 3501, number). */
-static enum body_end too_large(const struct body *b, struct popgate_error *error)
-{
-	status_fail(error, POPGATE_TEMP, "UID %" PRIu32 ": %" PRIu64 " octets are more than IMAP can bring in ranges",
-		    b->uid, b->listed);
-	return BODY_FAILED;
-}
-
 static enum body_end read_once(struct body *b, int64_t lines, struct popgate_error *error)
 {
 	if (lines != POPGATE_WHOLE)
 		return read_top(b, lines, error);
-	if (b->listed > UINT32_MAX)
-		return too_large(b, error);
+	if (b->listed > b->drop->conf->message_max)
+		return too_large(b, b->listed, error);
 	return b->listed > b->drop->conf->fetch_max ? read_ranges(b, error)
 						    : body_read(b, 1u << BODY_WHOLE, 0, 0, error);
 }
@@ -246,8 +248,8 @@ int fetch_message(void *opaque, size_t message, int64_t lines, const struct popg
 	drop->pace = *pace;
 	if (read_message(&b, message, lines, pace, error) != BODY_DONE)
 		return -1;
-	/* a mail of no octets is listed as such, and has an empty header too */
-	if (b.written == 0 && !b.enough && b.listed > 0)
+	/* a mail of no octets is listed as such, and has an empty header too; unless sizes say nothing here */
+	if (b.written == 0 && !b.enough && (b.listed > 0 || drop->size_reported))
 		return status_fail(error, POPGATE_TEMP, "UID %" PRIu32 ": the server sent an empty body", b.uid);
 	if (lines == POPGATE_WHOLE && !b.enough)
 		report_size(&b);

@@ -65,9 +65,10 @@ static void begin_response(struct guard *g)
 	g->word[0] = '\0';
 }
 
-void guard_init(struct guard *g)
+void guard_init(struct guard *g, const struct guard_bounds *bounds)
 {
 	memset(g, 0, sizeof(*g));
+	g->bounds = *bounds;
 	begin_response(g);
 }
 
@@ -188,7 +189,7 @@ static enum guard_verdict delimiter(struct guard *g, unsigned char c)
 {
 	switch (c) {
 	case '(':
-		return ++g->depth > GUARD_DEPTH_MAX ? GUARD_DEEP : GUARD_FINE;
+		return ++g->depth > g->bounds.depth ? GUARD_DEEP : GUARD_FINE;
 	case ')':
 		g->depth -= g->depth > 0;
 		return GUARD_FINE;
@@ -210,29 +211,32 @@ static bool is_delimiter(unsigned char c)
 	return strchr(" \r()\"{<>", c) != NULL;
 }
 
-static enum guard_verdict in_data(struct guard *g, unsigned char c)
+static enum guard_verdict in_data(struct guard *g, unsigned char *c)
 {
 	enum guard_verdict verdict;
 	unsigned tokens = g->tokens;
 
-	if (c == '\n')
+	if (*c == '\n')
 		return g->tokens == 0 ? GUARD_BAD_SYNTAX : end_line(g);
-	if (c < 0x20 && c != '\r')
+	if (*c < 0x20 && *c != '\r')
 		return GUARD_BAD_SYNTAX;
-	if (!is_delimiter(c)) {
-		extend(g, c);
+	if (!is_delimiter(*c)) {
+		extend(g, *c);
 		return GUARD_FINE;
 	}
-	if (tokens == 0 && c != ' ')
+	if (tokens == 0 && *c != ' ')
 		return GUARD_BAD_SYNTAX;
 	/* "*" and the tag are tokens: remember which it was before the name replaces the word */
 	bool tagged = strcmp(g->word, "*") != 0;
 	verdict = finish(g);
 	if (verdict == GUARD_FINE && !g->classified && tokens > 0 && g->tokens > tokens)
 		verdict = classify(g, tagged);
-	if (verdict != GUARD_FINE || g->state == GUARD_IN_STATUS)
-		return verdict;
-	return delimiter(g, c);
+	if (verdict == GUARD_FINE && g->state != GUARD_IN_STATUS)
+		return delimiter(g, *c);
+	/* libetpan wants a text, which servers leave out */
+	if (*c == '\r')
+		*c = ' ';
+	return verdict;
 }
 
 /* The bracket that ends a response code. */
@@ -321,7 +325,7 @@ static enum guard_verdict in_size(struct guard *g, unsigned char c)
 		return GUARD_BAD_LITERAL;
 	g->size_begun = true;
 	g->literal = g->literal * 10 + (c - '0');
-	if (g->literal > (g->body ? g->limits.body : GUARD_LITERAL_MAX) || g->literal > UINT32_MAX)
+	if (g->literal > (g->body ? g->limits.body : g->bounds.literal) || g->literal > UINT32_MAX)
 		return GUARD_LONG_LITERAL;
 	return GUARD_FINE;
 }
@@ -346,7 +350,7 @@ static enum guard_verdict step(struct guard *g, unsigned char *c)
 	case GUARD_AT_START:
 		return at_start(g, *c);
 	case GUARD_IN_DATA:
-		return in_data(g, *c);
+		return in_data(g, c);
 	case GUARD_IN_CODE:
 		return in_code(g, c);
 	case GUARD_IN_QUOTED:
@@ -408,7 +412,7 @@ enum guard_verdict guard_feed(struct guard *g, void *data, size_t size)
 			continue;
 		}
 		g->verdict = count(g, 1, octets[i]);
-		if (g->verdict == GUARD_FINE && ++g->line > GUARD_LINE_MAX)
+		if (g->verdict == GUARD_FINE && ++g->line > g->bounds.line)
 			g->verdict = GUARD_LONG_LINE;
 		if (g->verdict == GUARD_FINE)
 			g->verdict = step(g, &octets[i]);

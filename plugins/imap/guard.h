@@ -13,10 +13,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define GUARD_LINE_MAX	  (1024u * 1024u) /* octets between two line ends, literals left out */
-#define GUARD_DEPTH_MAX	  64u
-#define GUARD_WORD_MAX	  32u
-#define GUARD_LITERAL_MAX (64u * 1024u) /* a literal that is no message body */
+#define GUARD_WORD_MAX 32u
+
+/* What a connection may bring at all. */
+struct guard_bounds {
+	uint32_t line;	  /* octets between two line ends, literals left out */
+	uint32_t literal; /* octets of a literal that is no message body */
+	unsigned depth;	  /* parentheses open at once */
+};
 
 /* What one command may bring. */
 struct guard_limits {
@@ -55,6 +59,7 @@ enum guard_state {
 
 /* One connection's state. */
 struct guard {
+	struct guard_bounds bounds;
 	struct guard_limits limits;
 	uint64_t octets, lines; /* so far in this command */
 	enum guard_state state;
@@ -79,7 +84,7 @@ struct guard {
 };
 
 /* Makes g fit for a new connection; nothing is allowed before guard_command. */
-void guard_init(struct guard *g);
+void guard_init(struct guard *g, const struct guard_bounds *bounds);
 /* A command leaves: its limits count from here. */
 void guard_command(struct guard *g, const struct guard_limits *limits);
 /* One more command leaves while others are under way: its limits come on top. */

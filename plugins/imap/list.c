@@ -66,7 +66,7 @@ static enum conn_end fetch_listing(struct listing *l)
 					  .lines = (uint64_t)l->drop->exists * 2};
 	struct conn *c = &l->drop->conn;
 
-	if (!l->drop->listing && conn_send(c, &conn_small, LIST_COMMAND) != CONN_OK)
+	if (!l->drop->listing && conn_send(c, c->small, LIST_COMMAND) != CONN_OK)
 		return CONN_BROKEN;
 	l->drop->listing = false;
 	conn_allow(c, &more);
@@ -123,13 +123,12 @@ static int hand_over(const struct drop *drop, popgate_list_fn *add, void *contex
 	return 0;
 }
 
-/* Of an empty folder servers refuse the FETCH, or not. */
-static int read_nothing(struct drop *drop, struct popgate_error *error)
+/* Of a folder that is empty servers refuse the FETCH, or not; one that cannot be read they may call empty. */
+static bool is_listed(const struct drop *drop, enum conn_end end)
 {
-	if (drop->listing && conn_receive(&drop->conn, NULL) == CONN_BROKEN)
-		return conn_fail(&drop->conn, "listing", STATUS_AT_COMMAND, error);
-	drop->listing = false;
-	return 0;
+	if (end == CONN_NO && drop->exists == 0)
+		return drop->count == 0 && status_blames_command(&drop->conn.status);
+	return end == CONN_OK;
 }
 
 /* Another session has changed the folder since the listing was asked for: what it left is counted anew. */
@@ -140,7 +139,7 @@ static int catch_up(struct drop *drop, struct popgate_error *error)
 	struct conn *c = &drop->conn;
 
 	conn_allow(c, &more);
-	if (conn_receive(c, NULL) == CONN_BROKEN || conn_command(c, &conn_small, "NOOP") != CONN_OK)
+	if (conn_receive(c, NULL) == CONN_BROKEN || conn_command(c, c->small, "NOOP") != CONN_OK)
 		return conn_fail(c, "listing", STATUS_AT_COMMAND, error);
 	drop->listing = drop->outdated = false;
 	drop->exists = c->imap->imap_selection_info->sel_exists;
@@ -158,9 +157,9 @@ static int read_listing(struct listing *l, bool *again_r, struct popgate_error *
 	l->ordered = true;
 	if (drop->exists > EXISTS_LIMIT)
 		return status_fail(error, POPGATE_PROTOCOL, "the server counts %u messages", drop->exists);
-	if (drop->exists == 0)
-		return read_nothing(drop, error);
-	if (fetch_listing(l) != CONN_OK)
+	if (drop->exists == 0 && !drop->listing)
+		return 0;
+	if (!is_listed(drop, fetch_listing(l)))
 		return conn_fail(&drop->conn, "listing", STATUS_AT_COMMAND, error);
 	conn_forget_lines(&drop->conn);
 	if (l->no_memory)

@@ -25,7 +25,7 @@ static int ask_caps(struct conn *c, struct popgate_error *error)
 {
 	if (caps_read(c))
 		return 0;
-	if (conn_command(c, &conn_small, "CAPABILITY") != CONN_OK)
+	if (conn_command(c, c->small, "CAPABILITY") != CONN_OK)
 		return conn_fail(c, "CAPABILITY", STATUS_AT_GREETING, error);
 	if (!caps_read(c))
 		return status_fail(error, POPGATE_PROTOCOL, "CAPABILITY: no capabilities came");
@@ -40,7 +40,7 @@ static int start_tls(struct drop *drop, struct popgate_error *error)
 		return -1;
 	if (!(c->caps & CAPS_STARTTLS))
 		return status_fail(error, POPGATE_TEMP, "the server offers no STARTTLS");
-	switch (conn_command(c, &conn_small, "STARTTLS")) {
+	switch (conn_command(c, c->small, "STARTTLS")) {
 	case CONN_OK:
 		break;
 	case CONN_NO:

@@ -66,7 +66,7 @@ static int open_drop(void *instance, struct popgate_session *session, const stru
 	drop->conf = conf;
 	drop->session = session;
 	drop->flags = open->flags;
-	conn_init(&drop->conn, conf->host, session);
+	conn_init(&drop->conn, conf->host, session, &conf->bounds, &conf->small);
 	if (login_open(drop, true, open->deadline, error) != 0) {
 		close_drop(drop);
 		return -1;

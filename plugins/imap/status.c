@@ -197,6 +197,18 @@ enum popgate_status status_of_line(const struct line_status *line, enum status_p
 	return POPGATE_TEMP;
 }
 
+bool status_blames_command(const struct line_status *line)
+{
+	static const char *const commands_fault[] = {"CLIENTBUG", "CANNOT", "", "ALERT", "CAPABILITY", NULL};
+
+	if (line->kind != LINE_NO && line->kind != LINE_BAD)
+		return false;
+	for (const char *const *code = commands_fault; *code != NULL; code++)
+		if (strcmp(line->code, *code) == 0)
+			return !holds(line->text, outages);
+	return false;
+}
+
 int status_fail(struct popgate_error *error, enum popgate_status status, const char *format, ...)
 {
 	va_list arguments;

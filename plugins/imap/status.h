@@ -6,6 +6,8 @@
 #ifndef IMAP_STATUS_H
 #define IMAP_STATUS_H
 
+#include <stdbool.h>
+
 #include <popgate/plugin.h>
 
 #include "line.h"
@@ -27,6 +29,8 @@ enum popgate_status status_of_line(const struct line_status *line, enum status_p
 enum popgate_status status_of_libetpan(int result);
 /* A libetpan result's name for the operator. */
 const char *status_libetpan_text(int result);
+/* Whether a refusal is of the command as such, and tells of nothing that is wrong with the server or the folder. */
+bool status_blames_command(const struct line_status *line);
 /* Fills *error; always returns -1. */
 int status_fail(struct popgate_error *error, enum popgate_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

@@ -35,6 +35,7 @@ struct transport_trust {
 struct transport {
 	const struct popgate_host *host;
 	struct popgate_session *session;
+	const struct guard_bounds *bounds;
 	int fd;
 	SSL *ssl; /* NULL: in clear */
 	struct guard guard;
@@ -165,7 +166,8 @@ void transport_trust_free(struct transport_trust **trust)
 
 /* ---- waiting ----------------------------------------------------------- */
 
-struct transport *transport_new(const struct popgate_host *host, struct popgate_session *session)
+struct transport *transport_new(const struct popgate_host *host, struct popgate_session *session,
+				const struct guard_bounds *bounds)
 {
 	struct transport *t = calloc(1, sizeof(*t));
 
@@ -174,7 +176,8 @@ struct transport *transport_new(const struct popgate_host *host, struct popgate_
 	t->host = host;
 	t->session = session;
 	t->fd = -1;
-	guard_init(&t->guard);
+	t->bounds = bounds;
+	guard_init(&t->guard, bounds);
 	return t;
 }
 
@@ -320,7 +323,7 @@ int transport_secure(struct transport *t, const struct transport_trust *trust, c
 	if (t->fault != TRANSPORT_FINE || make_tls(t, trust, host) != 0)
 		return -1;
 	/* what was said in clear counts for nothing */
-	guard_init(&t->guard);
+	guard_init(&t->guard, t->bounds);
 	while (r != 1) {
 		long verdict;
 

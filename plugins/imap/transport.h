@@ -37,8 +37,9 @@ struct transport;
 int transport_trust_new(const char *ca_file, struct transport_trust **trust_r, char *text, size_t text_size);
 void transport_trust_free(struct transport_trust **trust);
 
-/* A transport without connection; NULL: no memory. host and session outlive it. */
-struct transport *transport_new(const struct popgate_host *host, struct popgate_session *session);
+/* A transport without connection; NULL: no memory. host, session and bounds outlive it. */
+struct transport *transport_new(const struct popgate_host *host, struct popgate_session *session,
+				const struct guard_bounds *bounds);
 /* Closes without waiting. */
 void transport_free(struct transport **transport);
 

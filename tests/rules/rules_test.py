@@ -218,6 +218,18 @@ class Rules(unittest.TestCase):
                 names = [line.split()[-1] for line in done.stdout.splitlines()]
                 self.assertEqual([name for name in names if "asan" not in name], ["popgate_plugin"])
 
+    def test_libetpan_is_used_for_parsing_alone(self):
+        # never its sockets and TLS, which verify nothing and call select; nor its senders, which copy credentials
+        used = {"capability_data_free", "connect", "extension_data_new", "extension_register", "extension_unregister_all",
+                "free", "new", "parse_response", "read_line", "response_free", "selection_info_free",
+                "selection_info_new", "set_msg_att_handler", "set_msg_body_handler", "set_progress_callback"}
+        allowed = {"mailimap_" + name for name in used} | {"mailstream_close", "mailstream_low_new", "mailstream_new"}
+        done = subprocess.run(("nm", "-D", "--undefined-only", os.path.join(MODULES, "imap.so")), stdout=subprocess.PIPE,
+                              text=True, check=True)
+        names = {line.split()[-1].partition("@")[0] for line in done.stdout.splitlines()}
+        self.assertEqual({name for name in names if name.startswith("mail")} - allowed, set())
+        self.assertNotIn("select", names)
+
     # ---- the command table -----------------------------------------------------------
 
     def command_table(self):

@@ -12,6 +12,7 @@
 
 #include "../../plugins/imap/guard.h"
 
+static const struct guard_bounds bounds = {.line = 1u << 20, .literal = 1u << 16, .depth = 64};
 static const struct guard_limits usual = {.octets = 4096, .lines = 50, .body = 1000, .bodies = 2};
 
 /* Feeds a copy, which is what is left of the text then. */
@@ -20,7 +21,7 @@ static enum guard_verdict feed_copy(const struct guard_limits *limits, char *cop
 	enum guard_verdict verdict = GUARD_FINE;
 	struct guard g;
 
-	guard_init(&g);
+	guard_init(&g, &bounds);
 	guard_command(&g, limits);
 	for (size_t i = 0; i < size; i += chunk)
 		verdict = guard_feed(&g, copy + i, size - i < chunk ? size - i : chunk);
@@ -47,6 +48,18 @@ static enum guard_verdict judge_n(const char *text, size_t size)
 	for (size_t chunk = 1; chunk < 8; chunk++)
 		assert_int_equal(feed_all(&usual, text, size, chunk), verdict);
 	return verdict;
+}
+
+static enum guard_verdict feed_bounded(const struct guard_bounds *narrow, const char *text)
+{
+	char copy[300];
+	struct guard g;
+
+	assert_true(strlen(text) < sizeof(copy));
+	memcpy(copy, text, strlen(text) + 1);
+	guard_init(&g, narrow);
+	guard_command(&g, &usual);
+	return guard_feed(&g, copy, strlen(text));
 }
 
 static enum guard_verdict judge(const char *text)
@@ -87,7 +100,7 @@ static void passes_what_servers_say(void **state)
 			fail_msg("refused as %s: %s", guard_text(judge(fine[i])), fine[i]);
 }
 
-static void refuses_bad_literals(void **state)
+static void input_49_malformed_literals_are_refused(void **state)
 {
 	(void)state;
 	assert_int_equal(judge("* 7 FETCH (BODY[] {-5}\r\n"), GUARD_BAD_LITERAL);
@@ -101,10 +114,11 @@ static void refuses_bad_literals(void **state)
 	assert_int_equal(judge("* OK [BADCHARSET ({3}\r\nabc)] x\r\n"), GUARD_BAD_LITERAL);
 }
 
-static void limits_literals(void **state)
+static void input_49_large_literals_are_refused(void **state)
 {
 	static const struct guard_limits no_body = {.octets = 1u << 20, .lines = 10, .body = 0};
 	static const struct guard_limits wide = {.octets = 1u << 20, .lines = 10, .body = UINT64_MAX, .bodies = 1};
+	static const struct guard_bounds narrow = {.line = 100, .literal = 10, .depth = 2};
 	static const char large[] = "* 7 FETCH (BODY[] {70000}\r\n", full[] = "* 7 FETCH (BODY[] {4294967295}\r\n",
 			  over[] = "* 7 FETCH (BODY[] {4294967299}\r\n";
 
@@ -117,9 +131,14 @@ static void limits_literals(void **state)
 	assert_int_equal(feed_all(&no_body, large, strlen(large), 100), GUARD_LONG_LITERAL);
 	assert_int_equal(feed_all(&wide, full, strlen(full), 100), GUARD_FINE);
 	assert_int_equal(feed_all(&wide, over, strlen(over), 100), GUARD_LONG_LITERAL);
+	/* where no body was asked for none may be as large as IMAP can announce */
+	assert_int_equal(judge("* LIST () \"/\" {4294967295}\r\n"), GUARD_LONG_LITERAL);
+	assert_int_equal(judge("* 7 FETCH (ENVELOPE ({99999999999}\r\n"), GUARD_LONG_LITERAL);
+	assert_int_equal(feed_bounded(&narrow, "* LIST () \"/\" {10}\r\n"), GUARD_FINE);
+	assert_int_equal(feed_bounded(&narrow, "* LIST () \"/\" {11}\r\n"), GUARD_LONG_LITERAL);
 }
 
-static void refuses_numbers_that_wrap(void **state)
+static void input_56_numbers_that_wrap_are_refused(void **state)
 {
 	(void)state;
 	assert_int_equal(judge("* 7 FETCH (UID 4294967307)\r\n"), GUARD_BIG_NUMBER);
@@ -128,6 +147,10 @@ static void refuses_numbers_that_wrap(void **state)
 	/* 2^64 + 7 */
 	assert_int_equal(judge("* 7 FETCH (UID 18446744073709551623)\r\n"), GUARD_BIG_NUMBER);
 	assert_int_equal(judge("* 4294967296 EXISTS\r\n"), GUARD_BIG_NUMBER);
+	assert_int_equal(judge("* 18446744073709551617 EXPUNGE\r\n"), GUARD_BIG_NUMBER);
+	assert_int_equal(judge("* 4294967303 FETCH (UID 7)\r\n"), GUARD_BIG_NUMBER);
+	assert_int_equal(judge("* 4294967297 RECENT\r\n"), GUARD_BIG_NUMBER);
+	assert_int_equal(judge("* OK [UNSEEN 4294967297] x\r\n"), GUARD_BIG_NUMBER);
 	assert_int_equal(judge("* OK [UIDVALIDITY 4294967296] x\r\n"), GUARD_BIG_NUMBER);
 	assert_int_equal(judge("* OK [uidnext 4294967296] x\r\n"), GUARD_BIG_NUMBER);
 	assert_int_equal(judge("* SEARCH 1 2 4294967297\r\n"), GUARD_BIG_NUMBER);
@@ -207,6 +230,16 @@ static void shows_the_name_alone_of_other_responses(void **state)
 	becomes("* X (BODY[] {3}\r\nabc)\r\n", "* Xxxxxxxxxxxxxxxxxxx\r\n");
 }
 
+/* libetpan takes no status without a text, which some servers leave out. */
+static void makes_room_for_a_text_where_there_is_none(void **state)
+{
+	(void)state;
+	becomes("7 OK\r\n", "7 OK \n");
+	becomes("* NO\r\n* 3 EXISTS\r\n", "* NO \n* 3 EXISTS\r\n");
+	becomes("7 OK\rx\r\n", "7 OK x\r\n");
+	becomes("7 OK x\r\n", "7 OK x\r\n");
+}
+
 /* Only what goes to the sink is a body, and no more of them than were asked for. */
 static void knows_a_body_from_what_looks_like_one(void **state)
 {
@@ -233,15 +266,20 @@ static void knows_a_body_from_what_looks_like_one(void **state)
 			 GUARD_MANY_BODIES);
 }
 
-static void refuses_deep_nesting(void **state)
+static void input_61_deep_nesting_is_refused(void **state)
 {
+	static const struct guard_bounds narrow = {.line = 100, .literal = 10, .depth = 2};
 	char text[200] = "* 7 FETCH ";
 
 	(void)state;
-	memset(text + strlen(text), '(', GUARD_DEPTH_MAX);
+	memset(text + strlen(text), '(', bounds.depth);
 	assert_int_equal(judge(text), GUARD_FINE);
 	text[strlen(text)] = '(';
 	assert_int_equal(judge(text), GUARD_DEEP);
+	assert_int_equal(feed_bounded(&narrow, "* 7 FETCH (X (Y) (Z))\r\n"), GUARD_FINE);
+	assert_int_equal(feed_bounded(&narrow, "* 7 FETCH (X ((Y)))\r\n"), GUARD_DEEP);
+	/* in what is hidden from the parser as well */
+	assert_int_equal(feed_bounded(&narrow, "* LIST (((\r\n"), GUARD_DEEP);
 	assert_int_equal(
 	    judge("* 7 FETCH (X \"((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((\")\r\n"),
 	    GUARD_FINE);
@@ -260,7 +298,7 @@ static void refuses_what_the_parser_reads_otherwise(void **state)
 	assert_int_equal(judge_n("* 7 FETCH (\0)\r\n", 15), GUARD_BAD_SYNTAX);
 }
 
-static void limits_what_a_command_brings(void **state)
+static void input_61_what_a_command_brings_is_limited(void **state)
 {
 	static const struct guard_limits few = {.octets = 1u << 20, .lines = 3, .body = 1u << 20, .bodies = 1};
 	static const struct guard_limits small = {.octets = 40, .lines = 100, .body = 1u << 20, .bodies = 1};
@@ -278,18 +316,25 @@ static void limits_what_a_command_brings(void **state)
 	assert_int_equal(feed_all(&small, body, (size_t)n, 7), GUARD_TOO_MUCH);
 }
 
-static void limits_lines(void **state)
+static void input_61_long_lines_are_refused(void **state)
 {
 	static const struct guard_limits wide = {.octets = 1u << 30, .lines = 10, .body = 1u << 30, .bodies = 1};
-	size_t size = GUARD_LINE_MAX + 1;
+	static const char *const starts[] = {"* 7 FETCH ", "* OK [X-", "* 7 FETCH (X \"", "* LIST () x"};
+	size_t size = bounds.line + 1;
 	char *text = malloc(size);
 
 	(void)state;
 	assert_non_null(text);
 	memset(text, 'x', size);
 	memcpy(text, "* OK ", 5);
-	assert_int_equal(feed_all(&wide, text, GUARD_LINE_MAX, 4096), GUARD_FINE);
+	assert_int_equal(feed_all(&wide, text, bounds.line, 4096), GUARD_FINE);
 	assert_int_equal(feed_all(&wide, text, size, 4096), GUARD_LONG_LINE);
+	/* in data, in a code, in a quoted string, in what is hidden */
+	for (size_t i = 0; i < sizeof(starts) / sizeof(starts[0]); i++) {
+		memcpy(text, starts[i], strlen(starts[i]));
+		assert_int_equal(feed_all(&wide, text, bounds.line, 4096), GUARD_FINE);
+		assert_int_equal(feed_all(&wide, text, size, 4096), GUARD_LONG_LINE);
+	}
 	free(text);
 }
 
@@ -299,13 +344,13 @@ static void stays_closed(void **state)
 	struct guard g;
 
 	(void)state;
-	guard_init(&g);
+	guard_init(&g, &bounds);
 	guard_command(&g, &usual);
 	assert_int_equal(guard_feed(&g, broken, strlen(broken)), GUARD_BAD_LITERAL);
 	guard_command(&g, &usual);
 	assert_int_equal(guard_feed(&g, fine, strlen(fine)), GUARD_BAD_LITERAL);
 	/* nothing was asked for yet */
-	guard_init(&g);
+	guard_init(&g, &bounds);
 	assert_int_equal(guard_feed(&g, fine, strlen(fine)), GUARD_TOO_MUCH);
 }
 
@@ -319,7 +364,7 @@ static void each_command_more_allows_more(void **state)
 	struct guard g;
 
 	(void)state;
-	guard_init(&g);
+	guard_init(&g, &bounds);
 	guard_command(&g, &one);
 	guard_another(&g, &large);
 	for (int i = 0; i < 2; i++) {
@@ -328,7 +373,7 @@ static void each_command_more_allows_more(void **state)
 	}
 	memcpy(text, body, sizeof(body));
 	assert_int_not_equal(guard_feed(&g, text, sizeof(body) - 1), GUARD_FINE);
-	guard_init(&g);
+	guard_init(&g, &bounds);
 	guard_command(&g, &one);
 	guard_another(&g, &large);
 	guard_command(&g, &one);
@@ -344,7 +389,7 @@ static void each_command_more_allows_more_lines(void **state)
 	for (int more = 0; more < 3; more++) {
 		struct guard g;
 
-		guard_init(&g);
+		guard_init(&g, &bounds);
 		guard_command(&g, &one);
 		for (int i = 0; i < more; i++)
 			guard_another(&g, &one);
@@ -361,18 +406,19 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(passes_what_servers_say),
-	    cmocka_unit_test(refuses_bad_literals),
-	    cmocka_unit_test(limits_literals),
-	    cmocka_unit_test(refuses_numbers_that_wrap),
+	    cmocka_unit_test(input_49_malformed_literals_are_refused),
+	    cmocka_unit_test(input_49_large_literals_are_refused),
+	    cmocka_unit_test(input_56_numbers_that_wrap_are_refused),
 	    cmocka_unit_test(leaves_what_is_needed),
 	    cmocka_unit_test(shows_no_lists_of_codes_that_nobody_needs),
 	    cmocka_unit_test(shows_no_bracket_of_alert_and_parse),
 	    cmocka_unit_test(shows_the_name_alone_of_other_responses),
+	    cmocka_unit_test(makes_room_for_a_text_where_there_is_none),
 	    cmocka_unit_test(knows_a_body_from_what_looks_like_one),
-	    cmocka_unit_test(refuses_deep_nesting),
+	    cmocka_unit_test(input_61_deep_nesting_is_refused),
 	    cmocka_unit_test(refuses_what_the_parser_reads_otherwise),
-	    cmocka_unit_test(limits_what_a_command_brings),
-	    cmocka_unit_test(limits_lines),
+	    cmocka_unit_test(input_61_what_a_command_brings_is_limited),
+	    cmocka_unit_test(input_61_long_lines_are_refused),
 	    cmocka_unit_test(stays_closed),
 	    cmocka_unit_test(each_command_more_allows_more),
 	    cmocka_unit_test(each_command_more_allows_more_lines),
