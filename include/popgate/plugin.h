@@ -238,7 +238,7 @@ struct popgate_plugin {
 	 * header, the empty line and at least `lines` body lines. Success says:
 	 * every octet asked for was written, and they are this message's. When it fails after
 	 * octets were written the host ends the client's connection. Leaves
-	 * the maildrop unchanged. Errors: GONE, TEMP, PROTOCOL, STOPPED. */
+	 * the maildrop unchanged. Errors: GONE, TEMP, PERM (this message, now and later), PROTOCOL, STOPPED. */
 	int (*fetch)(void *drop, size_t message, int64_t lines, const struct popgate_sink *sink,
 		     const struct popgate_pace *pace, struct popgate_error *error);
 	/* Removes `count` messages (positions, ascending), and only those. Sets gone[i] to 1 for each

@@ -128,6 +128,14 @@ static int take_octets(void *context, const void *data, size_t size)
 	return body_feed(&delivery->body, data, size, emit, delivery);
 }
 
+/* What the client is told of one message that did not come. */
+static const char *refusal_of_message(enum popgate_status status)
+{
+	if (status == POPGATE_PERM)
+		return "[SYS/PERM] this message cannot be delivered, ask the administrator";
+	return authorization_refusal(status);
+}
+
 static enum command_event fail_delivery(struct delivery *delivery, struct popgate_error *error)
 {
 	struct popgate_session *session = delivery->session;
@@ -143,7 +151,7 @@ static enum command_event fail_delivery(struct delivery *delivery, struct popgat
 		return COMMAND_CUT;
 	session->output.inside = false;
 	session->dead = session->dead || error->status == POPGATE_PROTOCOL;
-	output_line(&session->output, "-ERR %s", authorization_refusal(error->status));
+	output_line(&session->output, "-ERR %s", refusal_of_message(error->status));
 	return COMMAND_REPLIED;
 }
 

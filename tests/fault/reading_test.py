@@ -266,9 +266,6 @@ class Reading(FaultCase):
         self.log_in(client)
         self.assertRegex(client.command("RETR 1"), rb"^-ERR")
 
-    def test_ok_without_data_is_an_error_for_that_message_only(self):
-        self.refused(lambda talk, tag, rest: talk.ok(tag), pattern=rb"^-ERR (?!\[)")
-
     def test_expunge_in_mid_session_does_not_shift_the_numbers(self):
         def expunging(talk, tag, rest):
             if 101 in talk.server.messages:
