@@ -92,9 +92,11 @@ int broker_run(const struct process *process)
 	struct broker *broker = calloc(1, sizeof(*broker));
 	const struct message ready = {.type = MESSAGE_READY};
 
-	if (broker == NULL)
+	if (broker == NULL || process->throttle == NULL)
 		return PROCESS_EXIT_FAILURE;
 	broker->process = process;
+	broker->tries.throttle = process->throttle;
+	broker->tries.most = process->conf->limits.login_penalty;
 	broker->base = event_base_new();
 	if (broker->base == NULL || process_identity_assume(process->identity) != 0)
 		return PROCESS_EXIT_FAILURE;

@@ -5,6 +5,7 @@
 
 #include <event2/event.h>
 
+#include "broker/tries.h"
 #include "common/channel.h"
 #include "common/process.h"
 
@@ -25,6 +26,7 @@ struct broker {
 	struct event_base *base;
 	struct channel *control, *spawner; /* spawner NULL: it has died, another will come */
 	struct broker_front *fronts;
+	struct tries tries;
 	struct login *buckets[BROKER_BUCKETS]; /* by connection id */
 };
 

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "broker/tries.h"
+#include "common/deadline.h"
 #include "common/log.h"
 #include "common/route.h"
 #include "common/text.h"
@@ -17,7 +19,10 @@
 
 enum login_state {
 	LOGIN_EXCHANGE, /* SASL goes on */
+	LOGIN_WAITING,	/* the credential may not go upstream yet */
 	LOGIN_OPENING,	/* a session is trying the credential upstream */
+	LOGIN_LEFT,	/* likewise, but nobody waits for it any more */
+	LOGIN_REFUSED,	/* the verdict may not leave yet */
 	LOGIN_OPEN	/* its session is open */
 };
 
@@ -29,13 +34,17 @@ struct login {
 	char name[LOG_SESSION_SIZE];
 	enum login_state state;
 	struct sasl sasl;
-	int stream, page; /* the session's ends, until it is forked; -1 after */
+	struct tries_one try;
+	struct event *timer; /* WAITING, REFUSED */
+	int stream, page;    /* the session's ends, until it is forked; -1 after */
 	struct channel *report;
 	uint32_t flags;
 	char peer[MESSAGE_ADDRESS_MAX + 1];
 	char tls[33];
 	char mechanism[33];
 };
+
+static void on_timer(evutil_socket_t fd, short events, void *context);
 
 static struct login **bucket_of(struct broker *broker, uint64_t id)
 {
@@ -69,6 +78,9 @@ static void login_free(struct login *login)
 	*at = login->same_bucket;
 	close_ends(login);
 	channel_free(&login->report);
+	tries_end(&login->broker->tries, &login->try);
+	if (login->timer != NULL)
+		event_free(login->timer);
 	sasl_clear(&login->sasl);
 	free(login);
 }
@@ -91,7 +103,7 @@ static const char *status_name(unsigned status)
 }
 
 /* One line for each refused login: the operator must see attacks, and a provider that is down. */
-static void log_refusal(const struct login *login, unsigned status, const char *why, size_t size)
+static void log_refusal(const struct login *login, unsigned status, int64_t delay, const char *why, size_t size)
 {
 	bool operator_acts = status == POPGATE_TEMP || status == POPGATE_PERM || status == POPGATE_PROTOCOL;
 	struct log_line line;
@@ -102,33 +114,75 @@ static void log_refusal(const struct login *login, unsigned status, const char *
 	log_text(&line, "tls", login->tls[0] == '\0' ? "none" : login->tls);
 	log_text(&line, "mechanism", login->mechanism);
 	log_text(&line, "status", status_name(status));
+	if (status == POPGATE_AUTH)
+		log_number(&line, "delay", (uint64_t)(delay + 500) / 1000);
 	log_octets(&line, "msg", why, size);
 	log_end(&line);
 }
 
-/* Ends the login with a refusal. */
-static void refuse(struct login *login, unsigned status, const char *why)
+/* Calls on_timer at a monotonic time. 0, or -1: no memory. */
+static int set_timer(struct login *login, int64_t when)
+{
+	int left = deadline_left(when);
+	struct timeval time = {.tv_sec = left / 1000, .tv_usec = left % 1000 * 1000};
+
+	if (login->timer == NULL)
+		login->timer = evtimer_new(login->broker->base, on_timer, login);
+	return login->timer == NULL ? -1 : evtimer_add(login->timer, &time);
+}
+
+static void tell_refusal(struct login *login, unsigned status)
 {
 	struct message message = {.type = MESSAGE_REFUSED};
 
-	log_refusal(login, status, why, strlen(why));
 	message.u.refused.id = login->id;
 	message.u.refused.status = status;
 	tell_front(login, &message);
 	login_free(login);
 }
 
+/* Ends the login with a refusal. A wrong credential's costs time, but no process and no descriptor. */
+static void refuse(struct login *login, unsigned status, const char *why, size_t size)
+{
+	int64_t now = deadline_now(), verdict = now;
+
+	if (status == POPGATE_AUTH)
+		verdict = tries_refused(&login->broker->tries, &login->try, now);
+	log_refusal(login, status, verdict - login->try.begun, why, size);
+	if (verdict == now || login->front == NULL) {
+		tell_refusal(login, status);
+		return;
+	}
+	tries_end(&login->broker->tries, &login->try);
+	close_ends(login);
+	channel_free(&login->report);
+	sasl_clear(&login->sasl);
+	login->state = LOGIN_REFUSED;
+	if (set_timer(login, verdict) != 0)
+		tell_refusal(login, POPGATE_TEMP);
+}
+
+static void refuse_for(struct login *login, unsigned status, const char *why)
+{
+	refuse(login, status, why, strlen(why));
+}
+
 /* ---- the session's reports ---- */
 
+/* One that had to wait is worth a line: somebody tries others' passwords at its address or with its name. */
 static void take_opened(struct login *login, const struct message *report)
 {
+	int64_t waited = login->try.sent - login->try.begun;
 	struct message message = *report;
 	struct log_line line;
 
-	log_begin(&line, POPGATE_LOG_DEBUG, "login", login->name);
+	tries_accepted(&login->broker->tries, &login->try, deadline_now());
+	log_begin(&line, waited > 0 ? POPGATE_LOG_INFO : POPGATE_LOG_DEBUG, "login", login->name);
 	log_text(&line, "user", login->sasl.name);
 	log_text(&line, "peer", login->peer);
 	log_text(&line, "mechanism", login->mechanism);
+	if (waited > 0)
+		log_number(&line, "delay", (uint64_t)(waited + 500) / 1000);
 	log_end(&line);
 	login->state = LOGIN_OPEN;
 	message.u.opened.id = login->id;
@@ -138,22 +192,16 @@ static void take_opened(struct login *login, const struct message *report)
 static void on_report(void *context, struct ipc_inbox *inbox)
 {
 	const struct message *report = &inbox->message;
+	const struct message_bytes *why = &report->u.refused.text;
 	struct login *login = context;
-	struct message message = {.type = MESSAGE_REFUSED};
 
-	if (login->state != LOGIN_OPENING)
+	if (login->state != LOGIN_OPENING && login->state != LOGIN_LEFT)
 		return;
-	if (report->type == MESSAGE_OPENED) {
+	if (report->type == MESSAGE_OPENED)
 		take_opened(login, report);
-	} else if (report->type == MESSAGE_REFUSED) {
-		log_refusal(login, report->u.refused.status, (const char *)report->u.refused.text.data,
-			    report->u.refused.text.size);
-		message.u.refused.id = login->id;
-		message.u.refused.status =
-		    report->u.refused.status == 0 ? (uint32_t)POPGATE_TEMP : report->u.refused.status;
-		tell_front(login, &message);
-		login_free(login);
-	}
+	else if (report->type == MESSAGE_REFUSED)
+		refuse(login, report->u.refused.status == 0 ? (uint32_t)POPGATE_TEMP : report->u.refused.status,
+		       (const char *)why->data, why->size);
 }
 
 static void on_report_closed(void *context)
@@ -161,7 +209,7 @@ static void on_report_closed(void *context)
 	struct login *login = context;
 
 	if (login->state == LOGIN_OPENING)
-		refuse(login, POPGATE_TEMP, "the session died before it had opened");
+		refuse_for(login, POPGATE_TEMP, "the session died before it had opened");
 	else
 		login_free(login);
 }
@@ -202,25 +250,74 @@ static int send_open(struct login *login, const struct conf_route *route, const 
 	return channel_send(login->report, &message, NULL);
 }
 
-static void open_session(struct login *login)
+/* Where the name leads. NULL, or why it leads nowhere. */
+static const char *find_route(const struct login *login, const struct conf_route **route_r, char *upstream_user)
 {
 	const struct conf *conf = login->broker->process->conf;
-	char upstream_user[UPSTREAM_USER_MAX];
 	size_t route;
 
-	if (route_find(conf, login->sasl.name, &route) != 0) {
-		refuse(login, POPGATE_AUTH, "no route is for this name");
-		return;
-	}
-	if (route_upstream_user(&conf->routes[route], login->sasl.name, upstream_user, sizeof(upstream_user)) != 0) {
-		refuse(login, POPGATE_AUTH, "the route's upstream_user cannot be made from this name");
+	if (route_find(conf, login->sasl.name, &route) != 0)
+		return "no route is for this name";
+	*route_r = &conf->routes[route];
+	if (route_upstream_user(*route_r, login->sasl.name, upstream_user, UPSTREAM_USER_MAX) != 0)
+		return "the route's upstream_user cannot be made from this name";
+	return NULL;
+}
+
+static void open_session(struct login *login)
+{
+	char upstream_user[UPSTREAM_USER_MAX];
+	const struct conf_route *route;
+	const char *why = find_route(login, &route, upstream_user);
+
+	if (why != NULL) {
+		refuse_for(login, POPGATE_AUTH, why);
 		return;
 	}
 	login->state = LOGIN_OPENING;
-	if (spawn(login) != 0 || send_open(login, &conf->routes[route], upstream_user) != 0)
-		refuse(login, POPGATE_TEMP, "no session can be started now");
+	login->try.sent = deadline_now();
+	if (spawn(login) != 0 || send_open(login, route, upstream_user) != 0)
+		refuse_for(login, POPGATE_TEMP, "no session can be started now");
 	else
 		secret_clear(&login->sasl.password);
+}
+
+/* Now or, after refusals, later. A name without route waits like any other. */
+static void try_now(struct login *login)
+{
+	int64_t when = tries_ask(&login->broker->tries, &login->try, deadline_now());
+
+	if (when == 0) {
+		open_session(login);
+		return;
+	}
+	login->state = LOGIN_WAITING;
+	if (set_timer(login, when) != 0)
+		refuse_for(login, POPGATE_TEMP, "out of memory");
+}
+
+static void on_timer(evutil_socket_t fd, short events, void *context)
+{
+	struct login *login = context;
+
+	(void)fd;
+	(void)events;
+	if (login->state == LOGIN_REFUSED)
+		tell_refusal(login, POPGATE_AUTH);
+	else
+		try_now(login);
+}
+
+/* The credential is there. */
+static void begin_try(struct login *login)
+{
+	char upstream_user[UPSTREAM_USER_MAX];
+	const struct conf_route *route;
+	bool known = find_route(login, &route, upstream_user) == NULL;
+	const char *place = known ? login->broker->process->conf->backends[route->backend].name : "";
+
+	tries_begin(&login->broker->tries, &login->try, login->peer, place, known ? upstream_user : login->sasl.name,
+		    deadline_now());
 }
 
 /* ---- the exchange ---- */
@@ -236,13 +333,15 @@ static void take_sasl(struct login *login, enum sasl_result result)
 		tell_front(login, &message);
 		return;
 	case SASL_DONE:
-		open_session(login);
+		begin_try(login);
+		try_now(login);
 		return;
 	case SASL_MALFORMED:
-		refuse(login, 0, "malformed credential");
+		refuse_for(login, 0, "malformed credential");
 		return;
 	case SASL_REFUSED:
-		refuse(login, POPGATE_AUTH, "the authorization identity is not the user");
+		begin_try(login);
+		refuse_for(login, POPGATE_AUTH, "the authorization identity is not the user");
 		return;
 	}
 }
@@ -302,7 +401,7 @@ void login_begin(struct broker *broker, struct broker_front *front, struct ipc_i
 	login->stream = ipc_take(inbox, 0);
 	login->page = ipc_take(inbox, 1);
 	if (login->stream < 0 || login->page < 0) {
-		refuse(login, POPGATE_TEMP, "no descriptor is free");
+		refuse_for(login, POPGATE_TEMP, "no descriptor is free");
 		return;
 	}
 	(void)sasl_find(login->mechanism, strlen(login->mechanism), &mechanism);
@@ -326,12 +425,27 @@ void login_respond(struct broker *broker, const struct broker_front *front, cons
 		take_sasl(login, sasl_step(&login->sasl, response->data.data, response->data.size));
 }
 
+/* Nobody waits for it any more. A try that is under way goes on being counted until its session has ended, which is
+ * soon: it notices that its client has gone. */
+static void leave(struct login *login)
+{
+	if (login->state == LOGIN_OPENING) {
+		login->front = NULL;
+		login->state = LOGIN_LEFT;
+	} else if (login->state != LOGIN_OPEN && login->state != LOGIN_LEFT) {
+		login_free(login);
+	}
+}
+
 void login_cancel(struct broker *broker, const struct broker_front *front, uint64_t id)
 {
 	struct login *login = find(broker, front, id);
 
-	if (login != NULL && login->state != LOGIN_OPEN)
-		login_free(login);
+	if (login == NULL)
+		return;
+	if (login->state == LOGIN_OPENING)
+		tries_left(&broker->tries, &login->try);
+	leave(login);
 }
 
 void login_front_lost(struct broker *broker, const struct broker_front *front)
@@ -343,9 +457,9 @@ void login_front_lost(struct broker *broker, const struct broker_front *front)
 			next = login->same_bucket;
 			if (login->front != front)
 				continue;
-			login->front = NULL;
-			if (login->state != LOGIN_OPEN)
-				login_free(login);
+			if (login->state == LOGIN_OPEN)
+				login->front = NULL;
+			leave(login);
 		}
 	}
 }

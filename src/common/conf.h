@@ -91,10 +91,11 @@ struct conf_limits {
 	unsigned max_connections_per_address; /* 0: no limit; 127.0.0.1 and ::1 exempt */
 	int64_t handshake_timeout;	      /* TLS handshake, absolute */
 	int64_t login_timeout;		      /* accept to proven login, absolute */
-	int64_t idle_timeout;		      /* between two commands after login; RFC 1939: 10 minutes at least */
-	int64_t stall_timeout;		      /* a client that takes no octet of a reply */
-	int64_t upstream_timeout;	      /* plugin open and list: connect, login, select */
-	int64_t fetch_window;		      /* at least fetch_minimum octets from the upstream in each */
+	int64_t login_penalty;	  /* how long a verdict may be held back after refused logins; 0: not at all */
+	int64_t idle_timeout;	  /* between two commands after login; RFC 1939: 10 minutes at least */
+	int64_t stall_timeout;	  /* a client that takes no octet of a reply */
+	int64_t upstream_timeout; /* plugin open and list: connect, login, select */
+	int64_t fetch_window;	  /* at least fetch_minimum octets from the upstream in each */
 	uint64_t fetch_minimum;
 	int64_t commit_timeout;	  /* UPDATE, plus 10 ms a message */
 	int64_t shutdown_timeout; /* what running commands get after SIGTERM */

@@ -109,6 +109,7 @@ void conf_read_limits(const struct conf_reader *reader, struct config_setting_t 
 	limits->max_connections_per_address = count(settings, "max_connections_per_address");
 	limits->handshake_timeout = milliseconds(settings, "handshake_timeout");
 	limits->login_timeout = milliseconds(settings, "login_timeout");
+	limits->login_penalty = milliseconds(settings, "login_penalty");
 	limits->idle_timeout = milliseconds(settings, "idle_timeout");
 	limits->stall_timeout = milliseconds(settings, "stall_timeout");
 	limits->upstream_timeout = milliseconds(settings, "upstream_timeout");

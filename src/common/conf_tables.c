@@ -56,6 +56,7 @@ const struct popgate_key conf_limits_keys[] = {
 	{"max_connections_per_address", POPGATE_KEY_INT, 0, "100", 0, 1000000, NULL, "of one client address; 0: no limit"},
 	{"handshake_timeout", POPGATE_KEY_SECONDS, 0, "30", 1, 300, NULL, "TLS handshake"},
 	{"login_timeout", POPGATE_KEY_SECONDS, 0, "60", 1, 60, NULL, "from accept to proven login"},
+	{"login_penalty", POPGATE_KEY_SECONDS, 0, "15", 0, 30, NULL, "what a refused login may wait for its answer; 0: nothing"},
 	{"idle_timeout", POPGATE_KEY_SECONDS, 0, "600", 600, DAY, NULL, "between two commands after login"},
 	{"stall_timeout", POPGATE_KEY_SECONDS, 0, "120", 1, 3600, NULL, "a client that takes nothing of a reply"},
 	{"upstream_timeout", POPGATE_KEY_SECONDS, 0, "45", 1, 600, NULL, "connect, login, select and list upstream"},

@@ -9,6 +9,7 @@
 
 #include "common/conf.h"
 #include "common/tally.h"
+#include "common/throttle.h"
 #include "common/ticket.h"
 
 enum process_role { PROCESS_FRONT, PROCESS_BROKER, PROCESS_SPAWNER, PROCESS_ROLES };
@@ -29,6 +30,7 @@ struct process {
 	const int *listeners;	     /* front: bound sockets, as conf->listeners; else NULL */
 	struct tally *tally;	     /* front: connections by address */
 	struct ticket_ring *tickets; /* front: its own copy; else NULL */
+	struct throttle *throttle;   /* broker: refused logins; else NULL */
 	unsigned index;		     /* front: which of conf->fronts */
 };
 

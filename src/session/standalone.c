@@ -13,6 +13,7 @@
 #include "common/deadline.h"
 #include "common/route.h"
 #include "common/secret.h"
+#include "common/throttle.h"
 #include "pop3/authorization.h"
 #include "pop3/sasl.h"
 #include "session/limits.h"
@@ -28,6 +29,7 @@ struct standalone {
 	struct authorization_step step;
 	struct line_reader reader;
 	struct sasl sasl;
+	int64_t login_deadline, begun; /* begun: when the credential was there */
 	const char *data;
 	size_t size;
 	char chunk[CHUNK];
@@ -59,9 +61,20 @@ static void send_reply(struct standalone *standalone)
 	output_write(&standalone->session.output, standalone->step.reply, standalone->step.reply_size);
 }
 
+/* Holds a wrong password's answer back, as the broker would; it remembers nobody beyond this connection. */
+static void hold_back(const struct standalone *standalone)
+{
+	int64_t most = standalone->conf->limits.login_penalty;
+	int64_t due = standalone->begun + throttle_penalty(standalone->authorization.refused + 1, most);
+
+	(void)deadline_poll(NULL, 0, due < standalone->login_deadline ? due : standalone->login_deadline);
+}
+
 static enum progress refuse(struct standalone *standalone, unsigned status)
 {
 	sasl_clear(&standalone->sasl);
+	if (status == POPGATE_AUTH)
+		hold_back(standalone);
 	authorization_refused(&standalone->authorization, status, &standalone->step);
 	send_reply(standalone);
 	return standalone->step.action == AUTHORIZATION_CLOSE ? ENDED : GOES_ON;
@@ -103,6 +116,7 @@ static enum progress take_sasl(struct standalone *standalone, enum sasl_result r
 {
 	const char *challenge = standalone->sasl.challenge;
 
+	standalone->begun = deadline_now();
 	switch (result) {
 	case SASL_CONTINUE:
 		authorization_challenge(&standalone->authorization, (const unsigned char *)challenge, strlen(challenge),
@@ -158,14 +172,14 @@ static enum progress take_step(struct standalone *standalone)
 
 static enum progress authorize(struct standalone *standalone)
 {
-	int64_t deadline = deadline_in(standalone->conf->limits.login_timeout);
 	enum progress progress = GOES_ON;
 
+	standalone->login_deadline = deadline_in(standalone->conf->limits.login_timeout);
 	while (progress == GOES_ON) {
 		enum line_event event;
 		size_t used;
 
-		if (standalone->size == 0 && read_input(standalone, deadline) != 0)
+		if (standalone->size == 0 && read_input(standalone, standalone->login_deadline) != 0)
 			return ENDED;
 		standalone->reader.response = standalone->authorization.in_sasl;
 		event = line_feed(&standalone->reader, standalone->data, standalone->size, &used);

@@ -143,11 +143,14 @@ static void run_child(struct generation *generation, size_t index, int control, 
 					.listeners = role == PROCESS_FRONT ? generation->listeners : NULL,
 					.tally = generation->tally,
 					.tickets = role == PROCESS_FRONT ? generation->tickets : NULL,
+					.throttle = role == PROCESS_BROKER ? generation->throttle : NULL,
 					.index = (unsigned)(index < FIRST_FRONT ? 0 : index - FIRST_FRONT)};
 	char name[32] = "popgate-";
 
 	if (role != PROCESS_FRONT)
 		ticket_wipe(generation->tickets);
+	if (role != PROCESS_BROKER)
+		throttle_free(&generation->throttle);
 	generation_use_log(generation);
 	close_foreign(generation, role, all);
 	process_ignore_signals();

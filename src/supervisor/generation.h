@@ -34,6 +34,7 @@ struct generation {
 	int *listeners; /* as conf->listeners; -1: not bound */
 	struct tally *tally;
 	struct ticket_ring *tickets;	      /* the supervisor's */
+	struct throttle *throttle;	      /* likewise */
 	int log;			      /* what its processes log to; -1: syslog */
 	struct generation_process *processes; /* spawner, broker, then the fronts */
 	size_t count;

@@ -35,6 +35,7 @@ struct supervisor {
 	int exit_code;
 	struct ipc_inbox inbox;
 	struct ticket_ring tickets; /* the same for all generations, so that a reload ends no TLS session */
+	struct throttle *throttle;  /* likewise, so that it forgets no refused login */
 };
 
 /* Flags that the signal handlers set. */
@@ -84,6 +85,7 @@ static int fork_all(struct supervisor *supervisor, struct generation *generation
 {
 	generation->next = supervisor->all;
 	generation->tickets = &supervisor->tickets;
+	generation->throttle = supervisor->throttle;
 	supervisor->all = generation;
 	supervisor->start_deadline = deadline_in(START_TIME);
 	for (size_t i = 0; i < generation->count; i++)
@@ -467,6 +469,7 @@ int supervisor_run(const struct supervisor_plan *plan)
 		return PROCESS_EXIT_FAILURE;
 	log_set_process("supervisor");
 	supervisor->plan = plan;
+	supervisor->throttle = throttle_new(); /* NULL: no broker starts */
 	catch_signals(&unblocked);
 	if (ticket_begin(&supervisor->tickets, deadline_now()) != 0)
 		log_say(POPGATE_LOG_WARN, NULL, "no random octets: TLS sessions will not be resumed");
@@ -487,6 +490,7 @@ int supervisor_run(const struct supervisor_plan *plan)
 out:
 	(void)process_tell_faults(&report);
 	ticket_wipe(&supervisor->tickets);
+	throttle_free(&supervisor->throttle);
 	free(supervisor);
 	return result;
 }

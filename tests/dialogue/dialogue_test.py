@@ -3,7 +3,7 @@ plugin example. The file's first line is a comment, and says what it proves.
 
     # comment
     % messages=3 fail=commit    settings of the plugin; `login` logs ann in before the script
-                                begins, `max_messages=N` is the limit of that name
+                                begins, `max_messages=N` and `login_penalty=N` (0) are the limits of those names
     C: STAT                     a line to the server; lines in a row leave in one write
     C< QUIT\\x20\\r\\n            octets to the server; \\{x*250} is 250 times x
     S: +OK 3 197                a line from the server; a final * stands for any rest
@@ -132,7 +132,9 @@ class Dialogue:
         self.log_file = os.path.join(folder, "log")
         self.config_file = os.path.join(folder, "popgate.conf")
         self.log_in = settings.pop("login", None) is not None
-        limits = {"max_messages": int(settings.pop("max_messages"))} if "max_messages" in settings else {}
+        limits = {"login_penalty": int(settings.pop("login_penalty", 0))}
+        if "max_messages" in settings:
+            limits["max_messages"] = int(settings.pop("max_messages"))
         if "messages" in settings:
             settings["messages"] = int(settings["messages"])
         with open(self.config_file, "w", encoding="utf-8") as file:

@@ -112,10 +112,10 @@ class Gateway:
         self.environment = environment or {}
         self._expected, self._allowed = [], []
         self._authority = None
-        # Few connections, so that any limit of open files is enough.
+        # Few connections, so that any limit of open files is enough; wrong passwords are answered at once.
         self.sections = {"fronts": 1, "plugin_directory": PLUGINS, "runtime_directory": self.path("run"),
                          "listeners": [dict(one) for one in listeners], "backends": list(backends),
-                         "limits": {"max_connections": 200, **sections.pop("limits", {})}}
+                         "limits": {"max_connections": 200, "login_penalty": 0, **sections.pop("limits", {})}}
         if backends:
             self.sections["routes"] = routes or [{"users": "*", "backend": backends[0]["name"]}]
         self.sections.update(sections)

@@ -16,8 +16,9 @@ def trusting(ca_file=None):
 class Client:
     """Replies are octets without CRLF. Reading beyond the connection's end raises EOFError."""
 
-    def __init__(self, port, *, address="127.0.0.1", tls=False, timeout=20):
-        self.socket = socket.create_connection((address, port), timeout)
+    def __init__(self, port, *, address="127.0.0.1", source=None, tls=False, timeout=20):
+        """source: the address that it comes from, another of the loopback."""
+        self.socket = socket.create_connection((address, port), timeout, (source, 0) if source else None)
         if tls:
             self.socket = trusting().wrap_socket(self.socket)
         self.file = self.socket.makefile("rb")
