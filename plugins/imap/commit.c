@@ -44,7 +44,7 @@ static struct guard_limits limits_for(const struct removal *r)
 {
 	struct guard_limits limits = *r->drop->conn.small;
 
-	limits.octets += (uint64_t)r->count * 256;
+	limits.octets += (uint64_t)r->count * 1024;
 	limits.lines += (uint64_t)r->count * 4;
 	return limits;
 }
@@ -219,7 +219,7 @@ static int search_deleted(struct removal *r, unsigned char *flags, size_t *ours_
 	struct guard_limits limits = limits_for(r);
 	const struct mailimap_response_info *info;
 
-	limits.octets += (uint64_t)r->drop->exists * 11;
+	limits.octets += (uint64_t)r->drop->exists * (11 + GUARD_WORD_COST);
 	memset(flags, 0, r->count);
 	*ours_r = 0;
 	*others_r = false;

@@ -132,6 +132,7 @@ static enum guard_verdict finish(struct guard *g)
 	}
 	g->tokens++;
 	g->length = 0;
+	g->octets += GUARD_WORD_COST;
 	return GUARD_FINE;
 }
 
@@ -189,6 +190,7 @@ static enum guard_verdict delimiter(struct guard *g, unsigned char c)
 {
 	switch (c) {
 	case '(':
+		g->octets += GUARD_WORD_COST;
 		return ++g->depth > g->bounds.depth ? GUARD_DEEP : GUARD_FINE;
 	case ')':
 		g->depth -= g->depth > 0;
