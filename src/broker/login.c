@@ -106,10 +106,11 @@ static const char *status_name(unsigned status)
 static void log_refusal(const struct login *login, unsigned status, int64_t delay, const char *why, size_t size)
 {
 	bool operator_acts = status == POPGATE_TEMP || status == POPGATE_PERM || status == POPGATE_PROTOCOL;
+	const char *name = login->sasl.name != NULL ? login->sasl.name : login->sasl.unfit;
 	struct log_line line;
 
 	log_begin(&line, operator_acts ? POPGATE_LOG_WARN : POPGATE_LOG_INFO, "login_failed", login->name);
-	log_text(&line, "user", login->sasl.name == NULL ? "" : login->sasl.name);
+	log_text(&line, "user", name == NULL ? "" : name);
 	log_text(&line, "peer", login->peer);
 	log_text(&line, "tls", login->tls[0] == '\0' ? "none" : login->tls);
 	log_text(&line, "mechanism", login->mechanism);

@@ -31,12 +31,15 @@ void line_clear(struct line_reader *reader)
 	reader->room = 0;
 }
 
+static bool is_auth(const struct line_reader *reader)
+{
+	return reader->response || (reader->size >= 5 && strncasecmp(reader->data, "AUTH ", 5) == 0);
+}
+
 /* Octets the current line may have, its line end included. */
 static size_t bound(const struct line_reader *reader)
 {
-	if (reader->response || (reader->size >= 5 && strncasecmp(reader->data, "AUTH ", 5) == 0))
-		return LINE_AUTH_MAX;
-	return LINE_COMMAND_MAX;
+	return is_auth(reader) ? LINE_AUTH_MAX : LINE_COMMAND_MAX;
 }
 
 static int make_room(struct line_reader *reader, size_t wanted)
@@ -116,7 +119,7 @@ enum line_event line_feed(struct line_reader *reader, const char *data, size_t s
 		reader->finished = true;
 		return LINE_NO_MEMORY;
 	}
-	if (reader->skipped > LINE_SKIP_MAX) {
+	if (reader->skipped > (is_auth(reader) ? LINE_AUTH_SKIP_MAX : LINE_SKIP_MAX)) {
 		reader->finished = true;
 		return LINE_FLOOD;
 	}

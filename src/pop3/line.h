@@ -14,16 +14,17 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define LINE_COMMAND_MAX 255   /* octets with line end */
-#define LINE_AUTH_MAX	 16384 /* AUTH command or SASL response */
-#define LINE_SKIP_MAX	 65536 /* octets skipped in search of an LF before giving up */
+#define LINE_COMMAND_MAX   255	   /* octets with line end */
+#define LINE_AUTH_MAX	   16384   /* AUTH command or SASL response */
+#define LINE_SKIP_MAX	   65536   /* octets skipped in search of an LF before giving up */
+#define LINE_AUTH_SKIP_MAX 2097152 /* the same of an AUTH command or SASL response: a client may send a large token */
 
 enum line_event {
 	LINE_MORE,     /* no whole line yet; all octets were taken */
 	LINE_COMPLETE, /* reader->data, reader->size: a line without its end, NUL-terminated */
 	LINE_TOO_LONG, /* a line over the bound has been skipped, its LF included */
 	LINE_NUL,      /* a line that held a NUL */
-	LINE_FLOOD,    /* LINE_SKIP_MAX octets without LF: close */
+	LINE_FLOOD,    /* so many octets without LF: close */
 	LINE_NO_MEMORY
 };
 

@@ -31,7 +31,8 @@ void sasl_init(struct sasl *sasl, enum sasl_mechanism mechanism)
 void sasl_clear(struct sasl *sasl)
 {
 	free(sasl->name);
-	sasl->name = NULL;
+	free(sasl->unfit);
+	sasl->name = sasl->unfit = NULL;
 	secret_clear(&sasl->password);
 }
 
@@ -54,8 +55,11 @@ static bool password_is_fit(const unsigned char *password, size_t size)
 
 static int set_name(struct sasl *sasl, const void *name, size_t size)
 {
-	if (!name_is_fit(name, size))
+	if (!name_is_fit(name, size)) {
+		free(sasl->unfit);
+		sasl->unfit = size == 0 ? NULL : strndup(name, size < SASL_NAME_MAX ? size : SASL_NAME_MAX);
 		return -1;
+	}
 	sasl->name = strndup(name, size);
 	return sasl->name == NULL ? -1 : 0;
 }

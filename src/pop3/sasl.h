@@ -25,6 +25,7 @@ struct sasl {
 	enum sasl_mechanism mechanism;
 	const char *challenge; /* undecorated text */
 	char *name;	       /* UTF-8 without control characters; NUL-terminated */
+	char *unfit;	       /* a name that is none, for the log alone, which makes it harmless; NULL: none came */
 	struct secret password;
 };
 

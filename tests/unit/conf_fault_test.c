@@ -13,7 +13,7 @@ static void check(const struct refusal *refusals, size_t count)
 
 #define CHECK(refusals) check(refusals, sizeof(refusals) / sizeof(*(refusals)))
 
-static void top_level(void **state)
+static void input_67_input_74_top_level(void **state)
 {
 	static const struct refusal refusals[] = {
 	    {LISTENERS BACKENDS ROUTES "lmits = {};", "p.conf:4: unknown key `lmits`: did you mean `limits`?\n"},
@@ -297,7 +297,7 @@ static void all_faults_in_one_run(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(top_level),
+	    cmocka_unit_test(input_67_input_74_top_level),
 	    cmocka_unit_test(listeners),
 	    cmocka_unit_test(two_listeners_on_one_port),
 	    cmocka_unit_test(certificates),

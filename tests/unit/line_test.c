@@ -196,6 +196,21 @@ static void an_endless_line_is_given_up(void **state)
 	check(data, LINE_SKIP_MAX, false, "L|");
 }
 
+/* A megabyte of base64 is a fault of its line, and not of the connection. */
+static void input_16_a_long_response_is_skipped(void **state)
+{
+	static char data[LINE_AUTH_SKIP_MAX + 100];
+
+	(void)state;
+	memset(data, 'x', sizeof(data));
+	check(data, LINE_AUTH_SKIP_MAX, true, "");
+	check(data, LINE_AUTH_SKIP_MAX + 1, true, "F|");
+	data[LINE_AUTH_SKIP_MAX - 1] = '\n';
+	check(data, LINE_AUTH_SKIP_MAX, true, "L|");
+	memcpy(data, "AUTH PLAIN ", 11);
+	check(data, LINE_AUTH_SKIP_MAX, false, "L|");
+}
+
 /* No octet of a line is left in memory when the next begins, or the reader is cleared. */
 static void lines_are_wiped(void **state)
 {
@@ -226,6 +241,7 @@ int main(void)
 	    cmocka_unit_test(auth_may_be_longer),
 	    cmocka_unit_test(the_bound_is_the_lines_own),
 	    cmocka_unit_test(an_endless_line_is_given_up),
+	    cmocka_unit_test(input_16_a_long_response_is_skipped),
 	    cmocka_unit_test(lines_are_wiped),
 	};
 

@@ -106,7 +106,7 @@ static bool same_name(const char *backend, const char *user, const char *where)
 }
 
 /* Two spellings of one account are one lock; two accounts never are. */
-static void names_are_folded(void **state)
+static void input_75_names_are_folded(void **state)
 {
 	(void)state;
 	assert_true(same_name("main", "bob@example.org", "INBOX"));
@@ -347,7 +347,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(taken_held_released),
-	    cmocka_unit_test(names_are_folded),
+	    cmocka_unit_test(input_75_names_are_folded),
 	    cmocka_unit_test(long_names_are_told_apart),
 	    cmocka_unit_test(the_name_is_a_digest),
 	    cmocka_unit_test(a_path_too_long_is_refused),

@@ -116,7 +116,7 @@ static void values_cannot_forge(void **state)
 	}
 }
 
-static void no_octet_but_printable_ones(void **state)
+static void input_23_no_octet_but_printable_ones(void **state)
 {
 	char all[256];
 	struct log_line line;
@@ -287,7 +287,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(a_line, begin, end),
 	    cmocka_unit_test_setup_teardown(values_cannot_forge, begin, end),
-	    cmocka_unit_test_setup_teardown(no_octet_but_printable_ones, begin, end),
+	    cmocka_unit_test_setup_teardown(input_23_no_octet_but_printable_ones, begin, end),
 	    cmocka_unit_test_setup_teardown(lines_are_bounded, begin, end),
 	    cmocka_unit_test_setup_teardown(levels, begin, end),
 	    cmocka_unit_test_setup_teardown(sessions, begin, end),

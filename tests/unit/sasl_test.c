@@ -143,7 +143,7 @@ static enum sasl_result userpass(const void *name, size_t name_size, const void 
 }
 
 /* Every octet, in a name and in a password. */
-static void which_octets_are_fit(void **state)
+static void input_15_which_octets_are_fit(void **state)
 {
 	(void)state;
 	for (int i = 0; i < 256; i++) {
@@ -174,6 +174,20 @@ static void sizes(void **state)
 	assert_int_equal(userpass("x", 1, octets, SECRET_MAX + 1), SASL_MALFORMED);
 }
 
+/* A name that is none is there for the log, which makes it harmless. */
+static void input_23_an_unfit_name_is_kept_apart(void **state)
+{
+	struct sasl sasl;
+
+	(void)state;
+	sasl_init(&sasl, SASL_LOGIN);
+	assert_int_equal(step(&sasl, "b\x1b[2J\nob", 8), SASL_MALFORMED);
+	assert_null(sasl.name);
+	assert_string_equal(sasl.unfit, "b\x1b[2J\nob");
+	sasl_clear(&sasl);
+	assert_null(sasl.unfit);
+}
+
 static void userpass_has_no_steps(void **state)
 {
 	struct sasl sasl;
@@ -192,8 +206,9 @@ int main(void)
 	    cmocka_unit_test(plain),
 	    cmocka_unit_test(plain_without_an_initial_response),
 	    cmocka_unit_test(login),
-	    cmocka_unit_test(which_octets_are_fit),
+	    cmocka_unit_test(input_15_which_octets_are_fit),
 	    cmocka_unit_test(sizes),
+	    cmocka_unit_test(input_23_an_unfit_name_is_kept_apart),
 	    cmocka_unit_test(userpass_has_no_steps),
 	};
 
