@@ -213,7 +213,9 @@ static int flag_only(struct removal *r)
 
 /* ---- expunging ----------------------------------------------------------- */
 
-/* What the server has marked: how many of ours (noted in `flags`), and whether anything else. */
+/* What the server has marked: how many of ours (noted in `flags`), and whether anything else. Many servers answer
+ * SEARCH by what the client was last told of, and tell what others have done since only behind it: so NOOP comes first.
+ */
 static int search_deleted(struct removal *r, unsigned char *flags, size_t *ours_r, bool *others_r)
 {
 	struct guard_limits limits = limits_for(r);
@@ -223,6 +225,8 @@ static int search_deleted(struct removal *r, unsigned char *flags, size_t *ours_
 	memset(flags, 0, r->count);
 	*ours_r = 0;
 	*others_r = false;
+	if (conn_command(&r->drop->conn, &limits, "NOOP") != CONN_OK)
+		return conn_fail(&r->drop->conn, "NOOP", STATUS_AT_COMMAND, r->error);
 	if (conn_command(&r->drop->conn, &limits, "UID SEARCH DELETED") != CONN_OK)
 		return conn_fail(&r->drop->conn, "UID SEARCH", STATUS_AT_COMMAND, r->error);
 	info = r->drop->conn.imap->imap_response_info;
@@ -320,8 +324,17 @@ static int expunge_alone(struct removal *r)
 	return confirm_gone(r);
 }
 
+/* Each command waits for the answer to the one before. */
+static int expunge_by_steps(struct removal *r)
+{
+	if (mark(r) != 0)
+		return -1;
+	return conclude(r, for_sets(r, r->uids, r->count, NULL, "UID EXPUNGE", ""), "UID EXPUNGE");
+}
+
 /* Marks, expunges and looks in one flight. What a refused mark leaves unmarked no UID EXPUNGE takes; what it takes was
- * to be removed. */
+ * to be removed. The look's data may come before the answers to the other two. Dovecot does that when another client
+ * has just removed something, and then its UID EXPUNGE does not yet see the marks, takes nothing and says OK. */
 static int expunge_at_once(struct removal *r, const char *set)
 {
 	const struct conn_taker taker = {.attributes = take_attributes, .context = r};
@@ -335,11 +348,11 @@ static int expunge_at_once(struct removal *r, const char *set)
 	conn_send(c, &limits, "UID STORE %s " MARK, set);
 	conn_send(c, &limits, "UID EXPUNGE %s", set);
 	conn_send(c, &limits, "UID FETCH %s (UID)", set);
-	marked = conn_receive(c, NULL);
+	marked = conn_receive(c, &taker);
 	if (marked == CONN_BROKEN)
 		return conn_fail(c, "UID STORE", STATUS_AT_COMMAND, r->error);
 	status = c->status;
-	expunged = conn_receive(c, NULL);
+	expunged = conn_receive(c, &taker);
 	if (expunged == CONN_BROKEN)
 		return conn_fail(c, "UID EXPUNGE", STATUS_AT_COMMAND, r->error);
 	if (marked == CONN_OK)
@@ -347,23 +360,24 @@ static int expunge_at_once(struct removal *r, const char *set)
 	looked = conn_receive(c, &taker);
 	if (looked == CONN_BROKEN)
 		return conn_fail(c, "confirming", STATUS_AT_COMMAND, r->error);
-	if (marked == CONN_OK && expunged == CONN_OK)
-		return looked == CONN_OK && note_gone(r) == 0 ? 0 : confirm_gone(r);
-	c->status = status;
-	return conn_fail(c, marked == CONN_OK ? "UID EXPUNGE" : "UID STORE", STATUS_AT_COMMAND, r->error);
+	if (marked != CONN_OK || expunged != CONN_OK) {
+		c->status = status;
+		return conn_fail(c, marked == CONN_OK ? "UID EXPUNGE" : "UID STORE", STATUS_AT_COMMAND, r->error);
+	}
+	if (looked == CONN_OK && note_gone(r) == 0)
+		return 0;
+	if (look(r, "(UID)") != 0)
+		return -1;
+	return note_gone(r) == 0 ? 0 : expunge_by_steps(r);
 }
 
 static int expunge_uids(struct removal *r)
 {
 	char set[SET_MAX];
-	enum conn_end end;
 
 	if (uidset_write(r->uids, r->count, set, sizeof(set)) == r->count)
 		return expunge_at_once(r, set);
-	if (mark(r) != 0)
-		return -1;
-	end = for_sets(r, r->uids, r->count, NULL, "UID EXPUNGE", "");
-	return conclude(r, end, "UID EXPUNGE");
+	return expunge_by_steps(r);
 }
 
 /* ---- moving -------------------------------------------------------------- */

@@ -62,6 +62,36 @@ class Removing(FaultCase):
         self.quit({"UID EXPUNGE": part})
         self.assertEqual(self.left(), [102, 105])
 
+    def sluggish(self, often):
+        """UID EXPUNGE takes nothing so many times, and what the look finds comes before the answer to UID STORE."""
+        calls, looked = [], []
+
+        def store(talk, tag, rest):
+            if not calls:
+                talk.line("* 1 FETCH (UID 101)")
+                talk.line("* 2 FETCH (UID 102)")
+            talk.usual("UID STORE", tag, rest)
+
+        def listing(talk, tag, rest):
+            if len(calls) == 1 and not looked:
+                looked.append(rest)
+                talk.ok(tag)
+            else:
+                talk.usual("LISTING", tag, rest)
+
+        def expunge(talk, tag, rest):
+            calls.append(rest)
+            talk.ok(tag) if len(calls) <= often else talk.usual("UID EXPUNGE", tag, rest)
+        return {"UID STORE": store, "UID EXPUNGE": expunge, "LISTING": listing}
+
+    def test_invariant_04_look_that_comes_early_and_finds_them_is_no_confirmation(self):
+        self.quit(self.sluggish(9))
+        self.nothing_removed()
+
+    def test_expunge_that_does_not_see_the_marks_yet_is_sent_again(self):
+        self.quit(self.sluggish(1), pattern=FINE, warn=False)
+        self.assertEqual(self.left(), [105])
+
     def test_connection_lost_between_store_and_expunge_is_no_success_and_takes_nothing_else(self):
         self.quit({"UID EXPUNGE": lambda talk, tag, rest: HANG_UP})
         self.nothing_removed()

@@ -125,6 +125,28 @@ class Alone(Quits):
         self.nothing_removed()
         self.never_sent("EXPUNGE")
 
+    def test_input_57_invariant_03_alone_asks_for_news_before_each_search(self):
+        told = set()  # what the server's view of the connection shows as marked
+
+        def news(talk, tag, rest):
+            told.update(uid for uid in talk.server.messages if "\\Deleted" in talk.server.flags.get(uid, ()))
+            talk.usual("NOOP", tag, rest)
+
+        def search(talk, tag, _rest):
+            talk.line("* SEARCH" + "".join(f" {uid}" for uid in sorted(told)))
+            talk.ok(tag)
+        for early in (True, False):
+            def store(talk, tag, rest):
+                talk.usual("UID STORE", tag, rest)
+                told.update((101, 102))
+                talk.server.flags[105] = set(DELETED)
+            with self.subTest(marked_before=early):
+                told.clear()
+                self.quit(rb"^-ERR", {"NOOP": news, "UID SEARCH": search,
+                                      **({"SELECT": marking(105)} if early else {"UID STORE": store})})
+                self.nothing_removed()
+                self.never_sent("EXPUNGE")
+
     def test_input_57_invariant_03_alone_takes_no_search_result_for_no_proof(self):
         self.quit(rb"^-ERR", {"SELECT": marking(105), "UID SEARCH": lambda talk, tag, rest: talk.ok(tag)})
         self.nothing_removed()

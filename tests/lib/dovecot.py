@@ -140,11 +140,21 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def greets(port):
+    """Whether an IMAP server listens."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), 5) as connection:
+            return connection.recv(4) == b"* OK"
+    except OSError:
+        return False
+
+
 class Dovecot:
-    def __init__(self, *, store="sdbox", capability=None, certificate=None, more=""):
+    def __init__(self, *, store="sdbox", capability=None, certificate=None, reuse=False, by_guid=False, more=""):
         """store: sdbox or maildir. capability: what the server says it has, instead of what it
         really has. certificate: paths of certificate and key; made by an authority of its own
-        otherwise (`ca_file`). more: further lines of Dovecot configuration."""
+        otherwise (`ca_file`). reuse: a process serves connection after connection. by_guid: a folder made
+        anew has another place on disk, so that clients of the old one do not spoil it. more: further lines of Dovecot configuration."""
         # Not below TMPDIR: Dovecot's socket names must stay short.
         self.folder = tempfile.mkdtemp(prefix="popgate-imap-", dir="/tmp")
         os.chmod(self.folder, 0o755)
@@ -156,7 +166,8 @@ class Dovecot:
                 self.authority = certificates.Authority(os.path.join(self.folder, "tls"))
                 certificate = self.authority.issue("server")
             self.imap_port, self.imaps_port = free_port(), free_port()
-            self._prepare(store, capability, certificate, more)
+            more += self._more(store, capability, reuse, by_guid)
+            self._prepare(store, certificate, more)
         except BaseException:
             self._remove()
             raise
@@ -166,14 +177,24 @@ class Dovecot:
         """What a client must trust to connect."""
         return self.authority.file
 
-    def _prepare(self, store, capability, certificate, more):
+    @staticmethod
+    def _more(store, capability, reuse, by_guid):
+        """Settings that not every server has."""
+        more, old = "\n", _is_2_3()
+        if capability is not None:
+            more += f"imap_capability = {capability}\n"
+        if reuse:
+            more += "service imap {\n  " + ("service_count" if old else "restart_request_count") + " = 1000\n}\n"
+        if by_guid:
+            more += f"mail_location = {store}:{_PATHS[store]}:LAYOUT=index\n" if old else "mailbox_list_layout = index\n"
+        return more
+
+    def _prepare(self, store, certificate, more):
         owner = self._owner()
         mail = os.path.join(self.folder, "mail")
         os.mkdir(mail)
         if os.geteuid() == 0:
             os.chown(mail, owner["mail_uid"], owner["mail_gid"])
-        if capability is not None:
-            more += f"\nimap_capability = {capability}\n"
         with open(self._path("dovecot.conf"), "w", encoding="utf-8") as file:
             template = (_CONFIG_2_3 if _is_2_3() else _CONFIG_2_4) + _CONFIG
             file.write(template.format(run=self.folder, certificate=certificate[0], key=certificate[1], store=store,
@@ -208,7 +229,7 @@ class Dovecot:
                                             stdin=subprocess.DEVNULL, stdout=output, stderr=output,
                                             start_new_session=True)
         deadline = time.monotonic() + 20
-        while not self._greets():
+        while not greets(self.imap_port):
             if self.process.poll() is not None or time.monotonic() > deadline:
                 said = f"{self._output()}{self.log()}"
                 self.stop()
@@ -219,13 +240,6 @@ class Dovecot:
     def _output(self):
         with open(self._path("output"), encoding="utf-8", errors="replace") as file:
             return file.read()
-
-    def _greets(self):
-        try:
-            with socket.create_connection(("127.0.0.1", self.imap_port), 5) as connection:
-                return connection.recv(4) == b"* OK"
-        except OSError:
-            return False
 
     def halt(self):
         """Ends the server; the mail stays, start() brings it back on the same ports."""
