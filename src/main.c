@@ -106,8 +106,8 @@ static int run_check(const struct options *options)
 
 		(void)process_identity_find(conf, &identity, &report);
 		(void)plugin_load(&plugins, conf, &host_functions, process_module_owner(&identity), &report);
-		if (conf->tls.certificate != NULL)
-			tls = tls_server_new(&conf->tls, &report);
+		if (conf->tls_count > 0)
+			tls = tls_server_new(conf, &report);
 		tls_server_free(&tls);
 	}
 	if (report.count == 0)

@@ -161,7 +161,13 @@ static void free_entries(struct conf *conf)
 		free(conf->routes[i].upstream_user);
 		free(conf->routes[i].file);
 	}
+	for (size_t i = 0; i < conf->tls_count; i++) {
+		free(conf->tls[i].certificate);
+		free(conf->tls[i].key);
+		free(conf->tls[i].file);
+	}
 	free(conf->listeners);
+	free(conf->tls);
 	free(conf->backends);
 	free(conf->routes);
 }
@@ -173,9 +179,6 @@ void conf_free(struct conf **conf)
 	if (old == NULL)
 		return;
 	free_entries(old);
-	free(old->tls.certificate);
-	free(old->tls.key);
-	free(old->tls.file);
 	free(old->log.path);
 	free(old->user);
 	free(old->runtime_directory);

@@ -41,19 +41,21 @@ void conf_report_free(struct conf_report *report);
 /* ---- the configuration ----------------------------------------------- */
 
 enum conf_listener_tls { CONF_TLS_NONE, CONF_TLS_STARTTLS, CONF_TLS_IMPLICIT };
+enum conf_profile { CONF_PROFILE_MODERN, CONF_PROFILE_INTERMEDIATE, CONF_PROFILE_LEGACY, CONF_PROFILES };
 
 struct conf_listener {
 	char *address; /* numeric IPv4 or IPv6, without brackets; "*" is written "0.0.0.0" or "::" */
 	unsigned port; /* 0-65535; 0 lets the system choose */
 	enum conf_listener_tls tls;
-	bool cleartext_login; /* USER, PASS, AUTH PLAIN and LOGIN allowed without TLS */
+	enum conf_profile profile; /* which versions and suites of TLS */
+	bool cleartext_login;	   /* USER, PASS, AUTH PLAIN and LOGIN allowed without TLS */
 	char *file;
 	unsigned line;
 };
 
 struct conf_tls {
-	char *certificate; /* PEM chain file, absolute; NULL where no listener needs it */
-	char *key;	   /* PEM file, absolute; NULL likewise */
+	char *certificate; /* PEM chain file, absolute */
+	char *key;	   /* PEM file, absolute */
 	char *file;
 	unsigned line;
 };
@@ -108,7 +110,8 @@ struct conf_limits {
 struct conf {
 	struct conf_listener *listeners;
 	size_t listener_count;
-	struct conf_tls tls;
+	struct conf_tls *tls; /* certificates; the first is the default. None where no listener needs one */
+	size_t tls_count;
 	struct conf_backend *backends;
 	size_t backend_count;
 	struct conf_route *routes;

@@ -46,21 +46,45 @@ static void check_files(const struct conf_reader *reader, config_setting_t *grou
 				  (unsigned)status.st_mode & 07777);
 }
 
-void conf_read_tls(const struct conf_reader *reader, struct config_setting_t *root, struct conf *conf)
+static void read_certificate(const struct conf_reader *reader, config_setting_t *group, struct conf *conf)
 {
 	struct conf_schema schema = {.what = "`tls`", .keys = conf_tls_keys};
-	struct popgate_settings *settings;
-	config_setting_t *group;
+	struct popgate_settings *settings = conf_keys_read(reader, group, &schema);
+	struct conf_tls *tls = &conf->tls[conf->tls_count];
 
-	if (conf_section_group(reader, root, "tls", &group) != 0 || group == NULL)
+	if (settings == NULL)
 		return;
-	if ((settings = conf_keys_read(reader, group, &schema)) == NULL)
-		return;
-	conf->tls.certificate = conf_settings_take(settings, "certificate");
-	conf->tls.key = conf_settings_take(settings, "key");
-	conf->tls.file = conf_reader_place(reader, group, &conf->tls.line);
+	tls->certificate = conf_settings_take(settings, "certificate");
+	tls->key = conf_settings_take(settings, "key");
+	tls->file = conf_reader_place(reader, group, &tls->line);
 	conf_settings_free(&settings);
-	check_files(reader, group, &conf->tls);
+	conf->tls_count++;
+	check_files(reader, group, tls);
+}
+
+/* One certificate is a group, several are a list of groups. */
+void conf_read_tls(const struct conf_reader *reader, struct config_setting_t *root, struct conf *conf)
+{
+	config_setting_t *tls = config_setting_get_member(root, "tls"), *group;
+	int count = tls != NULL && config_setting_is_list(tls) ? config_setting_length(tls) : 0;
+
+	if (tls == NULL)
+		return;
+	if (!config_setting_is_group(tls) && count == 0) {
+		conf_reader_fault(reader, tls,
+				  "`tls` must be a group, or a list of groups: tls = { certificate = \"PATH\"; key = "
+				  "\"PATH\"; };");
+		return;
+	}
+	if ((conf->tls = calloc(count == 0 ? 1 : (size_t)count, sizeof(*conf->tls))) == NULL) {
+		conf_reader_no_memory(reader);
+		return;
+	}
+	if (count == 0)
+		read_certificate(reader, tls, conf);
+	for (int i = 0; i < count; i++)
+		if ((group = conf_section_element(reader, tls, i)) != NULL)
+			read_certificate(reader, group, conf);
 }
 
 /* ---- listeners ------------------------------------------------------- */
@@ -118,6 +142,9 @@ static int check_tls(const struct conf_reader *reader, config_setting_t *group, 
 				  "`tls = \"%s\"` needs a certificate: add tls = { certificate = \"PATH\"; key = "
 				  "\"PATH\"; };",
 				  config_setting_get_string(tls));
+	else if (listener->tls == CONF_TLS_NONE && config_setting_get_member(group, "profile") != NULL)
+		conf_reader_fault(reader, config_setting_get_member(group, "profile"),
+				  "`profile` has no use with `tls = \"none\"`: remove it");
 	else
 		return 0;
 	return -1;
@@ -135,6 +162,7 @@ static int read_listener(const struct conf_reader *reader, config_setting_t *gro
 	result = read_address(reader, group, settings, listener);
 	listener->port = (unsigned)conf_setting_int(settings, "port");
 	listener->tls = (enum conf_listener_tls)conf_settings_choice(settings, "tls");
+	listener->profile = (enum conf_profile)conf_settings_choice(settings, "profile");
 	listener->cleartext_login = conf_setting_bool(settings, "cleartext_login") != 0;
 	listener->file = conf_reader_place(reader, group, &listener->line);
 	conf_settings_free(&settings);

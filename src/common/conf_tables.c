@@ -10,8 +10,9 @@
 const char *const conf_sections[] = {"listeners", "tls", "backends", "routes", "limits", "log", NULL};
 const char *const conf_backend_core[] = {"name", "plugin", NULL};
 
-/* In the order of enum conf_listener_tls, conf_log_target, popgate_log_level. */
+/* In the order of enum conf_listener_tls, conf_profile, conf_log_target, popgate_log_level. */
 static const char *const tls_choices[] = {"none", "starttls", "implicit", NULL};
+static const char *const profiles[] = {"modern", "intermediate", "legacy", NULL};
 static const char *const log_targets[] = {"stderr", "syslog", "file", NULL};
 static const char *const log_levels[] = {"warn", "info", "debug", NULL};
 
@@ -28,6 +29,7 @@ const struct popgate_key conf_listener_keys[] = {
 	{"address", POPGATE_KEY_STRING, REQUIRED, NULL, 0, 0, NULL, "numeric IPv4 or IPv6 address"},
 	{"port", POPGATE_KEY_INT, REQUIRED, NULL, 0, 65535, NULL, "TCP port; 0: the system chooses"},
 	{"tls", POPGATE_KEY_CHOICE, REQUIRED, NULL, 0, 0, tls_choices, "whether and when TLS begins"},
+	{"profile", POPGATE_KEY_CHOICE, 0, "intermediate", 0, 0, profiles, "which versions and suites of TLS"},
 	{"cleartext_login", POPGATE_KEY_BOOL, 0, "false", 0, 0, NULL, "let passwords come in without TLS"},
 	{0},
 };

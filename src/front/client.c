@@ -155,7 +155,7 @@ static void begin_stls(struct client *client)
 		return;
 	}
 	bufferevent_disable(client->connection, EV_READ | EV_WRITE);
-	secured = tls_accept(client->front->tls, client->front->base, fd);
+	secured = tls_accept(client->front->tls, client->listener->profile, client->front->base, fd);
 	if (secured == NULL) {
 		client_free(client);
 		return;
@@ -234,6 +234,9 @@ static void report_failure(struct client *client, short events)
 {
 	char text[256];
 
+	if (tls_is_flooded(client->connection))
+		log_say(POPGATE_LOG_INFO, client->name,
+			"%s: key updates or renegotiations without end: connection closed", client->peer);
 	if ((events & BEV_EVENT_ERROR) == 0 || client->state != CLIENT_HANDSHAKE)
 		return;
 	tls_error_text(client->connection, text, sizeof(text));
@@ -274,7 +277,8 @@ static void on_event(struct bufferevent *connection, short events, void *context
 		set_login_timer(client, client_limits(client)->login_timeout);
 		greet(client);
 		client_take_input(client);
-	} else if ((events & BEV_EVENT_EOF) != 0 && (events & BEV_EVENT_READING) != 0 && !client->finished) {
+	} else if ((events & BEV_EVENT_EOF) != 0 && (events & BEV_EVENT_READING) != 0 && !client->finished &&
+		   !tls_is_flooded(connection)) {
 		take_eof(client); /* after it a failed write is told as another EOF */
 	} else {
 		report_failure(client, events);
@@ -296,8 +300,9 @@ static int begin(struct client *client, evutil_socket_t fd)
 	client->timer = evtimer_new(client->front->base, on_timer, client);
 	if (client->timer == NULL)
 		return -1;
-	client->connection = implicit ? tls_accept(client->front->tls, client->front->base, fd)
-				      : bufferevent_socket_new(client->front->base, fd, BEV_OPT_CLOSE_ON_FREE);
+	client->connection = implicit
+				 ? tls_accept(client->front->tls, client->listener->profile, client->front->base, fd)
+				 : bufferevent_socket_new(client->front->base, fd, BEV_OPT_CLOSE_ON_FREE);
 	if (client->connection == NULL)
 		return -1;
 	set_callbacks(client);

@@ -293,8 +293,8 @@ static int load_tls(struct front *front)
 	const struct conf *conf = front->process->conf;
 	struct conf_report report = {0};
 
-	if (conf->tls.certificate != NULL)
-		front->tls = tls_server_new(&conf->tls, &report);
+	if (conf->tls_count > 0)
+		front->tls = tls_server_new(conf, &report);
 	if (front->tls != NULL)
 		tls_server_resume(front->tls, front->process->tickets);
 	return process_tell_faults(&report) ? -1 : 0;

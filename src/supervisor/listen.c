@@ -10,6 +10,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "common/log.h"
+
 #define BACKLOG 4096 /* the kernel cuts it to net.core.somaxconn */
 
 static const char *remedy(int error)
@@ -81,4 +83,20 @@ unsigned listen_port(int fd)
 	    getnameinfo((struct sockaddr *)&address, size, NULL, 0, port, sizeof(port), NI_NUMERICSERV) == 0)
 		(void)sscanf(port, "%u", &value);
 	return value;
+}
+
+void listen_log(const struct conf_listener *listener, int fd)
+{
+	unsigned port = listen_port(fd);
+	struct log_line line;
+
+	log_begin(&line, POPGATE_LOG_INFO, "listening", NULL);
+	log_text(&line, "address", listener->address);
+	log_number(&line, "port", port);
+	log_end(&line);
+	if (listener->tls != CONF_TLS_NONE && listener->profile == CONF_PROFILE_LEGACY)
+		log_say(
+		    POPGATE_LOG_WARN, NULL,
+		    "listener %s port %u: profile legacy takes TLS 1.0 and suites that do not keep a secret for long",
+		    listener->address, port);
 }

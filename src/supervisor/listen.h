@@ -10,5 +10,7 @@ int listen_open(const struct conf_listener *listener, struct conf_report *report
 int listen_duplicate(int fd);
 /* The port that a socket is bound to; 0 when it cannot be told. */
 unsigned listen_port(int fd);
+/* Tells the log that clients may come here, and what the administrator should know of it. */
+void listen_log(const struct conf_listener *listener, int fd);
 
 #endif

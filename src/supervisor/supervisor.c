@@ -98,14 +98,8 @@ static int fork_all(struct supervisor *supervisor, struct generation *generation
 
 static void log_listeners(const struct generation *generation)
 {
-	for (size_t i = 0; i < generation->conf->listener_count; i++) {
-		struct log_line line;
-
-		log_begin(&line, POPGATE_LOG_INFO, "listening", NULL);
-		log_text(&line, "address", generation->conf->listeners[i].address);
-		log_number(&line, "port", listen_port(generation->listeners[i]));
-		log_end(&line);
-	}
+	for (size_t i = 0; i < generation->conf->listener_count; i++)
+		listen_log(&generation->conf->listeners[i], generation->listeners[i]);
 }
 
 static void announce(const struct generation *generation)

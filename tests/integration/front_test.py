@@ -5,7 +5,6 @@ import os
 import re
 import socket
 import ssl
-import subprocess
 import threading
 import time
 import unittest
@@ -201,48 +200,6 @@ class Tls(_Front):
         connection.sendall(b"STLS\r\n" + outgoing.read())
         self.assertRegex(until_closed(connection), rb"^(\+OK [^\r]*\r\n)?$")
 
-    def test_no_credential_is_taken_in_clear(self):
-        client = self.client()
-        for line in ("USER clear", "PASS password", "user clear", f"AUTH PLAIN {plain('clear')}", "AUTH PLAIN",
-                     "AUTH LOGIN", "auth plain ="):
-            with self.subTest(line=line):
-                self.assertRegex(client.command(line), rb"^-ERR (?!\[)")
-        self.assertEqual(client.multiline("AUTH"), b"")
-        self.assertEqual(self.gate.pids("session"), [])
-        self.assertNotIn("user=clear", self.gate.log())
-        client.stls()
-        self.assertRegex(client.login("clear", "password"), rb"^\+OK")
-
-    def test_old_versions_are_refused_with_an_alert(self):
-        for version in (ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1):
-            with self.subTest(version=version):
-                with self.assertRaisesRegex(ssl.SSLError, "(?i)alert.protocol.version"):
-                    self.handshake(version)
-
-    def test_current_versions_are_accepted(self):
-        for version in ("TLSv1.2", "TLSv1.3"):
-            with self.subTest(version=version):
-                number = getattr(ssl.TLSVersion, version.replace(".", "_"))
-                connection = self.handshake(number)
-                self.assertEqual(connection.version(), version)
-                self.assertEqual(connection.recv(100), GREETING)
-
-    def test_protocol_name_of_somebody_else_is_refused(self):
-        context = trusting(self.gate.ca_file)
-        context.set_alpn_protocols(["http/1.1"])
-        with self.assertRaisesRegex(ssl.SSLError, "(?i)no.application.protocol"):
-            self.secure(context, self.connect(1)).recv(1)
-
-    def test_protocol_name_may_be_pop3_or_lack(self):
-        for names in ([], ["pop3"], ["http/1.1", "pop3"]):
-            with self.subTest(names=names):
-                context = trusting(self.gate.ca_file)
-                if names:
-                    context.set_alpn_protocols(names)
-                connection = self.secure(context, self.connect(1))
-                self.assertEqual(connection.selected_alpn_protocol(), "pop3" if names else None)
-                self.assertEqual(connection.recv(100), GREETING)
-
     def test_every_end_is_announced_by_close_notify(self):
         endings = {"quit before login": b"QUIT\r\n",
                    "quit after login": b"USER %s\r\nPASS password\r\nQUIT\r\n",
@@ -255,23 +212,6 @@ class Tls(_Front):
                     connection.sendall(octets.replace(b"%s", name.replace(" ", "-").encode()))
                     while connection.recv(1000):  # an end without close_notify raises SSLEOFError
                         pass
-
-    def test_renegotiation_is_refused(self):
-        command = ("openssl", "s_client", "-tls1_2", "-connect", f"127.0.0.1:{self.gate.ports[1]}")
-        program = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        try:
-            output = b""
-            while not output.endswith(GREETING):
-                output += program.stdout.read(1)
-            program.stdin.write(b"R\n")
-            program.stdin.flush()
-            # It ends by itself when it is refused, and waits for more otherwise.
-            self.assertNotEqual(program.wait(10), 0)
-            self.assertRegex(program.stdout.read(), rb"(?s)RENEGOTIATING.*(?i:no.renegotiation|handshake failure)")
-        finally:
-            program.kill()
-            program.communicate()
-        self.client(1, tls=True)
 
     def test_garbage_instead_of_a_handshake_closes_the_connection(self):
         for octets in (os.urandom(4096), b"GET / HTTP/1.1\r\n\r\n", b"USER ann\r\n" * 10, b"\x16\x03\x01\xff\xff" + b"x" * 70_000):

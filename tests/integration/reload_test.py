@@ -1,10 +1,12 @@
 """SIGHUP and SIGUSR1: a new configuration, a new certificate, a new log file."""
 
+import itertools
 import os
 import shutil
 import signal
 import socket
 import ssl
+import subprocess
 
 import tap
 from dovecot import free_port
@@ -83,18 +85,23 @@ class Reload(ExampleCase):
                 self.client(gate, f"user{i}-{j}").command("QUIT")
         gate.wait_until(lambda: len(gate.pids("front")) == 1, "the old processes to go")
 
-    def test_new_certificate_is_served_to_new_connections(self):
+    def test_new_certificate_is_served_to_new_connections_and_ends_no_session(self):
         gate = self.gateway(listeners=[{**IMPLICIT, "port": free_port()}])
-        client = self.client(gate, tls=True)
+        client, waiting = self.client(gate, tls=True), self.client(gate, None, tls=True)
         old = self.served_certificate(gate.port)
+        client.send(b"RETR 1\r\nRETR 2\r\n")
         gate.use_certificate(*gate.authority.issue("renewed"))
         self.reload(gate)
         new = self.served_certificate(gate.port)
         self.assertNotEqual(new, old)
         self.assertEqual(new, self.certificate_in(gate.sections["tls"]["certificate"]))
-        self.assertRegex(client.command("NOOP"), rb"^\+OK")
+        for _ in range(2):
+            self.assertRegex(client.line(), rb"^\+OK")
+            client.lines()
+        self.assertRegex(client.command("QUIT"), rb"^\+OK")
+        self.assertRegex(waiting.login("bob", "password"), rb"^\+OK")
 
-    def test_broken_file_changes_nothing(self):
+    def test_input_72_broken_file_changes_nothing(self):
         gate = self.gateway()
         client = self.client(gate)
         gate.sections["limits"] = {"max_conections": 10}
@@ -102,32 +109,65 @@ class Reload(ExampleCase):
         self.assertRegex(client.command("NOOP"), rb"^\+OK")
         self.assert_served_again(gate)
 
-    def test_unknown_plugin_changes_nothing(self):
+    def test_input_72_unknown_plugin_changes_nothing(self):
         gate = self.gateway()
         gate.sections["backends"] = [{"name": "example", "plugin": "nowhere"}]
         self.refused(gate, r"popgate\.conf:\d+: .*nowhere")
         gate.allow_warning("event=process_died role=spawner")
         self.assert_served_again(gate)
 
-    def test_broken_certificate_changes_nothing(self):
+    def spoilt_tls(self, spoil, why):
+        """SIGHUP after spoil(gate): the old certificate is served on, to old sessions and new ones."""
         gate = self.gateway(listeners=[{**IMPLICIT, "port": free_port()}])
         client = self.client(gate, tls=True)
         old = self.served_certificate(gate.port)
-        with open(gate.sections["tls"]["certificate"], "w", encoding="ascii") as file:
-            file.write("-----BEGIN CERTIFICATE-----\nthis is none\n-----END CERTIFICATE-----\n")
-        self.refused(gate, r"server\.pem")
+        spoil(gate)
+        self.refused(gate, why)
         gate.allow_warning("event=process_died role=front")
         self.assertEqual(self.served_certificate(gate.port), old)
-        self.assertRegex(client.command("NOOP"), rb"^\+OK")
+        self.assertRegex(client.command("RETR 1"), rb"^\+OK")
+        client.lines()
         self.assertRegex(self.client(gate, "bob", tls=True).command("NOOP"), rb"^\+OK")
 
-    def test_key_of_another_certificate_changes_nothing(self):
-        gate = self.gateway(listeners=[{**IMPLICIT, "port": free_port()}])
-        old = self.served_certificate(gate.port)
-        shutil.copyfile(gate.authority.issue("another")[1], gate.sections["tls"]["key"])
-        self.refused(gate, r"server\.key")
-        gate.allow_warning("event=process_died role=front")
-        self.assertEqual(self.served_certificate(gate.port), old)
+    def test_input_72_broken_certificate_changes_nothing(self):
+        def spoil(gate):
+            with open(gate.sections["tls"]["certificate"], "w", encoding="ascii") as file:
+                file.write("-----BEGIN CERTIFICATE-----\nthis is none\n-----END CERTIFICATE-----\n")
+        self.spoilt_tls(spoil, r"popgate\.conf:\d+: tls\.certificate \S+server\.pem: ")
+
+    def test_input_72_empty_certificate_changes_nothing(self):
+        self.spoilt_tls(lambda gate: os.truncate(gate.sections["tls"]["certificate"], 0),
+                        r"popgate\.conf:\d+: tls\.certificate \S+server\.pem: ")
+
+    def test_input_72_missing_certificate_changes_nothing(self):
+        self.spoilt_tls(lambda gate: os.unlink(gate.sections["tls"]["certificate"]), r"server\.pem: No such file")
+
+    def test_input_72_broken_key_changes_nothing(self):
+        self.spoilt_tls(lambda gate: os.truncate(gate.sections["tls"]["key"], 60),
+                        r"popgate\.conf:\d+: tls\.key \S+server\.key: ")
+
+    def test_input_72_second_certificate_that_is_broken_changes_nothing(self):
+        def spoil(gate):
+            first = gate.sections["tls"]
+            gate.sections["tls"] = [first, {"certificate": gate.config_file, "key": first["key"]}]
+        self.spoilt_tls(spoil, r"tls\.certificate \S+popgate\.conf: ")
+
+    def test_input_73_key_of_another_certificate_changes_nothing(self):
+        self.spoilt_tls(lambda gate: shutil.copyfile(gate.authority.issue("another")[1], gate.sections["tls"]["key"]),
+                        r"tls\.key \S+server\.key does not belong to tls\.certificate \S+server\.pem")
+
+    def test_input_73_key_of_another_certificate_is_no_start(self):
+        gate = Gateway([example_backend()], listeners=[IMPLICIT])
+        self.addCleanup(gate.kill)
+        another = gate.authority.issue("another")[1], gate.authority.issue("of-another-kind", rsa=True)[1]
+        gate.write_config()
+        for verb, key in itertools.product(("check", "serve"), another):
+            with self.subTest(verb=verb, key=key):
+                shutil.copyfile(key, gate.sections["tls"]["key"])
+                done = subprocess.run(gate.command(verb), capture_output=True, text=True, timeout=20, check=False)
+                self.assertEqual(done.returncode, 3)
+                self.assertIn("server.key does not belong to tls.certificate", done.stderr + done.stdout)
+                self.assertNotIn("event=listening", done.stderr)
 
     def test_port_that_is_taken_changes_nothing(self):
         gate = self.gateway()

@@ -48,17 +48,20 @@ class Authority:
         return path
 
     @staticmethod
-    def _new_key(path):
-        _openssl("ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", path)
+    def _new_key(path, rsa=False):
+        if rsa:
+            _openssl("genrsa", "-out", path, "2048")
+        else:
+            _openssl("ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", path)
         os.chmod(path, 0o600)
 
-    def issue(self, name, *, alternatives="DNS:localhost,IP:127.0.0.1,IP:::1", expired=False):
+    def issue(self, name, *, alternatives="DNS:localhost,IP:127.0.0.1,IP:::1", expired=False, rsa=False):
         """Makes a server certificate. Returns the paths of the certificate and of its key."""
         base = os.path.join(self.folder, name)
         certificate, key, request = base + ".pem", base + ".key", base + ".csr"
         extensions = self._write(name + ".ext", f"subjectAltName={alternatives}\nextendedKeyUsage=serverAuth\n")
         begin, end = ("20200101000000Z", "20200201000000Z") if expired else ("20240101000000Z", "20480101000000Z")
-        self._new_key(key)
+        self._new_key(key, rsa)
         _openssl("req", "-new", "-key", key, "-subj", f"/CN={name}", "-out", request)
         _openssl("ca", "-batch", "-notext", "-config", self._conf, "-cert", self.file, "-keyfile", self._key,
                  "-startdate", begin, "-enddate", end, "-extfile", extensions, "-in", request, "-out", certificate)

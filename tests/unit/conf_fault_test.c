@@ -33,7 +33,8 @@ static void input_67_input_74_top_level(void **state)
 	    {LISTENERS BACKENDS ROUTES "user = \"a\\x7f\";", "p.conf:4: `user` holds a control character\n"},
 	    {LISTENERS BACKENDS ROUTES "user = \"a\\xff\";", "p.conf:4: `user` is not UTF-8\n"},
 	    {LISTENERS BACKENDS ROUTES "limits = ();", "p.conf:4: `limits` must be a group: limits = { ... };\n"},
-	    {LISTENERS BACKENDS ROUTES "tls = 5;", "p.conf:4: `tls` must be a group: tls = { ... };\n"},
+	    {LISTENERS BACKENDS ROUTES "tls = 5;", "p.conf:4: `tls` must be a group, or a list of groups: tls = { "
+						   "certificate = \"PATH\"; key = \"PATH\"; };\n"},
 	    {LISTENERS BACKENDS ROUTES "log = \"x\";", "p.conf:4: `log` must be a group: log = { ... };\n"},
 	    {"", "p.conf: no listeners: add listeners = ( { address = \"127.0.0.1\"; port = 110; tls = \"none\"; "
 		 "cleartext_login = true; } );\n"
@@ -86,6 +87,10 @@ static void listeners(void **state)
 	     "};\n"},
 	    {LISTENER("address = \"::1\"; port = 1; tls = \"implicit\"; cleartext_login = true;"),
 	     "p.conf:1: `cleartext_login = true` has no use with `tls = \"implicit\"`: remove it\n"},
+	    {LISTENER("address = \"::1\"; port = 1; tls = \"none\"; cleartext_login = true; profile = \"modern\";"),
+	     "p.conf:1: `profile` has no use with `tls = \"none\"`: remove it\n"},
+	    {LISTENER("address = \"::1\"; port = 1; tls = \"implicit\"; profile = \"old\";"),
+	     "p.conf:1: `profile` in `listeners` is \"old\": it must be \"modern\", \"intermediate\" or \"legacy\"\n"},
 	    {LISTENER("address = \"1.2.3\"; port = 1; tls = \"none\"; cleartext_login = true;"),
 	     "p.conf:1: `address` in `listeners`: \"1.2.3\" is no IP address: write a numeric one, such as "
 	     "\"192.0.2.1\" or "
@@ -142,6 +147,14 @@ static void certificates(void **state)
 		 folder);
 	support_refused(TLS("certificate = \"c.pem\"; key = \"k.pem\";"), expected);
 	rmdir("c.pem");
+	support_refused(LISTENERS BACKENDS ROUTES "tls = ();",
+			"p.conf:4: `tls` must be a group, or a list of groups: tls = { "
+			"certificate = \"PATH\"; key = \"PATH\"; };\n");
+	support_write("c.pem", "");
+	support_refused(LISTENERS BACKENDS ROUTES "tls = ({ certificate = \"c.pem\"; key = \"k.pem\"; },\n"
+						  " 5, { key = \"k.pem\"; });",
+			"p.conf:5: `tls` takes groups only: { ... }\n"
+			"p.conf:5: `certificate` in `tls` is missing\n");
 }
 
 /* Mode and owner of a key, and whether it is taken. */

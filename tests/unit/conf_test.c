@@ -28,7 +28,7 @@ static void defaults_are_the_documented_ones(void **state)
 	assert_int_equal(conf->log.target, CONF_LOG_STDERR);
 	assert_int_equal(conf->log.level, POPGATE_LOG_INFO);
 	assert_null(conf->log.path);
-	assert_null(conf->tls.certificate);
+	assert_int_equal(conf->tls_count, 0);
 	assert_null(conf->user);
 	assert_null(conf->runtime_directory);
 	assert_null(conf->plugin_directory);
@@ -85,17 +85,21 @@ static void lists_keep_their_order(void **state)
 	support_write("cert.pem", "");
 	support_write("key.pem", "");
 	chmod("key.pem", 0600);
-	conf = support_read("tls = { certificate = \"cert.pem\"; key = \"key.pem\"; };\n"
-			    "listeners = ({ address = \"0:0::1\"; port = 995; tls = \"implicit\"; },\n"
-			    " { address = \"::1\"; port = 110; tls = \"starttls\"; cleartext_login = true; },\n"
-			    " { address = \"127.0.0.1\"; port = 0; tls = \"starttls\"; });\n"
-			    "backends = ({ name = \"a\"; plugin = \"imap\"; }, { name = \"b\"; plugin = \"x-1\"; });\n"
-			    "routes = ({ users = \"*@b\"; backend = \"b\"; upstream_user = \"%n\"; },\n"
-			    " { users = \"*\"; backend = \"a\"; });\n");
+	conf = support_read(
+	    "tls = ({ certificate = \"cert.pem\"; key = \"key.pem\"; }, { certificate = \"key.pem\"; "
+	    "key = \"key.pem\"; });\n"
+	    "listeners = ({ address = \"0:0::1\"; port = 995; tls = \"implicit\"; },\n"
+	    " { address = \"::1\"; port = 110; tls = \"starttls\"; cleartext_login = true; profile = \"legacy\"; },\n"
+	    " { address = \"127.0.0.1\"; port = 0; tls = \"starttls\"; });\n"
+	    "backends = ({ name = \"a\"; plugin = \"imap\"; }, { name = \"b\"; plugin = \"x-1\"; });\n"
+	    "routes = ({ users = \"*@b\"; backend = \"b\"; upstream_user = \"%n\"; },\n"
+	    " { users = \"*\"; backend = \"a\"; });\n");
 	assert_int_equal(conf->listener_count, 3);
 	assert_string_equal(conf->listeners[0].address, "::1");
 	assert_int_equal(conf->listeners[0].port, 995);
 	assert_int_equal(conf->listeners[0].tls, CONF_TLS_IMPLICIT);
+	assert_int_equal(conf->listeners[0].profile, CONF_PROFILE_INTERMEDIATE);
+	assert_int_equal(conf->listeners[1].profile, CONF_PROFILE_LEGACY);
 	assert_false(conf->listeners[0].cleartext_login);
 	assert_int_equal(conf->listeners[1].tls, CONF_TLS_STARTTLS);
 	assert_true(conf->listeners[1].cleartext_login);
@@ -111,9 +115,11 @@ static void lists_keep_their_order(void **state)
 	assert_string_equal(conf->routes[1].users, "*");
 	assert_int_equal(conf->routes[1].backend, 0);
 	assert_int_equal(conf->routes[1].line, 7);
-	assert_memory_equal(conf->tls.certificate, *state, strlen(*state));
-	assert_string_equal(conf->tls.certificate + strlen(*state), "/cert.pem");
-	assert_int_equal(conf->tls.line, 1);
+	assert_int_equal(conf->tls_count, 2);
+	assert_string_equal(conf->tls[1].certificate, conf->tls[0].key);
+	assert_memory_equal(conf->tls[0].certificate, *state, strlen(*state));
+	assert_string_equal(conf->tls[0].certificate + strlen(*state), "/cert.pem");
+	assert_int_equal(conf->tls[0].line, 1);
 	conf_free(&conf);
 }
 
