@@ -237,7 +237,8 @@ class Answers(FaultCase):
         def headless(form):
             def wrong(talk, number, uid, rest):
                 header = MAIL[uid].partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
-                talk.send(b"* %d FETCH (UID %d BODY[HEADER] {%d}\r\n" % (number, uid, len(header)) + header + form + b")\r\n")
+                talk.send(b"* %d FETCH (UID %d BODY[HEADER] {%d}\r\n" % (number, uid, len(header)) + header + form +
+                          b")\r\n")
             return wrong
         self.never(headless(b""), headless(b" BODY[TEXT]<0> NIL"), commands=("TOP {} 3",))
 

@@ -209,7 +209,7 @@ class Misread(Guard):
         def bare(name):
             def answer(talk, tag, rest):
                 line = talk.line
-                talk.line = lambda text: line(re.sub(f"^({tag}|\\*) OK .*", r"\1 OK", text) if "[" not in text else text)
+                talk.line = lambda text: line(text if "[" in text else re.sub(f"^({tag}|\\*) OK .*", r"\1 OK", text))
                 result = talk.usual(name, tag, rest)
                 talk.line = line
                 return result
