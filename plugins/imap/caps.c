@@ -32,6 +32,9 @@ bool caps_read(struct conn *c)
 	if (info == NULL || info->imap_capability == NULL)
 		return false;
 	c->caps = 0;
+	/* "[CAPABILITY ]" */
+	if (info->imap_capability->cap_list == NULL)
+		return true;
 	for (clistiter *at = clist_begin(info->imap_capability->cap_list); at != NULL; at = clist_next(at)) {
 		const struct mailimap_capability *cap = clist_content(at);
 

@@ -1,0 +1,174 @@
+"""Builds the fuzz targets with clang's libFuzzer and runs them in turn, or takes what they have found into the corpus:
+`make fuzz` and `make fuzz-corpus`. What to compile comes from the Makefile in the environment."""
+
+import argparse
+import glob
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+
+TOP = os.environ.get("srcdir", ".")
+BUILD = os.environ.get("builddir", ".")
+HERE = os.path.join(TOP, "tests/fuzz")
+WORK = os.path.join(BUILD, "fuzz")
+CLANG = os.environ.get("CLANG", "clang")
+
+SANITIZE = ("-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-fno-omit-frame-pointer")
+DICTIONARIES = {"line": "pop3", "authorization": "pop3", "sasl": "pop3", "session": "pop3", "conf": "conf",
+                "url": "conf", "guard": "imap", "reply": "imap", "imap": "imap"}
+# Libraries that lose memory over malformed input, which makes the search for leaks slow; `make check` searches too.
+LEAKY = ("conf", "imap")
+LARGEST = {"line": 80000, "session": 20000, "message": 16400, "guard": 4096, "imap": 8192}
+KEPT = 200  # inputs of a target in the corpus
+KEPT_SIZE = 4096  # octets of one
+
+
+def words(name):
+    return os.environ.get(name, "").split()
+
+
+def targets():
+    return sorted(os.path.basename(path)[:-len("_fuzz.c")] for path in glob.glob(os.path.join(HERE, "*_fuzz.c")))
+
+
+def corpus(target):
+    return os.path.join(HERE, "corpus", target)
+
+
+def check_clang():
+    """clang with libFuzzer is no part of what `autogen.sh deps` installs."""
+    test = "int LLVMFuzzerTestOneInput(const unsigned char *d, unsigned long n) { return d == 0 && n > 1; }"
+    try:
+        done = subprocess.run((CLANG, "-x", "c", "-", "-fsanitize=fuzzer,address", "-o", os.devnull), input=test,
+                              text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    except FileNotFoundError:
+        sys.exit(f"fuzz: there is no {CLANG}. On Debian: apt-get install clang libclang-rt-14-dev (or CLANG=clang-16 ...)")
+    if done.returncode != 0:
+        sys.exit(f"fuzz: {CLANG} cannot link with libFuzzer. On Debian: apt-get install libclang-rt-14-dev\n{done.stdout}")
+
+
+def compile_all(sources):
+    """Objects of what has changed; returns all their paths."""
+    flags = ("-g", "-O1", "-fsanitize=fuzzer-no-link", *SANITIZE, "-DHAVE_CONFIG_H", "-I", BUILD, "-I", HERE,
+             *words("FUZZ_CPPFLAGS"), *words("FUZZ_CFLAGS"))
+    newest = max(os.path.getmtime(path) for path in glob.glob(os.path.join(TOP, "**/*.h"), recursive=True))
+    objects = []
+    for source in sources:
+        output = os.path.join(WORK, "objects", source.replace("/", "_") + ".o")
+        objects.append(output)
+        path = os.path.join(TOP, source)
+        if os.path.exists(output) and os.path.getmtime(output) > max(os.path.getmtime(path), newest):
+            continue
+        subprocess.run((CLANG, *flags, "-c", path, "-o", output), check=True)
+    return objects
+
+
+def library(name, sources):
+    path = os.path.join(WORK, f"lib{name}.a")
+    objects = compile_all([one for one in sources if one.endswith(".c")])
+    if os.path.exists(path):
+        os.remove(path)
+    subprocess.run(("ar", "rcs", path, *objects), check=True)
+    return path
+
+
+def build(names):
+    os.makedirs(os.path.join(WORK, "objects"), exist_ok=True)
+    own, plugin = library("popgate", words("FUZZ_SOURCES")), library("imap", words("FUZZ_PLUGIN_SOURCES"))
+    for name in names:
+        sources = [f"tests/fuzz/{name}_fuzz.c"] + (["tests/fuzz/imap_peer.c"] if name == "imap" else [])
+        with open(os.path.join(TOP, sources[0]), encoding="utf-8") as file:
+            lib = plugin if "plugins/imap" in file.read() else own
+        subprocess.run((CLANG, "-fsanitize=fuzzer", *SANITIZE, *compile_all(sources), lib, *words("FUZZ_LIBS"), "-o",
+                        os.path.join(WORK, name)), check=True)
+
+
+def folder(name):
+    path = os.path.join(WORK, "corpus", name)
+    os.makedirs(path, exist_ok=True)
+    return path
+
+
+def run(name, seconds):
+    """Returns whether nothing was found."""
+    command = [os.path.join(WORK, name), f"-max_total_time={seconds}", "-timeout=20", "-rss_limit_mb=2048",
+               "-malloc_limit_mb=512", "-print_final_stats=1", f"-max_len={LARGEST.get(name, 4096)}",
+               f"-artifact_prefix={os.path.join(WORK, name)}-"]
+    if name in DICTIONARIES:
+        command.append(f"-dict={HERE}/{DICTIONARIES[name]}.dict")
+    if name in LEAKY:
+        command.append("-detect_leaks=0")
+    log = os.path.join(WORK, f"{name}.log")
+    with open(log, "w", encoding="utf-8") as file:
+        done = subprocess.run((*command, folder(name), corpus(name)), stdout=file, stderr=subprocess.STDOUT,
+                              check=False)
+    with open(log, encoding="utf-8", errors="replace") as file:
+        text = file.read()
+    coverage = re.findall(r"cov: (\d+) ft: (\d+)", text) or [("0", "0")]
+    executions = re.search(r"number_of_executed_units: (\d+)", text)
+    print(f"{name:14} {executions.group(1) if executions else '?':>10} executions  {coverage[-1][0]:>6} edges  "
+          f"{coverage[-1][1]:>6} features  {'fine' if done.returncode == 0 else 'FOUND SOMETHING'}", flush=True)
+    if done.returncode != 0:
+        print("\n".join(text.splitlines()[-40:]))
+        print(f"the whole: {log}; again: {os.path.join(WORK, name)} INPUT")
+    return done.returncode == 0
+
+
+def merge(name):
+    """The smallest inputs that reach everything which the corpus and the last runs reach."""
+    merged = os.path.join(WORK, "merged", name)
+    shutil.rmtree(merged, ignore_errors=True)
+    os.makedirs(merged)
+    subprocess.run((os.path.join(WORK, name), "-merge=1", "-detect_leaks=0", "-timeout=20", merged, corpus(name),
+                    folder(name)), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
+    named = {}
+    for path in glob.glob(os.path.join(corpus(name), "*")):
+        with open(path, "rb") as file:
+            named[file.read()] = os.path.basename(path)
+    found = []
+    for path in glob.glob(os.path.join(merged, "*")):
+        with open(path, "rb") as file:
+            found.append(file.read())
+    # what has a name stays, whatever it reaches; of the others the smallest
+    kept = {octets: label for octets, label in named.items() if not re.fullmatch(r"[0-9a-f]{40}", label)}
+    for octets in sorted(found, key=len):
+        if len(kept) < KEPT and len(octets) <= KEPT_SIZE and octets not in kept:
+            kept[octets] = None
+    write(name, kept)
+
+
+def write(name, kept):
+    for path in glob.glob(os.path.join(corpus(name), "*")):
+        os.remove(path)
+    for octets, label in kept.items():
+        with open(os.path.join(corpus(name), label or hashlib.sha1(octets).hexdigest()), "wb") as file:
+            file.write(octets)
+    print(f"{name:14} {len(kept):4} inputs, {sum(map(len, kept))} octets")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--time", type=int, default=60, help="seconds for each target")
+    parser.add_argument("--merge", action="store_true", help="rewrite the corpus instead")
+    parser.add_argument("names", nargs="*", help="targets; all if none is named")
+    options = parser.parse_args()
+    names = options.names or targets()
+    check_clang()
+    build(names)
+    if options.merge:
+        for name in names:
+            merge(name)
+        return
+    begun = time.monotonic()
+    found = [name for name in names if not run(name, options.time)]
+    print(f"{len(names)} targets in {time.monotonic() - begun:.0f} s; "
+          + (f"something was found: {', '.join(found)}" if found else "nothing was found"))
+    sys.exit(1 if found else 0)
+
+
+if __name__ == "__main__":
+    main()
