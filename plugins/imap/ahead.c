@@ -50,7 +50,7 @@ static void land(struct ahead *a)
 	memmove(&a->flight[0], &a->flight[1], --a->flights * sizeof(a->flight[0]));
 	for (size_t i = batch.first - a->held.shed; i < batch.first - a->held.shed + batch.count; i++) {
 		a->reckoned -= a->held.entries[i].reckoned;
-		if (a->held.entries[i].state == HELD_ASKED)
+		if (a->held.entries[i].state == HELD_ASKED || a->held.entries[i].state == HELD_CAME)
 			held_lose(&a->held, &a->held.entries[i]);
 	}
 }
@@ -79,7 +79,7 @@ static enum conn_end receive(struct ahead *a, struct body *wanted)
 	enum conn_end end = conn_receive(&drop->conn, &taker);
 
 	a->slow = drop->conf->host->now() - begun > SLOW;
-	held_conclude(&a->held, end == CONN_OK);
+	held_conclude(&a->held, a->flight[0].first - a->held.shed, a->flight[0].count, end == CONN_OK);
 	if (drop->conn.expunged)
 		drop->sequence_known = false;
 	if (a->held.wrong)
@@ -267,7 +267,7 @@ enum ahead_end ahead_find(struct body *b, size_t message, const struct held_want
 	entry = held_find(&a->held, message);
 	if (entry == NULL || !serves(a, want))
 		return AHEAD_NONE;
-	while (entry->state == HELD_ASKED) {
+	while (entry->state == HELD_ASKED || entry->state == HELD_CAME) {
 		enum conn_end end = receive(a, can_pass(a, entry, want) ? b : NULL);
 
 		if (end == CONN_BROKEN)

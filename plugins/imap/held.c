@@ -226,7 +226,22 @@ static void give_to(struct held *h, struct held_entry *entry)
 		*part = (struct held_intake){0};
 	}
 	entry->state = HELD_CAME;
-	h->last = entry;
+	h->came = true;
+	h->last = entry->message;
+}
+
+/* The message that came last is whole, or what there is of it counts for nothing. */
+static void settle_last(struct held *h, bool whole)
+{
+	struct held_entry *entry = h->came ? held_find(h, h->last) : NULL;
+
+	h->came = false;
+	if (entry == NULL || entry->state != HELD_CAME)
+		return;
+	if (whole)
+		entry->state = HELD_WHOLE;
+	else
+		held_lose(h, entry);
 }
 
 /* A FETCH response has ended: the one before it is whole, if it was complete. */
@@ -237,9 +252,7 @@ static void take_attributes(struct mailimap_msg_att *attributes, void *context)
 	unsigned there = parts_there(h, attributes);
 	struct held_entry *entry = uid != 0 ? find_uid(h, uid) : NULL;
 
-	if (h->last != NULL)
-		h->last->state = HELD_WHOLE;
-	h->last = NULL;
+	settle_last(h, true);
 	/* named otherwise before the octets; or the same message once more */
 	h->wrong = h->wrong || (h->uid != 0 && h->uid != uid) ||
 		   (there != 0 && entry != NULL && (entry->state == HELD_CAME || entry->state == HELD_WHOLE));
@@ -257,14 +270,14 @@ struct conn_taker held_taker(struct held *h, struct body *wanted)
 	return (struct conn_taker){.attributes = take_attributes, .octets = take_octets, .context = h};
 }
 
-void held_conclude(struct held *h, bool ok)
+void held_conclude(struct held *h, size_t first, size_t count, bool ok)
 {
-	/* what only a refusal or an end of file follows may be less than whole */
-	if (h->last != NULL && ok)
-		h->last->state = HELD_WHOLE;
-	else if (h->last != NULL)
-		held_lose(h, h->last);
-	h->last = NULL;
+	const struct held_entry *entry = h->came ? held_find(h, h->last) : NULL;
+
+	/* what only a refusal or an end of file follows may be less than whole; some servers send a message ahead of
+	 * the tagged OK that stands before it */
+	if (entry != NULL && entry >= h->entries + first && entry < h->entries + first + count)
+		settle_last(h, ok);
 	h->wanted = NULL;
 	drop_intake(h);
 }

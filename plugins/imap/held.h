@@ -56,12 +56,13 @@ struct held {
 	/* the response that is being read */
 	const void *section;
 	struct held_intake intake[BODY_PARTS];
-	uint32_t uid;		 /* named before the octets; 0: not yet */
-	bool keeping;		 /* this section's octets are kept */
-	bool passing;		 /* they go to the sink */
-	bool surplus;		 /* some of this response were not kept */
-	struct held_entry *last; /* HELD_CAME, or NULL */
-	struct body *wanted;	 /* the message that is waited for; NULL: none */
+	uint32_t uid; /* named before the octets; 0: not yet */
+	bool keeping; /* this section's octets are kept */
+	bool passing; /* they go to the sink */
+	bool surplus; /* some of this response were not kept */
+	bool came;    /* of the message `last` all is here but what confirms it */
+	size_t last;
+	struct body *wanted; /* the message that is waited for; NULL: none */
 };
 
 /* The entry of a message, or NULL. */
@@ -74,8 +75,9 @@ void held_shed(struct held *h, size_t message, size_t most);
 void held_lose(struct held *h, struct held_entry *entry);
 /* Who takes the answers: octets of `wanted` (may be NULL) go to its sink, all others into the entries. */
 struct conn_taker held_taker(struct held *h, struct body *wanted);
-/* The answer has ended, with the tagged OK or otherwise. */
-void held_conclude(struct held *h, bool ok);
+/* The answer to the command that asked for `count` messages from entry `first` on has ended, with the tagged OK or
+ * otherwise. Says nothing of a message that another command asked for. */
+void held_conclude(struct held *h, size_t first, size_t count, bool ok);
 void held_free(struct held *h);
 
 #endif

@@ -188,6 +188,26 @@ class Batches(Ahead):
             talk.line(f"{tag} NO [SERVERBUG] the rest cannot be read")
         self.reads(self.start(for_batches(torn)), range(1, 41))
 
+    def test_input_50_invariant_05_only_its_own_commands_answer_confirms_a_message(self):
+        # The torn message comes ahead of the OK to the batch before its own, which is refused.
+        commands = []
+
+        def torn(talk, tag, rest):
+            commands.append((tag, talk.wanted(rest)))
+            if len(commands) < 2:
+                return
+            del talk.server.on["BODY"]
+            (first, wanted), (second, ((number, uid), *_)) = commands
+            for one in wanted:
+                talk.fetch_response(*one)
+            talk.send(f"* {number} FETCH (UID {uid} BODY[] {{7}}\r\nSubject)\r\n")
+            talk.ok(first)
+            talk.line(f"{second} NO [SERVERBUG] the rest cannot be read")
+        client = self.start(messages=LARGE)
+        self.reads(client, [1])
+        self.server.on["BODY"] = torn
+        self.reads(client, range(2, 41))
+
     def test_a_message_left_out_is_asked_for_alone(self):
         def without(talk, tag, rest):
             for number, uid in talk.wanted(rest):
