@@ -16,6 +16,8 @@
 #include "pop3/sasl.h"
 
 #define UPSTREAM_USER_MAX MESSAGE_NAME_MAX
+#define SPAWNS_MAX	  16 /* messages that may wait for the spawner: each has three descriptors */
+#define SPAWNS_PAUSE	  20 /* milliseconds for it to take them */
 
 enum login_state {
 	LOGIN_EXCHANGE, /* SASL goes on */
@@ -286,8 +288,13 @@ static void open_session(struct login *login)
 /* Now or, after refusals, later. A name without route waits like any other. */
 static void try_now(struct login *login)
 {
-	int64_t when = tries_ask(&login->broker->tries, &login->try, deadline_now());
+	const struct channel *spawner = login->broker->spawner;
+	int64_t when;
 
+	if (spawner != NULL && channel_queued(spawner) >= SPAWNS_MAX)
+		when = deadline_in(SPAWNS_PAUSE);
+	else
+		when = tries_ask(&login->broker->tries, &login->try, deadline_now());
 	if (when == 0) {
 		open_session(login);
 		return;

@@ -143,6 +143,11 @@ struct channel *channel_new(struct event_base *base, int fd, channel_message_fn 
 	return channel;
 }
 
+size_t channel_queued(const struct channel *channel)
+{
+	return channel->queued;
+}
+
 void channel_free(struct channel **channel)
 {
 	struct channel *old = *channel;

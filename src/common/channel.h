@@ -18,6 +18,8 @@ typedef void channel_closed_fn(void *context);
 /* Takes fd over and makes it non-blocking. NULL: no memory (fd is closed). */
 struct channel *channel_new(struct event_base *base, int fd, channel_message_fn *on_message,
 			    channel_closed_fn *on_closed, void *context);
+/* How many messages wait. */
+size_t channel_queued(const struct channel *channel);
 /* Closes. Takes NULL; safe inside the callbacks. */
 void channel_free(struct channel **channel);
 /* Sends, or queues when the socket is full; duplicates the descriptors it queues.

@@ -11,6 +11,7 @@
 
 #define SLOTS  8192 /* of a row; a power of two */
 #define PROBES 16   /* slots where a key may stand */
+#define FRONTS 256  /* as many as popgate.conf allows */
 
 struct slot {
 	_Atomic uint64_t key;
@@ -21,6 +22,7 @@ struct tally {
 	size_t octets;
 	uint64_t seed; /* so that nobody can choose addresses that crowd one neighbourhood */
 	unsigned fronts;
+	_Atomic uint32_t totals[FRONTS];
 	struct slot slots[]; /* row after row */
 };
 
@@ -59,8 +61,22 @@ void tally_reset(struct tally *tally, unsigned front)
 {
 	struct slot *row = row_of(tally, front);
 
+	tally_total(tally, front, 0);
 	for (size_t i = 0; i < SLOTS; i++)
 		atomic_store_explicit(&row[i].count, 0, memory_order_relaxed);
+}
+
+void tally_total(struct tally *tally, unsigned front, unsigned total)
+{
+	atomic_store_explicit(&tally->totals[front % FRONTS], total, memory_order_relaxed);
+}
+
+bool tally_has_room(const struct tally *tally, unsigned front, unsigned most)
+{
+	for (unsigned i = 0; i < tally->fronts && i < FRONTS; i++)
+		if (i != front && atomic_load_explicit(&tally->totals[i], memory_order_relaxed) < most)
+			return true;
+	return false;
 }
 
 /* A finaliser of good dispersion over the seeded address. */

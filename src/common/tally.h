@@ -7,6 +7,7 @@
 #ifndef POPGATE_COMMON_TALLY_H
 #define POPGATE_COMMON_TALLY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
 
@@ -20,6 +21,10 @@ void tally_reset(struct tally *tally, unsigned front);
 /* What an address is counted as: an IPv4 address, or an IPv6 network of 64
  * bits. 0 for 127.0.0.1, ::1 and what is neither: they are not counted. */
 uint64_t tally_key(const struct tally *tally, const struct sockaddr *address);
+/* How many connections a front has in all. */
+void tally_total(struct tally *tally, unsigned front, unsigned total);
+/* Whether another front has fewer than `most`. */
+bool tally_has_room(const struct tally *tally, unsigned front, unsigned most);
 /* A connection comes; returns how many the key has now, over all fronts. */
 unsigned tally_enter(struct tally *tally, unsigned front, uint64_t key);
 /* It goes. */

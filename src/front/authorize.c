@@ -211,6 +211,7 @@ void client_opened(struct client *client, const unsigned char *text, size_t size
 	if (client->state != CLIENT_ASKING)
 		return;
 	client->state = CLIENT_RELAYING;
+	front_settle(client->front, client);
 	client->pending = false;
 	evtimer_del(client->timer);
 	line_clear(&client->reader);

@@ -101,18 +101,24 @@ void client_close(struct client *client)
 	event_active(client->timer, EV_TIMEOUT, 0);
 }
 
-/* The session is let go at once; the client gets what is buffered, as long as it takes it. */
+/* The session is let go at once; the client gets what is buffered, as long as it takes it, and not for ever. */
 static void go_on_closing(struct client *client)
 {
-	struct timeval stall = client_time(client_limits(client)->stall_timeout);
+	const struct conf_limits *limits = client_limits(client);
+	struct timeval stall = client_time(limits->stall_timeout);
 
 	authorize_forget(client);
 	if (evbuffer_get_length(bufferevent_get_output(client->connection)) == 0) {
 		tls_say_goodbye(client->connection);
 		client_free(client);
-	} else {
+	} else if (!client->leaving) {
+		client->leaving = true;
 		bufferevent_setwatermark(client->connection, EV_WRITE, 0, 0);
 		bufferevent_set_timeouts(client->connection, NULL, &stall);
+		if (client->waiting)
+			set_login_timer(client, limits->login_timeout);
+		else
+			client_set_timer(client, limits->idle_timeout);
 	}
 }
 
@@ -123,7 +129,7 @@ static void on_timer(evutil_socket_t fd, short events, void *context)
 
 	(void)fd;
 	(void)events;
-	if (client->state == CLIENT_CLOSING)
+	if (client->state == CLIENT_CLOSING && !client->leaving)
 		go_on_closing(client);
 	else
 		client_free(client); /* a deadline: nothing is said (RFC 1939 section 3) */
@@ -346,9 +352,12 @@ void client_new(struct front *front, evutil_socket_t fd, const struct sockaddr *
 	peer_name(address, address_size, client->peer, sizeof(client->peer));
 	peer_set_options(fd);
 	front_add(front, client);
+	front_wait(front, client);
 	if (is_too_many(client, address) || begin(client, fd) != 0) {
 		if (client->connection == NULL)
 			close(fd);
 		client_free(client);
+		return;
 	}
+	front_make_way(front);
 }

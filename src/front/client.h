@@ -32,6 +32,7 @@ struct client {
 	struct front *front;
 	struct client *previous, *next; /* all clients */
 	struct client *same_bucket;	/* of the table by id */
+	struct client *older, *newer;	/* those that have not logged in */
 	uint64_t id;
 	uint64_t tally_key;
 	char name[LOG_SESSION_SIZE]; /* the id, for logs */
@@ -42,7 +43,9 @@ struct client {
 	bool paused;   /* its lines wait until its replies have left */
 	bool pending;  /* the broker knows of a login of it */
 	bool greeted;
-	bool shared; /* a session holds the socket too */
+	bool shared;  /* a session holds the socket too */
+	bool waiting; /* it has not logged in, and makes way where there is no room */
+	bool leaving; /* CLOSING: until the timer's end it may take what is buffered */
 	struct bufferevent *connection;
 	struct event *timer;
 	int64_t login_deadline; /* the login must be proven by then */

@@ -10,12 +10,16 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "common/deadline.h"
 #include "common/log.h"
 #include "front/relay.h"
 
 #define ACCEPT_PAUSE 500000 /* microseconds without accepting after EMFILE */
 #define ACCEPT_BURST 32	    /* connections taken before other events get their turn */
+#define SHARE_PAUSE  50000  /* microseconds that a full front leaves new connections to the others */
 #define STOP_POLL    50000  /* microseconds between two looks for idle sessions */
+#define WORD_PAUSE   60000  /* milliseconds between two words about clients that made way */
+#define ASKING_MOST  64	    /* logins under way that are passed over in search of somebody idle */
 
 struct listener {
 	struct front *front;
@@ -50,8 +54,7 @@ void front_add(struct front *front, struct client *client)
 	if (front->clients != NULL)
 		front->clients->previous = client;
 	front->clients = client;
-	if (++front->count >= front->most)
-		accept_again(front, false);
+	tally_total(front->process->tally, front->process->index, ++front->count);
 }
 
 void front_remove(struct front *front, struct client *client)
@@ -67,11 +70,73 @@ void front_remove(struct front *front, struct client *client)
 		client->previous->next = client->next;
 	else
 		front->clients = client->next;
-	front->count--;
+	front_settle(front, client);
+	tally_total(front->process->tally, front->process->index, --front->count);
 	if (front->draining && front->count == 0)
 		event_base_loopbreak(front->base);
 	else if (!front->draining && front->count == front->most - 1)
 		accept_again(front, true);
+}
+
+/* ---- those that have not logged in ---- */
+
+void front_wait(struct front *front, struct client *client)
+{
+	client->waiting = true;
+	client->older = front->newest;
+	if (front->newest != NULL)
+		front->newest->newer = client;
+	else
+		front->oldest = client;
+	front->newest = client;
+}
+
+void front_settle(struct front *front, struct client *client)
+{
+	if (!client->waiting)
+		return;
+	client->waiting = false;
+	if (client->older != NULL)
+		client->older->newer = client->newer;
+	else
+		front->oldest = client->newer;
+	if (client->newer != NULL)
+		client->newer->older = client->older;
+	else
+		front->newest = client->older;
+	client->older = client->newer = NULL;
+}
+
+/* The one that came first, of those rather that have no login under way. */
+static struct client *longest_waiting(const struct front *front)
+{
+	struct client *client = front->oldest;
+
+	for (int i = 0; client != NULL && i < ASKING_MOST; i++, client = client->newer)
+		if (client->state != CLIENT_ASKING)
+			return client;
+	return front->oldest;
+}
+
+static void say_who_made_way(struct front *front)
+{
+	front->made_way++;
+	if (deadline_left(front->next_word) > 0)
+		return;
+	log_say(POPGATE_LOG_WARN, NULL, "limits.max_connections is reached: %u that had not logged in made way",
+		front->made_way);
+	front->made_way = 0;
+	front->next_word = deadline_in(WORD_PAUSE);
+}
+
+void front_make_way(struct front *front)
+{
+	struct client *client = longest_waiting(front);
+
+	if (front->count <= front->most || client == NULL)
+		return;
+	say_who_made_way(front);
+	client_free(client);
 }
 
 static struct client *find(struct front *front, uint64_t id)
@@ -140,17 +205,44 @@ static void on_pause_over(evutil_socket_t fd, short events, void *context)
 
 	(void)fd;
 	(void)events;
-	if (!front->draining && front->count < front->most)
+	if (!front->draining && (front->count < front->most || front->oldest != NULL))
 		accept_again(front, true);
 }
 
-static void pause_accepting(struct front *front)
+static void pause_accepting(struct front *front, suseconds_t microseconds)
 {
-	struct timeval pause = {.tv_usec = ACCEPT_PAUSE};
+	struct timeval pause = {.tv_usec = microseconds};
 
-	log_say(POPGATE_LOG_WARN, NULL, "accept: %s; no new connections for half a second", strerror(errno));
 	accept_again(front, false);
 	event_base_once(front->base, -1, EV_TIMEOUT, on_pause_over, front, &pause);
+}
+
+/* Whether the next connection is ours. A full front leaves it to another that has room; only when nobody takes it, one
+ * of its own that has not logged in makes way. */
+static bool may_accept(struct front *front)
+{
+	const struct process *process = front->process;
+
+	if (front->count < front->most)
+		return true;
+	if (front->oldest == NULL) {
+		accept_again(front, false); /* until somebody goes */
+		return false;
+	}
+	if (!front->pressed && tally_has_room(process->tally, process->index, front->most)) {
+		front->pressed = true;
+		pause_accepting(front, SHARE_PAUSE);
+		return false;
+	}
+	return true;
+}
+
+static void take_accept_error(struct front *front, int error)
+{
+	if (error != EMFILE && error != ENFILE && error != ENOBUFS && error != ENOMEM)
+		return;
+	log_say(POPGATE_LOG_WARN, NULL, "accept: %s; no new connections for half a second", strerror(error));
+	pause_accepting(front, ACCEPT_PAUSE);
 }
 
 static void on_acceptable(evutil_socket_t fd, short events, void *context)
@@ -159,14 +251,14 @@ static void on_acceptable(evutil_socket_t fd, short events, void *context)
 	struct front *front = listener->front;
 
 	(void)events;
-	for (int i = 0; i < ACCEPT_BURST && front->count < front->most; i++) {
+	for (int i = 0; i < ACCEPT_BURST && may_accept(front); i++) {
 		struct sockaddr_storage address;
 		socklen_t size = sizeof(address);
 		int accepted = accept4(fd, (struct sockaddr *)&address, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (accepted < 0) {
-			if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
-				pause_accepting(front);
+			take_accept_error(front, errno);
+			front->pressed = false;
 			return;
 		}
 		client_new(front, accepted, (struct sockaddr *)&address, size, listener->conf);

@@ -24,8 +24,12 @@ struct front {
 	struct listener *listeners;
 	struct client *clients;
 	struct client *buckets[FRONT_BUCKETS]; /* by id */
+	struct client *oldest, *newest;	       /* of those that have not logged in */
 	unsigned count, most;
-	bool draining; /* no new connections; ends with the last one */
+	bool pressed;	   /* other fronts had their chance to take who comes */
+	unsigned made_way; /* clients that did, since the last word about it */
+	int64_t next_word; /* when there may be another */
+	bool draining;	   /* no new connections; ends with the last one */
 	struct event *stop_poll, *stop_deadline;
 	struct authorization_step step; /* scratch of the running callback */
 };
@@ -36,6 +40,11 @@ int front_run(const struct process *process);
 /* The clients' bookkeeping. */
 void front_add(struct front *front, struct client *client);
 void front_remove(struct front *front, struct client *client);
+/* A client has come, and waits for its login; it has logged in, or has gone. */
+void front_wait(struct front *front, struct client *client);
+void front_settle(struct front *front, struct client *client);
+/* Where there are too many, ends the longest of those that wait: whoever never logs in keeps nobody out. */
+void front_make_way(struct front *front);
 /* Sends to the broker. 0, or -1: there is none now. */
 int front_ask(struct front *front, const struct message *message, const int *fds);
 

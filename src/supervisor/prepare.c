@@ -11,8 +11,8 @@
 #include "common/log.h"
 
 #define CONNECTIONS_DEFAULT 10000 /* where the limit of open files allows it */
-#define FDS_EACH	    4	  /* descriptors a connection may need in one process */
-#define SPARE_FDS	    128	  /* descriptors a process needs beside those of its connections */
+#define FDS_EACH	    2	  /* descriptors a connection may need in one process */
+#define SPARE_FDS	    128	  /* those a process needs beside, with the messages that wait */
 
 int prepare_log(const struct conf_log *log, struct conf_report *report)
 {
@@ -50,8 +50,9 @@ static rlim_t raise_limit(rlim_t needed)
 	return limit.rlim_cur;
 }
 
-/* While a login is under way, a front and the broker may need four descriptors for it
- * (connection or report, stream, page, a message that waits); the limit must allow what the file promises. */
+/* A connection needs one in a front before its login and one in the broker after it; two where it has a session (in its
+ * front: the client's socket, the stream) and while its login waits (in the broker: what the session will get). The
+ * limit must allow what the file promises. */
 static int settle_connections(struct conf *conf, struct conf_report *report)
 {
 	unsigned *most = &conf->limits.max_connections;

@@ -119,8 +119,8 @@ def over_octets(world):
 
 
 def _popgates(count):
-    """How many are needed for so many sessions: each wants four files a connection in one process."""
-    most = (resource.getrlimit(resource.RLIMIT_NOFILE)[1] - 128) // 4 - 500
+    """How many are needed for so many sessions: each wants two files a connection in one process."""
+    most = (resource.getrlimit(resource.RLIMIT_NOFILE)[1] - 128) // 2 - 500
     return -(-count // most)
 
 

@@ -81,9 +81,9 @@ class NothingStays(unittest.TestCase):
 
     def test_no_descriptor_is_free_for_a_moment_and_logins_go_on_after_it(self):
         """A broker that ran out of descriptors serves logins again as soon as some are free."""
-        gate = self.gateway(prefix=("sh", "-c", 'ulimit -n 200; exec "$@"', "sh"), limits={"max_connections": 18})
+        gate = self.gateway(prefix=("sh", "-c", 'ulimit -n 200; exec "$@"', "sh"), limits={"max_connections": 36})
         gate.allow_warning("status=temp")
-        clients = [Client(gate.port) for _ in range(16)]
+        clients = [Client(gate.port) for _ in range(34)]
         for client in clients:
             client.command("AUTH PLAIN")
         for pid in gate.pids("broker"):

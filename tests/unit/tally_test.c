@@ -58,7 +58,7 @@ static uint64_t key_of(const char *address)
 	return tally_key(tally, (struct sockaddr *)&storage);
 }
 
-static void addresses(void **state)
+static void input_30_addresses(void **state)
 {
 	struct sockaddr_un local = {.sun_family = AF_UNIX};
 
@@ -92,7 +92,7 @@ static void keys_are_seeded(void **state)
 	tally_free(&other);
 }
 
-static void fronts_count_together(void **state)
+static void input_30_fronts_count_together(void **state)
 {
 	uint64_t key = key_of("192.0.2.1"), other = key_of("192.0.2.2");
 
@@ -173,6 +173,20 @@ static void neighbours_are_told_apart(void **state)
 	assert_int_equal(tally_enter(tally, 0, 7 + PROBES * SLOTS), 1);
 }
 
+static void fronts_tell_who_has_room(void **state)
+{
+	(void)state;
+	tally_total(tally, 0, 5);
+	tally_total(tally, 1, 5);
+	tally_total(tally, 2, 4);
+	assert_true(tally_has_room(tally, 0, 5));
+	assert_false(tally_has_room(tally, 2, 5));
+	tally_total(tally, 2, 5);
+	assert_false(tally_has_room(tally, 0, 5));
+	tally_reset(tally, 1);
+	assert_true(tally_has_room(tally, 0, 5));
+}
+
 /* The last slot's neighbours go on at the first. */
 static void the_row_is_a_ring(void **state)
 {
@@ -186,13 +200,14 @@ static void the_row_is_a_ring(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test_setup_teardown(addresses, begin, end),
+	    cmocka_unit_test_setup_teardown(input_30_addresses, begin, end),
 	    cmocka_unit_test_setup_teardown(keys_are_seeded, begin, end),
-	    cmocka_unit_test_setup_teardown(fronts_count_together, begin, end),
+	    cmocka_unit_test_setup_teardown(input_30_fronts_count_together, begin, end),
 	    cmocka_unit_test_setup_teardown(what_is_exempt_is_not_counted, begin, end),
 	    cmocka_unit_test_setup_teardown(a_front_that_starts_forgets_its_own, begin, end),
 	    cmocka_unit_test_setup_teardown(processes_share_it, begin, end),
 	    cmocka_unit_test_setup_teardown(neighbours_are_told_apart, begin, end),
+	    cmocka_unit_test_setup_teardown(fronts_tell_who_has_room, begin, end),
 	    cmocka_unit_test_setup_teardown(the_row_is_a_ring, begin, end),
 	};
 
