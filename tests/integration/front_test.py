@@ -125,7 +125,7 @@ class Tls(_Front):
         self.assertRegex(client.command("QUIT"), rb"^\+OK")
         self.assertIn("tls=TLSv1.3", self.session_end("stls"))
 
-    def test_stls_is_announced_before_tls_only(self):
+    def test_input_02_stls_is_announced_before_tls_only(self):
         client = self.client()
         before = self.capabilities(client)
         self.assertIn(b"STLS", before)
@@ -154,31 +154,31 @@ class Tls(_Front):
         client.socket.settimeout(0.2)
         self.assertRaises(TimeoutError, client.socket.recv, 1)
 
-    def test_stls_twice_is_refused(self):
+    def test_input_03_stls_twice_is_refused(self):
         client = self.client()
         client.stls()
         self.assertRegex(client.command("STLS"), rb"^-ERR")
         self.assertRegex(client.login("twice", "password"), rb"^\+OK")
 
-    def test_stls_after_login_is_refused(self):
+    def test_input_03_stls_after_login_is_refused(self):
         client = self.logged_in("late", 2)
         self.assertRegex(client.command("STLS"), rb"^-ERR")
         self.assertRegex(client.command("NOOP"), rb"^\+OK")
 
-    def test_under_implicit_tls_stls_is_refused_and_not_announced(self):
+    def test_input_03_under_implicit_tls_stls_is_refused_and_not_announced(self):
         client = self.client(1, tls=True)
         self.assertNotIn(b"STLS", self.capabilities(client))
         self.assertRegex(client.command("STLS"), rb"^-ERR")
         self.assertRegex(client.login("implicit", "password"), rb"^\+OK")
 
-    def test_stls_forgets_the_name_that_user_gave(self):
+    def test_input_02_stls_forgets_the_name_that_user_gave(self):
         client = self.client(2)
         self.assertRegex(client.command("USER forgotten"), rb"^\+OK")
         client.stls()
         self.assertRegex(client.command("PASS password"), rb"^-ERR USER")
         self.assertNotIn("forgotten", self.gate.log())
 
-    def test_commands_that_came_with_stls_are_never_executed(self):
+    def test_input_01_commands_that_came_with_stls_are_never_executed(self):
         self.gate.expect_warning("octets after STLS")
         for tail in (b"USER injected\r\nPASS password\r\n", b"C", b"\r\n", b"CAPA\r\n" * 1000):
             with self.subTest(tail=tail[:20]):
@@ -190,7 +190,7 @@ class Tls(_Front):
                 self.assertRegex(received, rb"^(\+OK begin TLS negotiation now\r\n)?$")
         self.assertNotIn("injected", self.gate.log())
 
-    def test_handshake_that_came_with_stls_is_not_taken_either(self):
+    def test_input_01_handshake_that_came_with_stls_is_not_taken_either(self):
         self.gate.expect_warning("octets after STLS")
         incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         hello = trusting().wrap_bio(incoming, outgoing)
@@ -213,7 +213,7 @@ class Tls(_Front):
                     while connection.recv(1000):  # an end without close_notify raises SSLEOFError
                         pass
 
-    def test_garbage_instead_of_a_handshake_closes_the_connection(self):
+    def test_input_05_garbage_instead_of_a_handshake_closes_the_connection(self):
         for octets in (os.urandom(4096), b"GET / HTTP/1.1\r\n\r\n", b"USER ann\r\n" * 10, b"\x16\x03\x01\xff\xff" + b"x" * 70_000):
             with self.subTest(octets=octets[:10]):
                 connection = self.connect(1)
@@ -247,17 +247,17 @@ class Deadlines(_Front):
         thread.start()
         self.addCleanup(thread.join)
 
-    def test_silent_handshake_is_closed(self):
+    def test_input_05_silent_handshake_is_closed(self):
         start = time.monotonic()
         self.assert_closed_within(self.connect(1), 0.9, 1.9, start)
 
-    def test_dripping_handshake_is_closed(self):
+    def test_input_05_dripping_handshake_is_closed(self):
         start = time.monotonic()
         connection = self.connect(1)
         self.drip(connection, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(200), 0.1)
         self.assert_closed_within(connection, 0.9, 1.9, start)
 
-    def test_silent_handshake_after_stls_is_closed(self):
+    def test_input_05_silent_handshake_after_stls_is_closed(self):
         start = time.monotonic()
         connection = self.connect(2)
         connection.recv(100)
@@ -265,24 +265,24 @@ class Deadlines(_Front):
         connection.recv(100)
         self.assert_closed_within(connection, 0.9, 1.9, start)
 
-    def test_silent_client_is_closed_without_a_word(self):
+    def test_input_29_silent_client_is_closed_without_a_word(self):
         start = time.monotonic()
         self.assert_closed_within(self.connect(), 1.9, 3, start)
 
-    def test_dripping_client_is_closed_without_a_word(self):
+    def test_input_29_dripping_client_is_closed_without_a_word(self):
         start = time.monotonic()
         connection = self.connect()
         self.drip(connection, b"USER somebody-who-types-slowly", 0.2)
         self.assert_closed_within(connection, 1.9, 3, start)
 
-    def test_commands_do_not_push_the_deadline_off(self):
+    def test_input_29_commands_do_not_push_the_deadline_off(self):
         start = time.monotonic()
         connection = self.connect()
         self.drip(connection, b"LANG en\r\nUSER ann\r\n" * 100, 0.03)
         self.assertRegex(until_closed(connection), rb"\+OK")
         self.assertLess(time.monotonic() - start, 3)
 
-    def test_tls_does_not_push_the_deadline_off(self):
+    def test_input_29_tls_does_not_push_the_deadline_off(self):
         context = trusting()
         for port, pause, most in ((1, 0.5, 2.4), (2, 1.2, 3)):
             with self.subTest(port=port):
@@ -323,14 +323,14 @@ class Authorization(_Front):
         received = until_closed(connection)
         self.assertTrue((GREETING + most).startswith(received), received)
 
-    def test_other_protocols_are_closed_and_nothing_comes_back(self):
+    def test_input_08_other_protocols_are_closed_and_nothing_comes_back(self):
         for first in (b"GET / HTTP/1.1\r\nHost: example.org\r\n\r\n", b"EHLO example.org\r\n", b"HELO example.org\r\n",
                       b"POST / HTTP/1.0\r\n\r\nUSER ann\r\nPASS password\r\n", b"SSH-2.0-OpenSSH_9.2\r\n",
                       b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"):
             with self.subTest(first=first):
                 self.assert_spoken_to(first, b"")
 
-    def test_third_unknown_command_closes_the_connection(self):
+    def test_input_09_third_unknown_command_closes_the_connection(self):
         client = self.client()
         client.send(b"A\r\nCAPA\r\nB\r\nC\r\nUSER ann\r\n")
         self.assertRegex(client.line(), rb"^-ERR")
@@ -340,17 +340,17 @@ class Authorization(_Front):
         self.assertRegex(client.line(), rb"^-ERR")
         self.assertEqual(until_closed(client.socket), b"")
 
-    def test_overlong_command_is_refused_and_skipped(self):
+    def test_input_10_overlong_command_is_refused_and_skipped(self):
         client = self.client()
         client.send(b"USER " + b"x" * 249 + b"\r\nQUIT" + b" " * 5000 + b"\r\nLANG en\r\n")
         self.assertRegex(client.line(), rb"^-ERR")
         self.assertRegex(client.line(), rb"^-ERR")
         self.assertRegex(client.line(), rb"^\+OK en")
 
-    def test_nul_closes_the_connection(self):
+    def test_input_12_nul_closes_the_connection(self):
         self.assert_spoken_to(b"USER a\0nn\r\nUSER ann\r\nPASS password\r\n", b"-ERR NUL in a command\r\n")
 
-    def test_endless_line_is_not_kept(self):
+    def test_input_11_endless_line_is_not_kept(self):
         before = self.front_peak()
         connection = self.connect()
         taken = send_until_refused(connection, b"x" * MEBIBYTE, 64)
@@ -386,7 +386,7 @@ class Authorization(_Front):
         client.command(base64.b64encode(b"login").decode())
         self.assertRegex(client.command(base64.b64encode(b"password").decode()), rb"^\+OK")
 
-    def test_long_response_comes_by_continuation(self):
+    def test_input_10_long_response_comes_by_continuation(self):
         # No more than wrong: it was taken whole.
         client = self.client()
         response = plain("long", "x" * 200)
@@ -480,7 +480,7 @@ class Authorization(_Front):
         client.command("QUIT")
         self.assertIn("peer=::1 ", self.session_end("six"))
 
-    def test_connections_of_one_address_are_counted_over_all_fronts(self):
+    def test_input_30_connections_of_one_address_are_counted_over_all_fronts(self):
         connections = [self.connect(source_address=("127.0.0.2", 0)) for _ in range(3)]
         for connection in connections:
             self.assertEqual(connection.recv(100), GREETING)
@@ -550,7 +550,7 @@ class Transaction(_Front):
         client.lines()
         self.assertEqual(client.line(), b"+OK 3 example.3")
 
-    def test_100000_commands_in_one_write_are_answered_in_order(self):
+    def test_input_27_100000_commands_in_one_write_are_answered_in_order(self):
         others = self.gate.pids("session")
         client = self.logged_in("flood")
         pids = {"front": self.gate.pids("front")[0], "session": (set(self.gate.pids("session")) - set(others)).pop()}
@@ -563,7 +563,7 @@ class Transaction(_Front):
             self.assertLess(self.resident_peak(pid) - before[role], GROWTH_MAX, role)
         self.assertRegex(client.command("QUIT"), rb"^\+OK")
 
-    def test_20th_unknown_command_closes_the_session(self):
+    def test_input_09_20th_unknown_command_closes_the_session(self):
         client = self.logged_in("unknown")
         client.send(b"XYZZY\r\nNOOP\r\n" * 19 + b"XYZZY\r\nNOOP\r\n")
         for _ in range(19):
@@ -573,14 +573,14 @@ class Transaction(_Front):
         self.assertEqual(until_closed(client.socket), b"")
         self.assertIn("reason=abuse", self.session_end("unknown"))
 
-    def test_overlong_command_is_refused_and_skipped(self):
+    def test_input_10_overlong_command_is_refused_and_skipped(self):
         client = self.logged_in("overlong")
         client.send(b"STAT" + b" " * 250 + b"\r\nDELE" + b" " * 10_000 + b"1\r\nLIST 1\r\n")
         self.assertRegex(client.line(), rb"^-ERR")
         self.assertRegex(client.line(), rb"^-ERR")
         self.assertEqual(client.line(), b"+OK 1 57")
 
-    def test_endless_line_closes_the_session_and_removes_nothing(self):
+    def test_input_11_endless_line_closes_the_session_and_removes_nothing(self):
         client = self.logged_in("endless")
         client.command("DELE 1")
         before = self.front_peak()
@@ -590,7 +590,7 @@ class Transaction(_Front):
         self.assertLess(self.front_peak() - before, GROWTH_MAX)
         self.assertIn("deleted=0", self.session_end("endless"))
 
-    def test_nul_closes_the_session_and_removes_nothing(self):
+    def test_input_12_nul_closes_the_session_and_removes_nothing(self):
         client = self.logged_in("nul")
         client.send(b"DELE 1\r\nQUIT\0\r\nQUIT\r\n")
         self.assertRegex(client.line(), rb"^\+OK")
@@ -617,12 +617,12 @@ class Transaction(_Front):
         self.assertNotIn("reason=quit", end)
         return connection
 
-    def test_client_that_stops_reading_messages_is_closed_and_removes_nothing(self):
+    def test_input_28_client_that_stops_reading_messages_is_closed_and_removes_nothing(self):
         connection = self.stalled("stalled", b"RETR 50\r\n" * 100_000 + b"QUIT\r\n")
         self.assertNotIn(b"goodbye", until_closed(connection))
         self.logged_in("stalled")
 
-    def test_client_that_stops_reading_a_listing_is_closed_without_the_final_dot(self):
+    def test_input_28_client_that_stops_reading_a_listing_is_closed_without_the_final_dot(self):
         connection = self.stalled("stuck", b"LIST\r\n" * 20)
         self.assertFalse(until_closed(connection).endswith(b"\r\n.\r\n"))
         self.logged_in("stuck")
@@ -660,7 +660,7 @@ class Transaction(_Front):
         self.assertTrue(client.is_closed())
         self.assertIn("deleted=0", self.session_end("half-login"))
 
-    def test_half_closed_client_without_quit_removes_nothing(self):
+    def test_input_31_half_closed_client_without_quit_removes_nothing(self):
         client = self.logged_in("halfway")
         client.send(b"DELE 1\r\nQUIT")
         client.socket.shutdown(socket.SHUT_WR)
@@ -677,7 +677,7 @@ class Transaction(_Front):
         self.assertRegex(client.line(), rb"^\+OK goodbye")
         self.assertTrue(client.is_closed())
 
-    def test_reset_instead_of_quit_removes_nothing(self):
+    def test_input_31_reset_instead_of_quit_removes_nothing(self):
         client = self.logged_in("reset")
         client.command("DELE 1")
         client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")

@@ -220,7 +220,7 @@ class DeletePolicies(_Maildrop):
 
 
 class OneSessionAtATime(_Maildrop):
-    def test_second_session_is_told_that_the_mailbox_is_in_use(self):
+    def test_input_33_second_session_is_told_that_the_mailbox_is_in_use(self):
         first = self.client()
         self.assertRegex(self.client(login=False).login(self.user, PASSWORD), rb"^-ERR \[IN-USE\]")
         self.assertRegex(first.command("NOOP"), rb"^\+OK")

@@ -70,7 +70,7 @@ def networks_can_be_made():
 
 class Vanished(unittest.TestCase):
     @unittest.skipUnless(networks_can_be_made(), "needs root and network namespaces")
-    def test_client_that_vanished_lets_go_of_its_mailbox_within_seconds(self):
+    def test_input_31_client_that_vanished_lets_go_of_its_mailbox_within_seconds(self):
         """The mailbox of a client whose network went away is free again within 20 s."""
         listener = {"address": "0.0.0.0", "port": 0, "tls": "none", "cleartext_login": True}
         with Network() as network, Gateway(backends=[example_backend()], listeners=[listener]) as gate:

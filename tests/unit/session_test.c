@@ -147,7 +147,7 @@ static const char *received(const struct stage *stage)
 	return text;
 }
 
-static void test_idle_session_ends_without_a_word_and_removes_nothing(void **state)
+static void test_input_31_idle_session_ends_without_a_word_and_removes_nothing(void **state)
 {
 	struct stage *stage = *state;
 	struct popgate_error error;
@@ -165,7 +165,7 @@ static void test_idle_session_ends_without_a_word_and_removes_nothing(void **sta
 	assert_int_equal(script.closes, 1);
 }
 
-static void test_octets_that_are_no_command_do_not_keep_a_session_alive(void **state)
+static void test_input_31_octets_that_are_no_command_do_not_keep_a_session_alive(void **state)
 {
 	struct stage *stage = *state;
 	struct popgate_error error;
@@ -266,8 +266,8 @@ static void test_more_messages_than_allowed_need_an_administrator(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    TEST(test_idle_session_ends_without_a_word_and_removes_nothing),
-	    TEST(test_octets_that_are_no_command_do_not_keep_a_session_alive),
+	    TEST(test_input_31_idle_session_ends_without_a_word_and_removes_nothing),
+	    TEST(test_input_31_octets_that_are_no_command_do_not_keep_a_session_alive),
 	    TEST(test_any_command_resets_the_idle_timer),
 	    TEST(test_drop_opened_without_its_lock_is_refused),
 	    TEST(test_one_id_for_two_messages_is_refused),
