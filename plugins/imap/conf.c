@@ -22,6 +22,7 @@
 
 static const char *const securities[] = {"tls", "starttls", "none", NULL};
 static const char *const deletes[] = {"expunge", "flag", "move", "keep", NULL};
+static const char *const minimums[] = {"1.2", "1.3", NULL};
 static const char *const withouts[] = {"alone", "refuse", "move", NULL};
 
 const struct popgate_key conf_keys[] = {
@@ -42,6 +43,13 @@ const struct popgate_key conf_keys[] = {
     {.name = "ca_file",
      .type = POPGATE_KEY_FILE,
      .help = "PEM file of the only certificate authorities to trust; the system's when unset"},
+    {.name = "pin",
+     .type = POPGATE_KEY_STRING,
+     .help = "sha256//BASE64 of the server's public key, which must be this one as well; several with ; between"},
+    {.name = "tls_minimum",
+     .type = POPGATE_KEY_CHOICE,
+     .choices = minimums,
+     .help = "the least version of TLS, 1.2 when unset"},
     {.name = "folder",
      .type = POPGATE_KEY_STRING,
      .fallback = "INBOX",
@@ -179,11 +187,27 @@ static int read_fetch(struct imap_conf *conf, const struct popgate_settings *set
 	return 0;
 }
 
+static int read_trust(struct imap_conf *conf, const struct popgate_settings *settings, struct popgate_error *error)
+{
+	static const char *const keys[] = {"ca_file", "pin", "tls_minimum"};
+	const struct popgate_host *host = conf->host;
+	const char *minimum = host->setting_string(settings, "tls_minimum"), *key;
+	const struct trust_wish wish = {.ca_file = host->setting_string(settings, "ca_file"),
+					.pins = host->setting_string(settings, "pin"),
+					.tls_1_3 = minimum != NULL && choice(minimum, minimums) == 1};
+	char text[200];
+
+	for (size_t i = 0; conf->security == CONF_NONE && i < sizeof(keys) / sizeof(keys[0]); i++)
+		if (host->setting_string(settings, keys[i]) != NULL)
+			return refuse(error, keys[i], "has no meaning with security = \"none\"");
+	if (conf->security == CONF_NONE || trust_new(&wish, &conf->trust, &key, text, sizeof(text)) == 0)
+		return 0;
+	return refuse(error, key, text);
+}
+
 static int read_server(struct imap_conf *conf, const struct popgate_settings *settings, struct popgate_error *error)
 {
 	const struct popgate_host *host = conf->host;
-	const char *ca_file = host->setting_string(settings, "ca_file");
-	char text[200];
 
 	conf->server = host->setting_string(settings, "host");
 	if (conf->server == NULL)
@@ -194,11 +218,7 @@ static int read_server(struct imap_conf *conf, const struct popgate_settings *se
 		conf->port = conf->security == CONF_TLS ? 993 : 143;
 	if (check_server(conf->server, error) != 0)
 		return -1;
-	if (conf->security == CONF_NONE)
-		return ca_file != NULL ? refuse(error, "ca_file", "has no meaning with security = \"none\"") : 0;
-	if (transport_trust_new(ca_file, &conf->trust, text, sizeof(text)) != 0)
-		return refuse(error, "ca_file", text);
-	return 0;
+	return read_trust(conf, settings, error);
 }
 
 static int read_folder(struct imap_conf *conf, const struct popgate_settings *settings, struct popgate_error *error)
@@ -277,7 +297,7 @@ void conf_free(struct imap_conf **conf)
 {
 	if (*conf == NULL)
 		return;
-	transport_trust_free(&(*conf)->trust);
+	trust_free(&(*conf)->trust);
 	free((*conf)->folder_utf7);
 	free((*conf)->folder_utf8);
 	free((*conf)->trash_utf7);

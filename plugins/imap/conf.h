@@ -6,7 +6,8 @@
 
 #include <popgate/plugin.h>
 
-#include "transport.h"
+#include "guard.h"
+#include "trust.h"
 
 #define IMAP_VERSION "0.1.0"
 
@@ -21,8 +22,8 @@ struct imap_conf {
 	const char *server; /* owned by the host, as is folder */
 	unsigned port;
 	enum conf_security security;
-	struct transport_trust *trust; /* NULL where security is none */
-	const char *folder;	       /* canonical: "INBOX" or as configured, UTF-8 */
+	struct trust *trust; /* NULL where security is none */
+	const char *folder;  /* canonical: "INBOX" or as configured, UTF-8 */
 	bool inbox;
 	char *folder_utf7, *folder_utf8; /* quoted, for the command line */
 	char *trash_utf7, *trash_utf8;	 /* likewise, or NULL */

@@ -460,7 +460,7 @@ static int read_greeting(struct conn *c, struct popgate_error *error)
 	return conn_fail(c, "greeting", STATUS_AT_GREETING, error);
 }
 
-int conn_open(struct conn *c, const char *name, unsigned port, const struct transport_trust *trust, int64_t deadline,
+int conn_open(struct conn *c, const char *name, unsigned port, const struct trust *trust, int64_t deadline,
 	      struct popgate_error *error)
 {
 	c->transport = transport_new(c->host, c->session, c->bounds);

@@ -61,7 +61,7 @@ struct conn_taker {
 void conn_init(struct conn *c, const struct popgate_host *host, struct popgate_session *session,
 	       const struct guard_bounds *bounds, const struct guard_limits *small);
 /* Connects, with TLS at once where trust is not NULL, and reads the greeting. -1: *error says why. */
-int conn_open(struct conn *c, const char *name, unsigned port, const struct transport_trust *trust, int64_t deadline,
+int conn_open(struct conn *c, const char *name, unsigned port, const struct trust *trust, int64_t deadline,
 	      struct popgate_error *error);
 /* Ends the connection without waiting; a LOGOUT is sent where that is possible. Fit for conn_open again. */
 void conn_close(struct conn *c);

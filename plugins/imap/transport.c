@@ -5,11 +5,10 @@
  * SIGPIPE, waits without a deadline, or takes a lost connection for the end
  * of a message.
  *
- * The trust is made in the spawner and shared; the rest runs in a session process.
+ * Runs in a session process.
  */
 #include "transport.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,18 +18,10 @@
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
-#include <openssl/x509v3.h>
 
 #include "dial.h"
-#include "rehearsal.h"
 
-#define READ_AHEAD    65536u
 #define LOOK_INTERVAL 250 /* milliseconds without a wait, after which the host is asked all the same */
-
-struct transport_trust {
-	SSL_CTX *context;
-	BIO_METHOD *method;
-};
 
 struct transport {
 	const struct popgate_host *host;
@@ -68,100 +59,6 @@ static void tls_reason(char *text, size_t size, const char *what)
 		reason = strerror(ERR_GET_REASON(code));
 	snprintf(text, size, "%s: %s", what, reason != NULL ? reason : "connection lost");
 	ERR_clear_error();
-}
-
-/* ---- the trust --------------------------------------------------------- */
-
-/* A socket BIO of our own: OpenSSL's writes without MSG_NOSIGNAL. */
-static int bio_write(BIO *bio, const char *data, int size)
-{
-	ssize_t n = send((int)(intptr_t)BIO_get_data(bio), data, (size_t)size, MSG_NOSIGNAL);
-
-	BIO_clear_retry_flags(bio);
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		BIO_set_retry_write(bio);
-	return (int)n;
-}
-
-static int bio_read(BIO *bio, char *data, int size)
-{
-	ssize_t n = recv((int)(intptr_t)BIO_get_data(bio), data, (size_t)size, 0);
-
-	BIO_clear_retry_flags(bio);
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		BIO_set_retry_read(bio);
-	return (int)n;
-}
-
-static long bio_ctrl(BIO *bio, int command, long number, void *pointer)
-{
-	(void)bio, (void)number, (void)pointer;
-	return command == BIO_CTRL_FLUSH;
-}
-
-/* The system's authorities as one file, so that nothing is looked up after the fork. */
-static bool load_system(SSL_CTX *context)
-{
-	static const char *const bundles[] = {"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt",
-					      "/etc/ssl/ca-bundle.pem", "/etc/ssl/cert.pem"};
-	const char *chosen = getenv(X509_get_default_cert_file_env());
-
-	if (chosen != NULL)
-		return SSL_CTX_load_verify_file(context, chosen) == 1;
-	for (size_t i = 0; i < sizeof(bundles) / sizeof(bundles[0]); i++)
-		if (SSL_CTX_load_verify_file(context, bundles[i]) == 1)
-			return true;
-	return SSL_CTX_set_default_verify_paths(context) == 1;
-}
-
-static bool set_up(struct transport_trust *trust, const char *ca_file)
-{
-	trust->method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "popgate socket");
-	trust->context = SSL_CTX_new(TLS_client_method());
-	if (trust->method == NULL || trust->context == NULL)
-		return false;
-	BIO_meth_set_write(trust->method, bio_write);
-	BIO_meth_set_read(trust->method, bio_read);
-	BIO_meth_set_ctrl(trust->method, bio_ctrl);
-	SSL_CTX_set_min_proto_version(trust->context, TLS1_2_VERSION);
-	SSL_CTX_set_verify(trust->context, SSL_VERIFY_PEER, NULL);
-	SSL_CTX_set_mode(trust->context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
-					     SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-	SSL_CTX_set_session_cache_mode(trust->context, SSL_SESS_CACHE_OFF);
-	SSL_CTX_set_read_ahead(trust->context, 1);
-	SSL_CTX_set_default_read_buffer_len(trust->context, READ_AHEAD);
-	ERR_clear_error();
-	return ca_file != NULL ? SSL_CTX_load_verify_file(trust->context, ca_file) == 1 : load_system(trust->context);
-}
-
-int transport_trust_new(const char *ca_file, struct transport_trust **trust_r, char *text, size_t text_size)
-{
-	struct transport_trust *trust = calloc(1, sizeof(*trust));
-
-	if (trust == NULL) {
-		snprintf(text, text_size, "out of memory");
-		return -1;
-	}
-	if (!set_up(trust, ca_file)) {
-		tls_reason(text, text_size, ca_file != NULL ? ca_file : "the system's certificate authorities");
-		transport_trust_free(&trust);
-		return -1;
-	}
-	(void)rehearsal_run(trust->context);
-	/* failed candidates leave their reasons behind */
-	ERR_clear_error();
-	*trust_r = trust;
-	return 0;
-}
-
-void transport_trust_free(struct transport_trust **trust)
-{
-	if (*trust == NULL)
-		return;
-	SSL_CTX_free((*trust)->context);
-	BIO_meth_free((*trust)->method);
-	free(*trust);
-	*trust = NULL;
 }
 
 /* ---- waiting ----------------------------------------------------------- */
@@ -269,36 +166,6 @@ int transport_connect(struct transport *t, const char *host, unsigned port)
 
 /* ---- TLS --------------------------------------------------------------- */
 
-/* The name that the certificate must carry, and SNI; an address is no name. */
-static bool name_peer(SSL *ssl, const char *host)
-{
-	unsigned char address[sizeof(struct in6_addr)];
-
-	if (inet_pton(AF_INET, host, address) == 1 || inet_pton(AF_INET6, host, address) == 1)
-		return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host) == 1;
-	SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-	return SSL_set_tlsext_host_name(ssl, host) == 1 && SSL_set1_host(ssl, host) == 1;
-}
-
-static int make_tls(struct transport *t, const struct transport_trust *trust, const char *host)
-{
-	BIO *bio = BIO_new(trust->method);
-	SSL *ssl = SSL_new(trust->context);
-
-	if (bio == NULL || ssl == NULL || !name_peer(ssl, host)) {
-		BIO_free(bio);
-		SSL_free(ssl);
-		ERR_clear_error();
-		return fail(t, TRANSPORT_MEMORY, "TLS could not be set up");
-	}
-	BIO_set_data(bio, (void *)(intptr_t)t->fd);
-	BIO_set_init(bio, 1);
-	SSL_set_bio(ssl, bio, bio);
-	SSL_set_connect_state(ssl);
-	t->ssl = ssl;
-	return 0;
-}
-
 /* What OpenSSL wants before it can go on. 0: wait was fine; -1: it never can. */
 static int tls_wait(struct transport *t, int result, const char *what)
 {
@@ -315,30 +182,23 @@ static int tls_wait(struct transport *t, int result, const char *what)
 	return fail(t, SSL_is_init_finished(t->ssl) ? TRANSPORT_LOST : TRANSPORT_TLS, text);
 }
 
-int transport_secure(struct transport *t, const struct transport_trust *trust, const char *host)
+int transport_secure(struct transport *t, const struct trust *trust, const char *host)
 {
 	char text[sizeof(t->text)];
 	int r = -1;
 
-	if (t->fault != TRANSPORT_FINE || make_tls(t, trust, host) != 0)
+	if (t->fault != TRANSPORT_FINE)
 		return -1;
+	if ((t->ssl = trust_begin(trust, host, t->fd)) == NULL)
+		return fail(t, TRANSPORT_MEMORY, "TLS could not be set up");
 	/* what was said in clear counts for nothing */
 	guard_init(&t->guard, t->bounds);
 	while (r != 1) {
-		long verdict;
-
 		ERR_clear_error();
 		r = SSL_do_handshake(t->ssl);
-		if (r == 1)
-			break;
-		verdict = SSL_get_verify_result(t->ssl);
-		if (verdict != X509_V_OK) {
-			snprintf(text, sizeof(text), "certificate of %s: %s", host,
-				 X509_verify_cert_error_string(verdict));
-			ERR_clear_error();
+		if (trust_judge(trust, t->ssl, host, text, sizeof(text)) != 0)
 			return fail(t, TRANSPORT_CERTIFICATE, text);
-		}
-		if (tls_wait(t, r, "TLS handshake") != 0)
+		if (r != 1 && tls_wait(t, r, "TLS handshake") != 0)
 			return -1;
 	}
 	return 0;

@@ -15,6 +15,7 @@
 #include <popgate/plugin.h>
 
 #include "guard.h"
+#include "trust.h"
 
 /* What ended a connection. */
 enum transport_fault {
@@ -29,13 +30,7 @@ enum transport_fault {
 	TRANSPORT_MEMORY
 };
 
-/* The certificate authorities and what else TLS shares; made once, read only afterwards. */
-struct transport_trust;
 struct transport;
-
-/* Loads the authorities: ca_file, or the system's when NULL. -1: *text (text_size octets) says why. */
-int transport_trust_new(const char *ca_file, struct transport_trust **trust_r, char *text, size_t text_size);
-void transport_trust_free(struct transport_trust **trust);
 
 /* A transport without connection; NULL: no memory. host, session and bounds outlive it. */
 struct transport *transport_new(const struct popgate_host *host, struct popgate_session *session,
@@ -56,8 +51,8 @@ void transport_expect_more(struct transport *t, const struct guard_limits *limit
 
 /* Tries every address of host until one takes the connection. */
 int transport_connect(struct transport *t, const char *host, unsigned port);
-/* TLS 1.2 or later with the peer and its name verified. What came in clear has been read before. */
-int transport_secure(struct transport *t, const struct transport_trust *trust, const char *host);
+/* TLS with a peer that has proved to be `host`, as trust demands. What came in clear has been read before. */
+int transport_secure(struct transport *t, const struct trust *trust, const char *host);
 /* At least one octet, as the guard leaves it, or -1; end of file is a fault. */
 ssize_t transport_read(struct transport *t, void *buffer, size_t size);
 /* Writes everything. */

@@ -1,15 +1,9 @@
-"""Login, TLS and listing at IMAP servers that stall, lie and hang up: no password where it does not
-belong, no smaller mailbox than there is, and nobody be told that the password is wrong."""
+"""Login and listing at IMAP servers that stall, lie and hang up: no smaller mailbox than there is, and nobody be told
+that the password is wrong."""
 
-import os
-import shutil
-import tempfile
-import time
-
-import certificates
 import tap
 from faultcase import FINE, MESSAGES, TEMPORARY, FaultCase
-from imapscript import CAPABILITY, HANG_UP, Server
+from imapscript import HANG_UP
 
 
 class Login(FaultCase):
@@ -68,11 +62,6 @@ class Login(FaultCase):
     def test_silence_at_login_is_temporary_within_the_time(self):
         self.login_fails(TEMPORARY, {"AUTHENTICATE": lambda talk, tag, rest: talk.wait()})
 
-    def test_logindisabled_sends_no_password(self):
-        self.login_fails(rb"^-ERR \[SYS/(PERM|TEMP)\]", status="perm|temp",
-                         capability="IMAP4rev1 LOGINDISABLED UIDPLUS")
-        self.assertEqual(self.server.commands("LOGIN") + self.server.commands("AUTHENTICATE"), [])
-
     def test_server_without_sasl_is_served_by_login(self):
         client = self.serve(capability="IMAP4rev1 UIDPLUS")
         self.assertRegex(client.login("ann", 'pass "word\\ x'), FINE)
@@ -80,14 +69,6 @@ class Login(FaultCase):
 
     def test_server_without_initial_response_is_served(self):
         self.log_in(self.serve(capability="IMAP4rev1 AUTH=PLAIN UIDPLUS"))
-
-    def test_referral_is_not_followed(self):
-        with Server(MESSAGES) as elsewhere:
-            self.login_fails(rb"^-ERR \[SYS/(PERM|TEMP)\]", {
-                "AUTHENTICATE": lambda talk, tag, rest:
-                talk.line(f"{tag} NO [REFERRAL imap://ann@127.0.0.1:{elsewhere.port}/] go there")},
-                status="perm|temp")
-            self.assertEqual(elsewhere.connections, 0)
 
     def test_alert_with_control_characters_never_reaches_the_client(self):
         def alert(talk, tag, _rest):
@@ -97,60 +78,6 @@ class Login(FaultCase):
         self.assertNotIn(b"\x1b", client.login("ann", "secret"))
         self.gate.wait_for_log("event=login_failed")
         self.assertNotIn("\x1b", self.gate.log())
-
-
-class Starttls(FaultCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.folder = tempfile.mkdtemp(prefix="popgate-certificates-", dir="/tmp")
-        cls.addClassCleanup(shutil.rmtree, cls.folder, ignore_errors=True)
-        cls.authority = certificates.Authority(os.path.join(cls.folder, "tls"))
-        cls.certificate = cls.authority.issue("server")
-
-    def secure(self, on=None):
-        return {"on": on, "certificate": self.certificate, "capability": CAPABILITY + " STARTTLS",
-                "settings": {"security": "starttls", "ca_file": self.authority.file, "host": "localhost"}}
-
-    def refused_without_password(self, on):
-        self.login_fails(TEMPORARY, **self.secure(on))
-        self.assertEqual(self.server.commands("LOGIN") + self.server.commands("AUTHENTICATE"), [])
-
-    def test_starttls_that_keeps_the_rules_serves(self):
-        client = self.serve(**self.secure())
-        self.log_in(client)
-        self.assertEqual(client.multiline("RETR 1"), MESSAGES[101])
-
-    def test_preauth_before_tls_is_refused(self):
-        self.refused_without_password({"GREETING": lambda talk, tag, rest: talk.line("* PREAUTH welcome")})
-
-    def test_octets_after_the_ok_to_starttls_are_refused(self):
-        # Answers to what will be asked next, made up by somebody in between.
-        untagged = "* CAPABILITY IMAP4rev1 AUTH=PLAIN\r\n"
-        for injected in (untagged, untagged + "{next} OK done\r\n", "* OK hello\r\n", "x"):
-            with self.subTest(injected=injected):
-                def inject(talk, tag, _rest, injected=injected):
-                    following = str(int(tag) + 1) if tag.isdigit() else "x"
-                    talk.send(f"{tag} OK begin\r\n" + injected.format(next=following))
-                    talk.start_tls()
-                self.refused_without_password({"STARTTLS": inject})
-
-    def test_no_bad_and_continuation_to_starttls_are_refused(self):
-        for reply in ("{tag} NO later", "{tag} BAD what", "+ go on"):
-            with self.subTest(reply=reply):
-                self.refused_without_password({"STARTTLS": lambda talk, tag, rest, reply=reply:
-                                               talk.line(reply.format(tag=tag))})
-
-    def test_capabilities_from_before_tls_are_forgotten(self):
-        def liar(talk, _tag, _rest):
-            talk.line("* OK [CAPABILITY IMAP4rev1 STARTTLS LOGINDISABLED] ready")
-        self.log_in(self.serve(**self.secure({"GREETING": liar})))
-
-    def test_handshake_that_never_comes_is_temporary_within_the_time(self):
-        def stall(talk, tag, _rest):
-            talk.ok(tag, "begin")
-            time.sleep(4)
-            return HANG_UP
-        self.refused_without_password({"STARTTLS": stall})
 
 
 class Opening(FaultCase):

@@ -1,11 +1,8 @@
-"""How the gateway reaches its IMAP server: each kind of security, and each way it can be spoilt."""
+"""How the gateway reaches a real IMAP server: each kind of security, and STARTTLS that somebody takes away.
+tests/fault/starttls_test.py has the rest."""
 
-import os
-import shutil
-import tempfile
 import unittest
 
-import certificates
 import dovecot
 import tap
 from dovecot import PASSWORD, Dovecot
@@ -113,57 +110,15 @@ class StrippedStarttls(unittest.TestCase):
             for word in (b"LOGIN", b"AUTHENTICATE", PASSWORD.upper().encode(), b"READER"):
                 self.assertNotIn(word, bytes(proxy.sent).upper())
 
-    def test_capability_without_starttls_gets_no_password(self):
+    def test_input_35_capability_without_starttls_gets_no_password(self):
         self.try_login(from_server=lambda data: data.replace(b" STARTTLS", b""))
 
-    def test_no_to_starttls_gets_no_password(self):
+    def test_input_35_no_to_starttls_gets_no_password(self):
         self.try_login(from_client=lambda data: data.replace(b"STARTTLS", b"NOTHING!"))
 
-    def test_alert_that_asks_for_a_login_in_clear_gets_no_password(self):
+    def test_input_35_alert_that_asks_for_a_login_in_clear_gets_no_password(self):
         self.try_login(from_server=lambda data: data.replace(b"OK Begin TLS negotiation now.",
                                                              b"NO [ALERT] Please log in now."))
-
-
-class BadCertificate(unittest.TestCase):
-    """[SYS/PERM], a log line that says which fault it is, and no credential on the wire."""
-
-    @classmethod
-    def setUpClass(cls):
-        cls.folder = tempfile.mkdtemp(prefix="popgate-certificates-", dir="/tmp")
-        cls.addClassCleanup(shutil.rmtree, cls.folder, ignore_errors=True)
-        cls.own = certificates.Authority(os.path.join(cls.folder, "own"))
-        cls.foreign = certificates.Authority(os.path.join(cls.folder, "foreign"), "somebody else")
-
-    def try_login(self, certificate, fault):
-        with Dovecot(certificate=certificate) as server:
-            for security, port in (("tls", server.imaps_port), ("starttls", server.imap_port)):
-                with self.subTest(security=security):
-                    self.one_login(security, port, fault)
-
-    def one_login(self, security, port, fault):
-        with Proxy(port) as proxy:
-            backend = imap_backend(port=proxy.port, security=security, ca_file=self.own.file)
-            with Gateway([backend]) as gate:
-                gate.expect_warning(r"event=login_failed .*status=perm .*" + fault)
-                with Client(gate.port) as client:
-                    self.assertRegex(client.login("reader", PASSWORD), rb"^-ERR \[SYS/PERM\]")
-            for word in (b"LOGIN", b"AUTHENTICATE", PASSWORD.encode()):
-                self.assertNotIn(word, bytes(proxy.sent))
-            if security == "tls":
-                # Nothing but handshake (22), alert (21), change of cipher (20): no application data.
-                self.assertIn(proxy.sent[0], (20, 21, 22))
-
-    def test_certificate_of_another_host_is_refused(self):
-        self.try_login(self.own.issue_other_name(), r"(?i:host)")
-
-    def test_certificate_of_an_unknown_authority_is_refused(self):
-        self.try_login(self.foreign.issue("server"), r"(?i:issuer|self.signed|authority)")
-
-    def test_expired_certificate_is_refused(self):
-        self.try_login(self.own.issue_expired(), r"(?i:expired)")
-
-    def test_self_signed_certificate_is_refused(self):
-        self.try_login((self.foreign.file, os.path.join(self.foreign.folder, "ca.key")), r"(?i:self.signed)")
 
 
 if __name__ == "__main__":

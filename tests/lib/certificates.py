@@ -1,6 +1,8 @@
 """Throw-away certificates for tests, made with the openssl program: an authority and
 server certificates of it, good and bad."""
 
+import base64
+import hashlib
 import os
 import subprocess
 
@@ -23,6 +25,14 @@ def _openssl(*arguments):
     done = subprocess.run(("openssl", *arguments), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
     if done.returncode != 0:
         raise RuntimeError(f"openssl {arguments[0]}: {done.stdout.decode(errors='replace')}")
+
+
+def pin_of(certificate):
+    """The pin of a certificate's key, as curl writes it."""
+    key = subprocess.run(("openssl", "x509", "-in", certificate, "-noout", "-pubkey"), stdout=subprocess.PIPE, check=True)
+    der = subprocess.run(("openssl", "pkey", "-pubin", "-outform", "der"), input=key.stdout, stdout=subprocess.PIPE,
+                         check=True).stdout
+    return "sha256//" + base64.b64encode(hashlib.sha256(der).digest()).decode()
 
 
 class Authority:
@@ -55,20 +65,23 @@ class Authority:
             _openssl("ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", path)
         os.chmod(path, 0o600)
 
-    def issue(self, name, *, alternatives="DNS:localhost,IP:127.0.0.1,IP:::1", expired=False, rsa=False):
+    def issue(self, name, *, alternatives="DNS:localhost,IP:127.0.0.1,IP:::1",
+              valid=("20240101000000Z", "20480101000000Z"), rsa=False):
         """Makes a server certificate. Returns the paths of the certificate and of its key."""
         base = os.path.join(self.folder, name)
         certificate, key, request = base + ".pem", base + ".key", base + ".csr"
         extensions = self._write(name + ".ext", f"subjectAltName={alternatives}\nextendedKeyUsage=serverAuth\n")
-        begin, end = ("20200101000000Z", "20200201000000Z") if expired else ("20240101000000Z", "20480101000000Z")
         self._new_key(key, rsa)
         _openssl("req", "-new", "-key", key, "-subj", f"/CN={name}", "-out", request)
         _openssl("ca", "-batch", "-notext", "-config", self._conf, "-cert", self.file, "-keyfile", self._key,
-                 "-startdate", begin, "-enddate", end, "-extfile", extensions, "-in", request, "-out", certificate)
+                 "-startdate", valid[0], "-enddate", valid[1], "-extfile", extensions, "-in", request, "-out", certificate)
         return certificate, key
 
     def issue_expired(self, name="expired"):
-        return self.issue(name, expired=True)
+        return self.issue(name, valid=("20200101000000Z", "20200201000000Z"))
+
+    def issue_premature(self, name="premature"):
+        return self.issue(name, valid=("20470101000000Z", "20480101000000Z"))
 
     def issue_other_name(self, name="other-name"):
         """For a host that no test connects to."""

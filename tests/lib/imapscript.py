@@ -10,7 +10,8 @@ it not to: for servers that stall, lie and hang up.
 A handler replaces what the server does at one point: `GREETING`, a command's name (`LOGIN`,
 `SELECT`, `UID STORE`, ...), `LISTING` (a FETCH without bodies) or `BODY` (one with). It gets the
 conversation, the tag and the command's arguments; `talk.usual(...)` does what would have been
-done. A handler that returns HANG_UP ends the connection."""
+done. A handler that returns HANG_UP ends the connection. With `certificate` a server takes STARTTLS,
+with `implicit` too it speaks TLS from the first octet."""
 
 import re
 import socket
@@ -56,6 +57,8 @@ class Talk:
 
     def run(self):
         try:
+            if self.server.implicit:
+                self.start_tls()
             if self.act("GREETING", "*", "") is HANG_UP:
                 return
             while line := self.file.readline():
@@ -237,17 +240,18 @@ class Server:
 
     talk_class = Talk
 
-    def __init__(self, messages=None, *, on=None, capability=CAPABILITY, uidvalidity=7, certificate=None):
+    def __init__(self, messages=None, *, on=None, capability=CAPABILITY, uidvalidity=7, certificate=None,
+                 implicit=False):
         self.messages = dict(messages or {})
         self.flags, self.stored, self.robbed, self.trash = {}, set(), set(), {}
         self.on = dict(on or {})
         self.capability, self.uidvalidity = capability, uidvalidity
         self.received = []
         self.connections = 0
+        self.implicit = implicit
         self.context = None
         if certificate is not None:
-            self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            self.context.load_cert_chain(*certificate)
+            self.use_certificate(certificate)
         self._talks = []
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
@@ -264,6 +268,12 @@ class Server:
             talk = self.talk_class(self, connection, self.connections)
             self._talks.append(talk)
             threading.Thread(target=talk.run, daemon=True).start()
+
+    def use_certificate(self, certificate):
+        """For connections to come; (certificate, key)."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*certificate)
+        self.context = context
 
     def commands(self, name):
         """The received lines of a command, tag left off."""
