@@ -179,7 +179,7 @@ class Batches(Ahead):
             talk.line(f"{tag} NO [SERVERBUG] the rest cannot be read")
         self.reads(self.start(for_batches(torn)), range(1, 41))
 
-    def test_a_message_that_only_a_refusal_follows_may_be_torn(self):
+    def test_input_50_invariant_05_a_message_that_only_a_refusal_follows_may_be_torn(self):
         """A server that cannot read on has announced what it has, and says NO."""
         def torn(talk, tag, rest):
             (_, first), (number, uid) = talk.wanted(rest)[:2]
@@ -218,13 +218,13 @@ class Batches(Ahead):
         self.reads(client, range(1, 41))
         self.assertEqual(self.asked_alone(), [101, 110])
 
-    def test_a_message_that_has_gone_is_an_error_and_its_neighbours_are_served(self):
+    def test_input_52_a_message_that_has_gone_is_an_error_and_its_neighbours_are_served(self):
         client = self.start()
         self.server.messages.pop(110)
         self.reads(client, range(1, 41), lost=[10])
         self.gate.allow_warning("event=fetch_failed")
 
-    def test_one_expunged_in_mid_batch_is_an_error_and_its_neighbours_are_served(self):
+    def test_input_54_one_expunged_in_mid_batch_is_an_error_and_its_neighbours_are_served(self):
         def expunging(talk, tag, rest):
             wanted = talk.wanted(rest)
             for number, uid in wanted:
@@ -238,7 +238,7 @@ class Batches(Ahead):
         self.reads(client, range(1, 41), lost=[10])
         self.gate.allow_warning("event=fetch_failed")
 
-    def test_a_message_without_a_body_is_an_error_and_its_neighbours_are_served(self):
+    def test_input_53_a_message_without_a_body_is_an_error_and_its_neighbours_are_served(self):
         def body(talk, tag, rest):
             for number, uid in talk.wanted(rest):
                 if uid == 110:
@@ -304,7 +304,7 @@ class Liars(Ahead):
                 served += 1
         self.assertGreater(served, 30)
 
-    def test_a_message_twice(self):
+    def test_input_51_a_message_twice(self):
         def twice(talk, tag, rest):
             for number, uid in talk.wanted(rest):
                 talk.fetch_response(number, uid, rest)
@@ -313,7 +313,7 @@ class Liars(Ahead):
             talk.ok(tag)
         self.nothing_wrong_arrives(twice)
 
-    def test_two_uids_in_a_response(self):
+    def test_input_51_two_uids_in_a_response(self):
         for owner in (102, 103):
             with self.subTest(owner=owner):
                 def two(talk, tag, rest, owner=owner):
@@ -339,14 +339,14 @@ class Liars(Ahead):
             talk.ok(tag)
         self.nothing_wrong_arrives(piece)
 
-    def test_an_empty_body_of_a_message_that_is_listed_with_octets(self):
+    def test_input_53_an_empty_body_of_a_message_that_is_listed_with_octets(self):
         def empty(talk, tag, rest):
             for number, uid in talk.wanted(rest):
                 talk.send(f"* {number} FETCH (UID {uid} BODY[] {{0}}\r\n)\r\n")
             talk.ok(tag)
         self.nothing_wrong_arrives(empty)
 
-    def test_more_octets_than_the_budget(self):
+    def test_input_63_more_octets_than_the_budget(self):
         """A server whose sizes were wrong."""
         sent = []
 

@@ -64,7 +64,7 @@ class Parsing(FaultCase):
 class Endless(FaultCase):
     """Data without end, at full speed: nothing of it counts as progress, and the client's departure is seen."""
 
-    def test_bodies_that_nobody_asked_for_are_given_up(self):
+    def test_input_61_bodies_that_nobody_asked_for_are_given_up(self):
         def alien(talk, _tag, _rest):
             while True:
                 talk.line("* 1 FETCH (UID 99 BODY[] {1000000}")
@@ -112,7 +112,7 @@ class Endless(FaultCase):
                             warnings=["event=login_failed .*the server counts 16000000 messages"])
         self.assertRegex(client.login("ann", "secret"), TEMPORARY)
 
-    def test_lines_beside_the_listing_are_bounded_by_what_the_mailbox_holds(self):
+    def test_input_61_lines_beside_the_listing_are_bounded_by_what_the_mailbox_holds(self):
         def listing(talk, _tag, _rest):
             flood(talk, b"* OK " + b"x" * 8000 + b"\r\n")
         client = self.serve({"SELECT": self.selected(40_000), "LISTING": listing}, limits={"upstream_timeout": 20},
@@ -152,12 +152,12 @@ class Naming(FaultCase):
         else:
             self.assertFalse((reply + client.rest()).endswith(b".\r\n"))
 
-    def test_nothing_of_a_message_without_a_uid_is_not_gone(self):
+    def test_input_53_nothing_of_a_message_without_a_uid_is_not_gone(self):
         for empty in ("NIL", '""', "{0}\r\n"):
             with self.subTest(empty=empty):
                 self.refused(f"* 2 FETCH (BODY[] {empty})")
 
-    def test_empty_header_is_no_message(self):
+    def test_input_53_empty_header_is_no_message(self):
         for command in ("TOP 2 0", "TOP 2 10"):
             with self.subTest(command=command):
                 self.refused("* 2 FETCH (UID 102 BODY[HEADER] {0}\r\n BODY[TEXT]<0> {0}\r\n)", command=command)
@@ -168,13 +168,13 @@ class Naming(FaultCase):
         for command in ("TOP 1 0", "TOP 1 10", "RETR 1"):
             self.assertEqual(client.multiline(command), b"")
 
-    def test_two_uids_make_no_empty_message(self):
+    def test_input_51_two_uids_make_no_empty_message(self):
         header = f"* 2 FETCH (UID 103 BODY[HEADER] {{{len(HEADER)}}}\r\n{HEADER.decode()} UID 102)"
         self.refused(header, command="TOP 2 0")
         whole = f"* 2 FETCH (UID 103 BODY[] {{{len(HEADER)}}}\r\n{HEADER.decode()} UID 102)"
         self.refused(whole, sizes=0)
 
-    def test_announced_uidvalidity_ends_all_reading_and_removing(self):
+    def test_input_55_announced_uidvalidity_ends_all_reading_and_removing(self):
         def changed(talk, tag, rest):
             talk.line("* OK [UIDVALIDITY 8] changed")
             return talk.usual("BODY", tag, rest)
@@ -188,7 +188,7 @@ class Naming(FaultCase):
         self.assertRegex(client.command("QUIT"), rb"^-ERR")
         self.nothing_removed()
 
-    def test_uidvalidity_announced_while_idle_ends_all_reading_and_removing(self):
+    def test_input_55_uidvalidity_announced_while_idle_ends_all_reading_and_removing(self):
         for command in ("RETR 1", "NOOP"):
             with self.subTest(command=command):
                 client = self.serve()
@@ -201,7 +201,7 @@ class Naming(FaultCase):
                 self.nothing_removed()
                 self.assertEqual(self.server.commands("UID EXPUNGE"), [])
 
-    def test_sequence_number_that_an_expunge_shifts_is_not_trusted(self):
+    def test_input_54_invariant_06_sequence_number_that_an_expunge_shifts_is_not_trusted(self):
         # A server that names the UID last is asked for the number first; the answer brings an EXPUNGE with it.
         numbers = {102: 2, 105: 2}
         before = {102: b"", 105: b"* 2 FETCH (BODY[] {5}\r\nhello UID 110)\r\n"}
@@ -232,7 +232,7 @@ class Naming(FaultCase):
 
 
 class Listing(FaultCase):
-    def test_expunge_during_the_listing_has_it_made_anew(self):
+    def test_input_54_expunge_during_the_listing_has_it_made_anew(self):
         asked = []
 
         def listing(talk, tag, rest):
@@ -249,7 +249,7 @@ class Listing(FaultCase):
         self.log_in(client)
         self.assertEqual(client.multiline("UIDL"), b"1 7.101\r\n2 7.102\r\n3 7.105\r\n")
 
-    def test_more_expunges_than_messages_are_refused(self):
+    def test_input_54_more_expunges_than_messages_are_refused(self):
         def listing(talk, tag, _rest):
             for _ in range(5):
                 talk.line("* 1 EXPUNGE")

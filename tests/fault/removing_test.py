@@ -33,14 +33,6 @@ class Removing(FaultCase):
         self.quit(pattern=FINE, warn=False)
         self.assertEqual(self.server.commands("EXPUNGE") + self.server.commands("CLOSE"), [])
 
-    def test_read_only_mailbox_removes_nothing(self):
-        def read_only(talk, tag, _rest):
-            talk.line("* 3 EXISTS")
-            talk.line("* OK [UIDVALIDITY 7] valid")
-            talk.ok(tag, "[READ-ONLY] selected")
-        self.quit({"SELECT": read_only})
-        self.nothing_removed()
-
     def test_store_that_is_refused_removes_nothing(self):
         # UID EXPUNGE leaves together with UID STORE; it takes nothing that is not marked.
         self.quit({"UID STORE": lambda talk, tag, rest: talk.line(f"{tag} NO [NOPERM] no")})

@@ -97,7 +97,8 @@ class Sizes(FaultCase):
     def odd(seed):
         rng = random.Random(seed)
         pieces = [b".", b"..", b"\r", b"\n", b"\r\n", b"\r\r\n", b"\0", b"\r\n.\r\n", b"\n.\n", b"x", b" ", b"\xff\xfe",
-                  b"a line of it", b"{5}\r\n", b")\r\n", b"* 1 FETCH (UID 7)\r\n", b"+OK\r\n", b"-ERR\r\n", b"\t", b"\x1a"]
+                  b"a line of it", b"{5}\r\n", b")\r\n", b"* 1 FETCH (UID 7)\r\n", b"+OK\r\n", b"-ERR\r\n", b"\t",
+                  b"\x1a"]
         return b"Subject: %d\r\n\r\n" % seed + b"".join(rng.choice(pieces) for _ in range(rng.randint(1, 3000)))
 
     @staticmethod
@@ -109,8 +110,8 @@ class Sizes(FaultCase):
 
     def test_input_62_octets_of_every_kind_arrive_canonical(self):
         mail = {uid: self.odd(uid) for uid in range(101, 131)}
-        mail.update({131: b"\r\n.\r\n", 132: b"\n\n.\n", 133: b".", 134: b"Subject: x\n\n..\n.\n", 135: b"\0", 136: b"\r",
-                     137: b"Subject: no end", 138: b"Subject: x\r\n\r\n" + b"y" * 4095 + b"\r" + b"\n.z"})
+        mail.update({131: b"\r\n.\r\n", 132: b"\n\n.\n", 133: b".", 134: b"Subject: x\n\n..\n.\n", 135: b"\0",
+                     136: b"\r", 137: b"Subject: no end", 138: b"Subject: x\r\n\r\n" + b"y" * 4095 + b"\r" + b"\n.z"})
         for way in (ALONE, AHEAD):
             client = self.serve(messages=mail, limits=way)
             self.log_in(client)
@@ -245,8 +246,9 @@ class Habits(FaultCase):
         def body(talk, tag, rest):
             for number, uid in talk.wanted(rest):
                 name, octets = talk.parts(uid, rest)[0]
-                talk.send(f"* {number} FETCH (FLAGS (\\Seen $MDNSent NonJunk) UID {uid} RFC822.SIZE {len(octets)} {name} "
-                          f"{{{len(octets)}}}\r\n".encode() + octets + b" MODSEQ (7))\r\n")
+                size = len(octets)
+                talk.send(f"* {number} FETCH (FLAGS (\\Seen $MDNSent NonJunk) UID {uid} RFC822.SIZE {size} {name} "
+                          f"{{{size}}}\r\n".encode() + octets + b" MODSEQ (7))\r\n")
             talk.ok(tag)
         self.served({"BODY": body})
 
