@@ -20,6 +20,7 @@
 #define STOP_POLL    50000  /* microseconds between two looks for idle sessions */
 #define WORD_PAUSE   60000  /* milliseconds between two words about clients that made way */
 #define ASKING_MOST  64	    /* logins under way that are passed over in search of somebody idle */
+#define LAST_WORDS   500000 /* microseconds for the replies that leave once the time to stop is over */
 
 struct listener {
 	struct front *front;
@@ -312,14 +313,36 @@ static void on_stop_poll(evutil_socket_t fd, short events, void *context)
 			client_close(client);
 }
 
+/* A client whose QUIT is being carried out must not take silence for success. Returns how many there are. */
+static unsigned refuse_quits(struct front *front)
+{
+	static const char refusal[] = "-ERR [SYS/TEMP] stopped before all messages were known to be removed\r\n";
+	unsigned count = 0;
+
+	for (struct client *client = front->clients; client != NULL; client = client->next) {
+		if (client->state != CLIENT_RELAYING || !relay_is_updating(client->relay))
+			continue;
+		client_write(client, refusal, sizeof(refusal) - 1);
+		client_close(client);
+		count++;
+	}
+	return count;
+}
+
 static void on_stop_deadline(evutil_socket_t fd, short events, void *context)
 {
+	const struct timeval last_words = {.tv_usec = LAST_WORDS};
 	struct front *front = context;
 
 	(void)fd;
 	(void)events;
-	log_say(POPGATE_LOG_WARN, NULL, "%u connections did not end in time", front->count);
-	event_base_loopbreak(front->base);
+	if (!front->overdue)
+		log_say(POPGATE_LOG_WARN, NULL, "%u connections did not end in time", front->count);
+	if (front->overdue || refuse_quits(front) == 0)
+		event_base_loopbreak(front->base);
+	else
+		event_add(front->stop_deadline, &last_words);
+	front->overdue = true;
 }
 
 static void drain(struct front *front)

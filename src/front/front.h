@@ -29,6 +29,7 @@ struct front {
 	bool pressed;	   /* other fronts had their chance to take who comes */
 	unsigned made_way; /* clients that did, since the last word about it */
 	int64_t next_word; /* when there may be another */
+	bool overdue;	   /* the time to stop is over */
 	bool draining;	   /* no new connections; ends with the last one */
 	struct event *stop_poll, *stop_deadline;
 	struct authorization_step step; /* scratch of the running callback */

@@ -339,3 +339,11 @@ bool relay_is_idle(struct relay *relay)
 	settle(relay);
 	return evbuffer_get_length(relay->unanswered) == 0;
 }
+
+bool relay_is_updating(struct relay *relay)
+{
+	struct phase_debt debt = debt_of(relay);
+
+	return phase_get(relay->page) == PHASE_UPDATING && !debt.ended && !debt.cut &&
+	       evutil_make_socket_nonblocking(client_socket(relay)) == 0;
+}

@@ -28,5 +28,7 @@ void relay_client_readable(struct relay *relay);
 void relay_client_writable(struct relay *relay);
 /* Whether the session has nothing to do: no command is unanswered. */
 bool relay_is_idle(struct relay *relay);
+/* Whether QUIT is unanswered while the session removes messages; then the client may be told instead. */
+bool relay_is_updating(struct relay *relay);
 
 #endif

@@ -71,28 +71,42 @@ def processor_time_of_children(pid):
 class Cutting(unittest.TestCase):
     """A gateway, and a proxy between it and `self.server`."""
 
+    road = {}  # how clients come
+
     def start(self, server=None, *, security="none", **options):
         """A gateway whose only warnings are those of a lost connection, and its proxy. Settings of limits and of the
         backend may be given: limits={...}, fetch_max=..."""
         server = server or self.server
-        limits = options.pop("limits", {})
+        own = {name: options.pop(name) for name in ("limits", "listeners") if name in options}
         port = server.imaps_port if security == "tls" else getattr(server, "imap_port", None) or server.port
         self.proxy = Proxy(port)
         self.addCleanup(self.proxy.close)
         backend = imap_backend(self.server, port=self.proxy.port, security=security, **options)
-        self.gate = Gateway([backend], limits=limits)
+        self.gate = Gateway([backend], **own)
         self.addCleanup(self.gate.stop)
         self.gate.allow_warning("event=(fetch|commit)_failed")
         self.gate.start()
         self.sessions = 0
 
+    def connect(self):
+        client = Client(self.gate.port, **self.road)
+        self.addCleanup(client.close)
+        return client
+
     def log_in(self, user="ann"):
         """A new session; the one before it has ended, or this one isn't let in."""
-        client = Client(self.gate.port)
-        self.addCleanup(client.close)
+        client = self.connect()
         self.sessions += 1
         self.assertRegex(client.login(user, PASSWORD), rb"^\+OK")
         return client
+
+    @staticmethod
+    def last_words(client):
+        """A reply; empty where the connection ended without one."""
+        try:
+            return client.file.readline()
+        except ConnectionError:
+            return b""
 
     def end_of(self, client, message):
         """How the reply that brings a message ended; what is none of the three ways fails the test."""

@@ -182,9 +182,9 @@ class Gateway:
         return self
 
     def start(self):
-        """Starts and waits until it listens."""
+        """Starts and waits until it listens. May be called again once its supervisor has died."""
+        count = len(self._listening()) + (1 if self.imap_url is not None else len(self.sections["listeners"]))
         self.launch()
-        count = 1 if self.imap_url is not None else len(self.sections["listeners"])
         try:
             self.wait_until(lambda: self.process.poll() is not None or len(self._listening()) >= count,
                             "popgate to listen")

@@ -26,14 +26,23 @@ class RemovalCase(CutCase):
         self.uids = {}
         self.count = 0  # of messages ever made
 
+        self.addCleanup(self.part)
+
     # ---- the other client ------------------------------------------------
+
+    def part(self):
+        """The other client's connection ends."""
+        try:
+            if self.other is not None:
+                self.other.shutdown()
+        except OSError:
+            pass
+        self.other = None
 
     def meet(self):
         """A new connection of the other client."""
-        if self.other is not None:
-            self.other.shutdown()
+        self.part()
         self.other = self.server.imap(self.user)
-        self.addCleanup(self.other.shutdown)
         self.other.select()
 
     def search(self, what="ALL", folder="INBOX"):
@@ -67,28 +76,20 @@ class RemovalCase(CutCase):
         self.assertLessEqual(self.uids[KEEP] | self.uids[MARKED], left, reply)
         self.assertEqual(marked & self.uids[MARKED], self.uids[MARKED], reply)
         self.assertLessEqual(marked, self.uids[MARKED] | self.uids[VICTIM], reply)
-        if reply.startswith(b"+OK"):
-            self.assertEqual(left & self.uids[VICTIM], set(), reply)
+        known = len(self.uids[VICTIM]) if reply.startswith(b"+OK") else int((re.findall(rb" (\d+) of ", reply) or [0])[0])
+        self.assertLessEqual(known, len(self.uids[VICTIM] - left), reply)
         return left
 
     # ---- an attempt ------------------------------------------------------
 
-    def begin(self, **options):
+    def begin(self):
         """A session that has marked the victims."""
         self.prepare()
-        client = self.log_in(self.user, **options)
+        client = self.log_in(self.user)
         numbers = numbered(client)
         for uid in sorted(self.uids[VICTIM]):
             self.assertRegex(client.command(f"DELE {numbers[uid]}"), rb"^\+OK")
         return client
-
-    @staticmethod
-    def last_words(client):
-        """The reply to QUIT; empty where the connection ended without one."""
-        try:
-            return client.file.readline()
-        except ConnectionError:
-            return b""
 
     def quit(self, act=None, at=None, side="server"):
         """The reply to QUIT, the upstream connection broken meanwhile, and the Fault."""
