@@ -342,7 +342,7 @@ static enum command_event handle_quit(struct popgate_session *session, const str
 		output_line(&session->output, wanted > 0 ? "+OK goodbye, %zu messages removed" : "+OK goodbye", wanted);
 		return COMMAND_QUIT_DONE;
 	}
-	output_line(&session->output, "-ERR [SYS/TEMP] %llu of %zu messages removed, the others are still there",
+	output_line(&session->output, "-ERR [SYS/TEMP] %llu of %zu messages are known to be removed",
 		    (unsigned long long)session->counts.deleted, wanted);
 	return COMMAND_QUIT_FAILED;
 }
