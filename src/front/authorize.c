@@ -206,8 +206,6 @@ void client_refused(struct client *client, unsigned status)
 
 void client_opened(struct client *client, const unsigned char *text, size_t size)
 {
-	struct timeval stall = client_time(client_limits(client)->stall_timeout);
-
 	if (client->state != CLIENT_ASKING)
 		return;
 	client->state = CLIENT_RELAYING;
@@ -220,7 +218,7 @@ void client_opened(struct client *client, const unsigned char *text, size_t size
 	client_write(client, text, size);
 	client_write(client, "\r\n", 2);
 	bufferevent_setwatermark(client->connection, EV_WRITE, RELAY_REPLIES_LOW, 0);
-	bufferevent_set_timeouts(client->connection, NULL, &stall);
+	client_watch_stall(client);
 	if (relay_start(client->relay) != 0)
 		client_close(client);
 }

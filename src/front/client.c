@@ -15,8 +15,10 @@
 #include "front/peer.h"
 #include "front/relay.h"
 #include "front/tls.h"
+#include "front/written.h"
 
-#define INPUT_MAX 32768 /* octets that may wait for the broker's answer */
+#define INPUT_MAX   32768 /* octets that may wait for the broker's answer */
+#define STALL_LOOKS 4	  /* in a stall_timeout */
 
 struct timeval client_time(int64_t milliseconds)
 {
@@ -49,6 +51,28 @@ static void set_login_timer(struct client *client, int64_t milliseconds)
 	int64_t left = deadline_left(client->login_deadline);
 
 	client_set_timer(client, milliseconds < left ? milliseconds : left);
+}
+
+/* ---- stalling ---- */
+
+void client_watch_stall(struct client *client)
+{
+	struct timeval look = client_time(client_limits(client)->stall_timeout / STALL_LOOKS);
+
+	bufferevent_set_timeouts(client->connection, NULL, &look);
+}
+
+/* Whether a client whose socket takes no more may go on. The kernel says that there is room only when a third of the
+ * buffer is free, which may be a megabyte: one that is slow takes octets all the time. */
+static bool is_taking(struct client *client)
+{
+	uint64_t taken = 0;
+
+	(void)written_acknowledged(bufferevent_getfd(client->connection), &taken);
+	taken -= evbuffer_get_length(bufferevent_get_output(client->connection));
+	client->still = taken == client->taken ? client->still + 1 : 0;
+	client->taken = taken;
+	return client->still < STALL_LOOKS;
 }
 
 /* ---- the end ---- */
@@ -105,7 +129,6 @@ void client_close(struct client *client)
 static void go_on_closing(struct client *client)
 {
 	const struct conf_limits *limits = client_limits(client);
-	struct timeval stall = client_time(limits->stall_timeout);
 
 	authorize_forget(client);
 	if (evbuffer_get_length(bufferevent_get_output(client->connection)) == 0) {
@@ -114,7 +137,7 @@ static void go_on_closing(struct client *client)
 	} else if (!client->leaving) {
 		client->leaving = true;
 		bufferevent_setwatermark(client->connection, EV_WRITE, 0, 0);
-		bufferevent_set_timeouts(client->connection, NULL, &stall);
+		client_watch_stall(client);
 		if (client->waiting)
 			set_login_timer(client, limits->login_timeout);
 		else
@@ -275,8 +298,9 @@ static void on_event(struct bufferevent *connection, short events, void *context
 {
 	struct client *client = context;
 
-	(void)connection;
-	if ((events & BEV_EVENT_CONNECTED) != 0) {
+	if ((events & BEV_EVENT_TIMEOUT) != 0 && is_taking(client)) {
+		bufferevent_enable(connection, EV_WRITE); /* the timeout has ended it */
+	} else if ((events & BEV_EVENT_CONNECTED) != 0) {
 		if (client->state != CLIENT_HANDSHAKE)
 			return;
 		client->authorization.tls = true;

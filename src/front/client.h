@@ -43,9 +43,11 @@ struct client {
 	bool paused;   /* its lines wait until its replies have left */
 	bool pending;  /* the broker knows of a login of it */
 	bool greeted;
-	bool shared;  /* a session holds the socket too */
-	bool waiting; /* it has not logged in, and makes way where there is no room */
-	bool leaving; /* CLOSING: until the timer's end it may take what is buffered */
+	bool shared;	/* a session holds the socket too */
+	bool waiting;	/* it has not logged in, and makes way where there is no room */
+	bool leaving;	/* CLOSING: until the timer's end it may take what is buffered */
+	unsigned still; /* looks in a row at which it had taken nothing of what waits */
+	uint64_t taken; /* what it had taken at the last one */
 	struct bufferevent *connection;
 	struct event *timer;
 	int64_t login_deadline; /* the login must be proven by then */
@@ -66,6 +68,8 @@ void client_close(struct client *client);
 void client_take_input(struct client *client);
 /* Appends to what the client is sent. */
 void client_write(struct client *client, const void *data, size_t size);
+/* From now on it is ended when it takes nothing of what waits for it during stall_timeout. */
+void client_watch_stall(struct client *client);
 /* Sets the deadline of the current state, from now. */
 void client_set_timer(struct client *client, int64_t milliseconds);
 struct timeval client_time(int64_t milliseconds);

@@ -8,5 +8,7 @@
  * only the difference of two answers means something. Right also once the connection was reset. 0, or -1: the kernel
  * does not tell, or somebody goes on writing. Does not block. */
 int written_octets(int fd, uint64_t *octets_r);
+/* Likewise those of them that the peer's side has taken. 0, or -1: the kernel does not tell. */
+int written_acknowledged(int fd, uint64_t *octets_r);
 
 #endif

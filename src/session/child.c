@@ -93,7 +93,8 @@ static void serve(struct child *child)
 	char text[MESSAGE_TEXT_MAX];
 
 	session->in = child->start->stream;
-	output_init(&session->output, child->start->stream, session->conf->limits.stall_timeout, page);
+	/* the front ends a client that stalls: it sees what is taken, and we what has room in its buffers */
+	output_init(&session->output, child->start->stream, session->conf->limits.idle_timeout, page);
 	if (page == NULL)
 		return;
 	close(child->start->page);

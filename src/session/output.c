@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -14,6 +15,7 @@
 #include "session/watchdog.h"
 
 #define LINE_OCTETS 512
+#define STALL_LOOKS 4 /* in a stall_timeout */
 
 void output_init(struct output *output, int fd, int64_t stall, struct phase_page *page)
 {
@@ -51,21 +53,38 @@ static ssize_t write_some(int fd, const char *data, size_t size, bool goes_on)
 	return wrote;
 }
 
-static int wait_writable(struct output *output, int64_t deadline)
+/* Octets that the other side has not taken yet; -1: nobody knows. */
+static int untaken(int fd)
+{
+	int octets;
+
+	return ioctl(fd, TIOCOUTQ, &octets) == 0 ? octets : -1;
+}
+
+/* Waits until there is room. The kernel says so only when a third of the buffer is free, which may be a megabyte: a
+ * client that is slow, but takes octets all the time, has not stalled. */
+static int wait_writable(struct output *output)
 {
 	struct pollfd fds[2] = {{.fd = output->fd, .events = POLLOUT}, {.fd = output->watched}};
-	int ready;
+	int64_t deadline = deadline_in(output->stall);
+	int ready, left, before = untaken(output->fd);
 
-	watchdog_arm(output->stall);
-	ready = deadline_poll(fds, 2, deadline);
+	do {
+		int64_t look = deadline_in(output->stall / STALL_LOOKS + 1);
+
+		watchdog_arm(output->stall);
+		ready = deadline_poll(fds, 2, look < deadline ? look : deadline);
+		left = untaken(output->fd);
+		if (left < before)
+			deadline = deadline_in(output->stall);
+		before = left;
+	} while (ready == 0 && deadline_left(deadline) > 0);
 	output->stalled = ready == 0;
 	return ready > 0 && fds[1].revents == 0 ? 0 : -1;
 }
 
 static int send_all(struct output *output, const char *data, size_t size)
 {
-	int64_t deadline = deadline_in(output->stall);
-
 	phase_note_write(output->page, output->sent + size, output->settled, output->inside);
 	while (size > 0) {
 		ssize_t wrote = write_some(output->fd, data, size, output->inside);
@@ -74,9 +93,7 @@ static int send_all(struct output *output, const char *data, size_t size)
 			data += wrote;
 			size -= (size_t)wrote;
 			output->sent += (uint64_t)wrote;
-			deadline = deadline_in(output->stall);
-		} else if (wrote == 0 || (errno != EAGAIN && errno != EWOULDBLOCK) ||
-			   wait_writable(output, deadline) != 0) {
+		} else if (wrote == 0 || (errno != EAGAIN && errno != EWOULDBLOCK) || wait_writable(output) != 0) {
 			output->failed = true;
 			return -1;
 		}

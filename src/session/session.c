@@ -144,6 +144,7 @@ static ssize_t take_octets(struct loop *loop)
 
 	if (client >= 0) {
 		output_move(&session->output, client);
+		session->output.stall = session->conf->limits.stall_timeout;
 		session->in = client;
 	}
 	if (got > 0) {
