@@ -10,9 +10,11 @@
 #include "broker/broker.h"
 #include "common/log.h"
 #include "common/process.h"
+#include "common/sandbox.h"
 #include "config.h"
 #include "front/front.h"
 #include "session/host.h"
+#include "session/sandbox_test.h"
 #include "session/spawner.h"
 #include "session/standalone.h"
 #include "supervisor/supervisor.h"
@@ -100,6 +102,7 @@ static int run_check(const struct options *options)
 	struct process_identity identity;
 	struct plugin_set plugins = {0};
 	struct conf *conf = read_conf(options, &report);
+	char sandbox[128];
 
 	if (conf != NULL) {
 		struct tls_server *tls = NULL;
@@ -110,11 +113,30 @@ static int run_check(const struct options *options)
 			tls = tls_server_new(conf, &report);
 		tls_server_free(&tls);
 	}
-	if (report.count == 0)
-		printf("%s: no fault found\n", conf->source);
+	if (conf != NULL)
+		sandbox_judge(conf, &report);
+	if (report.count == 0) {
+		sandbox_describe(conf, &identity, sandbox, sizeof(sandbox));
+		printf("%s: no fault found\nsandbox: %s\n", conf->source, sandbox);
+	}
 	plugin_unload(&plugins);
 	conf_free(&conf);
 	return process_tell_faults(&report) ? PROCESS_EXIT_CONF : PROCESS_EXIT_OK;
+}
+
+static int run_sandbox_test(const struct options *options)
+{
+	struct process_identity identity;
+	struct conf_report report = {0};
+	struct conf *conf = read_conf(options, &report);
+	int result = PROCESS_EXIT_CONF;
+
+	if (conf != NULL && process_identity_find(conf, &identity, &report) == 0 &&
+	    process_runtime_directory(conf, &identity, &report) == 0)
+		result = sandbox_test_run(conf, &identity);
+	(void)process_tell_faults(&report);
+	conf_free(&conf);
+	return result;
 }
 
 static const struct verb verbs[] = {
@@ -136,6 +158,10 @@ static const struct verb verbs[] = {
      "\nReads the file, loads the plugins and certificates it names, and prints every\n"
      "fault with file, line, key and remedy. Nothing is started.\n\n" HELP_OPTIONS HELP_EXIT,
      run_check},
+    {"sandbox-test", NULL,
+     "Usage: popgate sandbox-test [-c FILE]\n"
+     "\nEnters the sandbox of each process, and tries there what must be impossible.\n\n" HELP_OPTIONS HELP_EXIT,
+     run_sandbox_test},
 };
 
 #define VERBS (sizeof(verbs) / sizeof(verbs[0]))
@@ -146,7 +172,8 @@ static void print_usage(FILE *stream)
 	      "popgate lets POP3 clients read mailboxes that only IMAP reaches.\n\n",
 	      stream);
 	for (size_t i = 0; i < VERBS; i++)
-		fprintf(stream, "  %-10s %s\n", verbs[i].name, verbs[i].summary);
+		if (verbs[i].summary != NULL)
+			fprintf(stream, "  %-10s %s\n", verbs[i].name, verbs[i].summary);
 	fputs("\n  popgate VERB --help   the options of a verb\n"
 	      "  popgate --version     the version\n\n"
 	      "To try it:  popgate serve --imap imaps://imap.example.org\n",

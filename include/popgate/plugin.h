@@ -13,6 +13,11 @@
  * after the other, on one thread. A plugin needs no locks, may block (only
  * in host->wait, see there) and may keep no state between two drops.
  *
+ * The sandbox. Sessions run no programs, make no threads or children, send no signals, listen on
+ * no port and make no memory executable: load all modules in configure(). They connect where they like, and read what
+ * resolving names and verifying certificates needs (/etc, the libraries' folders);
+ * other files only where configure() has said so by host->use_path.
+ *
  * Results. A function that can fail returns 0, or -1 with *error filled in.
  * error->text is for the operator's log; it never reaches the POP3 client
  * and must hold no secret. Outputs named _r are set on success only.
@@ -38,7 +43,7 @@ extern "C" {
 
 #define POPGATE_PLUGIN_MAGIC 0x50474154u /* "PGAT" */
 #define POPGATE_ABI_MAJOR    1u
-#define POPGATE_ABI_MINOR    0u
+#define POPGATE_ABI_MINOR    1u
 
 /* ---- errors ---------------------------------------------------------- */
 
@@ -155,7 +160,14 @@ struct popgate_host {
 	    __attribute__((format(printf, 3, 4)))
 #endif
 	    ;
+
+	/* ABI 1.1, for configure() only: its sessions open files in the folder `path` (absolute, there
+	 * already) and below; with POPGATE_PATH_WRITE they also make, change, rename and remove them. 0, or
+	 * -1: no memory, or not absolute. */
+	int (*use_path)(const struct popgate_settings *settings, const char *path, unsigned flags);
 };
+
+#define POPGATE_PATH_WRITE 1u
 
 /* ---- the plugin ------------------------------------------------------ */
 

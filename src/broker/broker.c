@@ -6,6 +6,7 @@
 
 #include "broker/login.h"
 #include "common/log.h"
+#include "common/sandbox.h"
 
 static void on_front_message(void *context, struct ipc_inbox *inbox)
 {
@@ -98,10 +99,12 @@ int broker_run(const struct process *process)
 	broker->tries.throttle = process->throttle;
 	broker->tries.most = process->conf->limits.login_penalty;
 	broker->base = event_base_new();
+	sandbox_leave_root(process->conf, process->identity);
 	if (broker->base == NULL || process_identity_assume(process->identity) != 0)
 		return PROCESS_EXIT_FAILURE;
 	broker->control = channel_new(broker->base, process->control, on_control_message, on_control_closed, broker);
-	if (broker->control == NULL || channel_send(broker->control, &ready, NULL) != 0)
+	if (broker->control == NULL || sandbox_enter(SANDBOX_BROKER, process->conf, NULL) != 0 ||
+	    channel_send(broker->control, &ready, NULL) != 0)
 		return PROCESS_EXIT_FAILURE;
 	event_base_dispatch(broker->base);
 	return PROCESS_EXIT_OK;

@@ -86,6 +86,8 @@ struct conf_log {
 	enum popgate_log_level level;
 };
 
+enum conf_sandbox { CONF_SANDBOX_AUTO, CONF_SANDBOX_OFF, CONF_SANDBOX_REQUIRED };
+
 /* Times in milliseconds, sizes in octets. popgate.conf(5) has ranges and defaults. */
 struct conf_limits {
 	unsigned max_connections;	      /* client connections over all fronts; 0: 10,000, or what the
@@ -122,9 +124,10 @@ struct conf {
 	char *user;		 /* whom children run as where started as root; NULL: popgate, else nobody */
 	char *runtime_directory; /* locks; NULL: the built-in choice */
 	char *plugin_directory;	 /* absolute; NULL: the built-in one */
-	void *config;		 /* libconfig's tree, kept for the plugins' sections */
-	char *source;		 /* path of the file, or what stands for it in messages */
-	char *folder;		 /* absolute; where relative paths in the configuration start */
+	enum conf_sandbox sandbox;
+	void *config; /* libconfig's tree, kept for the plugins' sections */
+	char *source; /* path of the file, or what stands for it in messages */
+	char *folder; /* absolute; where relative paths in the configuration start */
 };
 
 /* Reads and checks a file. Returns a configuration, or NULL with at least one

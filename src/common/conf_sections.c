@@ -79,6 +79,7 @@ void conf_read_top(const struct conf_reader *reader, struct config_setting_t *ro
 	conf->user = conf_settings_take(settings, "user");
 	conf->runtime_directory = conf_settings_take(settings, "runtime_directory");
 	conf->plugin_directory = conf_settings_take(settings, "plugin_directory");
+	conf->sandbox = (enum conf_sandbox)conf_settings_choice(settings, "sandbox");
 	conf_settings_free(&settings);
 }
 

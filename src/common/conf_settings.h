@@ -15,7 +15,10 @@ struct conf_value {
 	bool given;	/* stands in the file; false: the default or unset */
 };
 
+struct sandbox_paths;
+
 struct popgate_settings {
+	struct sandbox_paths *paths;	/* what the plugin asks for beside them; NULL: nobody notes it */
 	const struct popgate_key *keys; /* the table's owner keeps it alive */
 	struct conf_value values[];	/* in the order of the table */
 };

@@ -10,11 +10,12 @@
 const char *const conf_sections[] = {"listeners", "tls", "backends", "routes", "limits", "log", NULL};
 const char *const conf_backend_core[] = {"name", "plugin", NULL};
 
-/* In the order of enum conf_listener_tls, conf_profile, conf_log_target, popgate_log_level. */
+/* In the order of enum conf_listener_tls, conf_profile, conf_log_target, popgate_log_level, conf_sandbox. */
 static const char *const tls_choices[] = {"none", "starttls", "implicit", NULL};
 static const char *const profiles[] = {"modern", "intermediate", "legacy", NULL};
 static const char *const log_targets[] = {"stderr", "syslog", "file", NULL};
 static const char *const log_levels[] = {"warn", "info", "debug", NULL};
+static const char *const sandbox_choices[] = {"auto", "off", "required", NULL};
 
 /* clang-format off */
 const struct popgate_key conf_top_keys[] = {
@@ -22,6 +23,7 @@ const struct popgate_key conf_top_keys[] = {
 	{"user", POPGATE_KEY_STRING, 0, NULL, 0, 0, NULL, "whom the processes run as where popgate is started as root"},
 	{"runtime_directory", POPGATE_KEY_FILE, 0, NULL, 0, 0, NULL, "where the locks are"},
 	{"plugin_directory", POPGATE_KEY_FILE, 0, NULL, 0, 0, NULL, "where the plugins are"},
+	{"sandbox", POPGATE_KEY_CHOICE, 0, "auto", 0, 0, sandbox_choices, "whether the processes give up what they don't need"},
 	{0},
 };
 

@@ -12,6 +12,7 @@
 
 #include "common/deadline.h"
 #include "common/log.h"
+#include "common/sandbox.h"
 #include "front/relay.h"
 
 #define ACCEPT_PAUSE 500000 /* microseconds without accepting after EMFILE */
@@ -439,7 +440,9 @@ int front_run(const struct process *process)
 	front->most = (process->conf->limits.max_connections + process->conf->fronts - 1) / process->conf->fronts;
 	if (load_tls(front) != 0)
 		return PROCESS_EXIT_CONF;
+	sandbox_leave_root(process->conf, process->identity);
 	if (process_identity_assume(process->identity) != 0 || make_events(front) != 0 ||
+	    sandbox_enter(SANDBOX_FRONT, process->conf, NULL) != 0 ||
 	    channel_send(front->control, &ready, NULL) != 0)
 		return PROCESS_EXIT_FAILURE;
 	event_base_dispatch(front->base);

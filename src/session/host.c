@@ -9,7 +9,9 @@
 #include <string.h>
 #include <time.h>
 
+#include "common/conf_settings.h"
 #include "common/deadline.h"
+#include "common/sandbox.h"
 
 #define LOCK_WAIT     2000 /* milliseconds for a holder that is on its way out */
 #define LOCK_INTERVAL 25   /* milliseconds between two tries */
@@ -139,6 +141,15 @@ static void host_log(struct popgate_session *session, enum popgate_log_level lev
 	log_end(&line);
 }
 
+static int host_use_path(const struct popgate_settings *settings, const char *path, unsigned flags)
+{
+	if (path[0] != '/')
+		return -1;
+	if (settings->paths == NULL)
+		return 0;
+	return sandbox_paths_add(settings->paths, path, (flags & POPGATE_PATH_WRITE) != 0);
+}
+
 void host_bound_error(struct popgate_error *error)
 {
 	error->text[sizeof(error->text) - 1] = '\0';
@@ -156,4 +167,5 @@ const struct popgate_host host_functions = {
     .credential = host_credential,
     .lock = host_lock,
     .log = host_log,
+    .use_path = host_use_path,
 };

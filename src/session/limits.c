@@ -50,6 +50,7 @@ void limits_inherit(const struct conf_limits *limits)
 
 void limits_start(const struct conf_limits *limits)
 {
+	limit(RLIMIT_NPROC, 0); /* no process, no thread */
 	if (limits->session_cpu > 0)
 		limit(RLIMIT_CPU, limits->session_cpu);
 }

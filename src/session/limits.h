@@ -6,7 +6,7 @@
 
 /* Sets RLIMIT_NOFILE and RLIMIT_AS (beyond what is mapped now) for this process and all that it forks, for good. */
 void limits_inherit(const struct conf_limits *limits);
-/* Sets RLIMIT_CPU for this process, for good. */
+/* Sets RLIMIT_CPU for this process, and forbids it others and threads, for good. */
 void limits_start(const struct conf_limits *limits);
 
 #endif

@@ -2,6 +2,7 @@
  * before any of its functions is called. */
 #include "session/plugin.h"
 
+#include <ctype.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <stdbool.h>
@@ -10,6 +11,8 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "common/conf_settings.h"
 
 #define PATH_OCTETS 4096
 
@@ -139,7 +142,8 @@ static const struct popgate_plugin *load_module(const struct place *place, const
 }
 
 static int load_backend(struct plugin_backend *item, const struct conf *conf, const struct conf_backend *backend,
-			const struct popgate_host *host, uid_t owner, struct conf_report *report)
+			struct sandbox_paths *paths, const struct popgate_host *host, uid_t owner,
+			struct conf_report *report)
 {
 	const char *directory = conf->plugin_directory == NULL ? PLUGIN_DIRECTORY : conf->plugin_directory;
 	struct place place = {.backend = backend, .report = report};
@@ -158,6 +162,7 @@ static int load_backend(struct plugin_backend *item, const struct conf *conf, co
 	item->settings = conf_backend_settings(conf, backend, item->plugin->keys, report);
 	if (item->settings == NULL)
 		return -1;
+	item->settings->paths = paths;
 	if (item->plugin->configure(host, item->settings, &item->instance, &error) != 0) {
 		error.text[sizeof(error.text) - 1] = '\0';
 		FAULT(&place, "backend %s: %s", backend->name, error.text);
@@ -171,7 +176,7 @@ int plugin_load(struct plugin_set *set, const struct conf *conf, const struct po
 {
 	int result = 0;
 
-	set->count = 0;
+	memset(set, 0, sizeof(*set));
 	set->items = calloc(conf->backend_count, sizeof(*set->items));
 	if (set->items == NULL) {
 		conf_report_add(report, conf->source, 0, "out of memory");
@@ -179,7 +184,7 @@ int plugin_load(struct plugin_set *set, const struct conf *conf, const struct po
 	}
 	set->count = conf->backend_count;
 	for (size_t i = 0; i < set->count; i++)
-		if (load_backend(&set->items[i], conf, &conf->backends[i], host, owner, report) != 0)
+		if (load_backend(&set->items[i], conf, &conf->backends[i], &set->paths, host, owner, report) != 0)
 			result = -1;
 	if (result != 0)
 		plugin_unload(set);
@@ -196,4 +201,42 @@ void plugin_unload(struct plugin_set *set)
 	free(set->items);
 	set->items = NULL;
 	set->count = 0;
+	sandbox_paths_free(&set->paths);
+}
+
+/* ---- the resolver's modules ---- */
+
+/* A module stays loaded, and the C library finds it by its name; what it has built in is no module. */
+static void load_service(const char *name)
+{
+	char file[64];
+
+	for (const char *at = name; *at != '\0'; at++)
+		if (!isalnum((unsigned char)*at) && *at != '_')
+			return; /* "[NOTFOUND=return]" */
+	if (snprintf(file, sizeof(file), "libnss_%s.so.2", name) < (int)sizeof(file))
+		(void)dlopen(file, RTLD_NOW | RTLD_LOCAL);
+}
+
+static void load_services(char *line)
+{
+	char *rest = line, *word;
+
+	line[strcspn(line, "#\n")] = '\0';
+	while ((word = strsep(&rest, " \t")) != NULL)
+		if (*word != '\0')
+			load_service(word);
+}
+
+void plugin_load_resolver(void)
+{
+	FILE *file = fopen("/etc/nsswitch.conf", "re");
+	char line[512];
+
+	if (file == NULL)
+		return;
+	while (fgets(line, sizeof(line), file) != NULL)
+		if (strncmp(line, "hosts:", 6) == 0)
+			load_services(line + 6);
+	fclose(file);
 }

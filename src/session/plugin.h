@@ -9,6 +9,7 @@
 #include <popgate/plugin.h>
 
 #include "common/conf.h"
+#include "common/sandbox.h"
 
 /* A configured backend: conf.backends[i] is set.items[i]. */
 struct plugin_backend {
@@ -20,6 +21,7 @@ struct plugin_backend {
 struct plugin_set {
 	struct plugin_backend *items;
 	size_t count;
+	struct sandbox_paths paths; /* what their sessions need */
 };
 
 /* Loads the module of each backend, checks the backend's section against its
@@ -30,5 +32,9 @@ struct plugin_set {
 int plugin_load(struct plugin_set *set, const struct conf *conf, const struct popgate_host *host, uid_t owner,
 		struct conf_report *report);
 void plugin_unload(struct plugin_set *set);
+
+/* Loads what the C library would load at a session's first look for a host, when it is no longer allowed to: the
+ * modules that /etc/nsswitch.conf names. */
+void plugin_load_resolver(void);
 
 #endif

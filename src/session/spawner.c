@@ -17,6 +17,7 @@
 #include "common/deadline.h"
 #include "common/ipc.h"
 #include "common/log.h"
+#include "common/sandbox.h"
 #include "session/child.h"
 #include "session/heap.h"
 #include "session/host.h"
@@ -167,12 +168,6 @@ static int take_control(struct spawner *spawner)
 	return 0;
 }
 
-static void end_children(const struct spawner *spawner)
-{
-	for (size_t i = 0; i < spawner->count; i++)
-		kill(spawner->children[i].pid, SIGKILL);
-}
-
 static void loop(struct spawner *spawner)
 {
 	struct pollfd fds[2] = {{.fd = spawner->process->control, .events = POLLIN}, {.events = POLLIN}};
@@ -186,10 +181,8 @@ static void loop(struct spawner *spawner)
 		int left = deadline_left(spawner->deadline);
 		struct timespec timeout = {.tv_sec = left / 1000, .tv_nsec = left % 1000 * 1000000L};
 
-		if (left == 0) {
-			end_children(spawner);
-			break;
-		}
+		if (left == 0)
+			break; /* the supervisor ends the rest: we, and so they, may signal nobody */
 		fds[1].fd = spawner->broker;
 		fds[0].revents = fds[1].revents = 0;
 		if (ppoll(fds, 2, left < 0 ? NULL : &timeout, &none) < 0 && errno != EINTR)
@@ -217,6 +210,7 @@ static int load(struct spawner *spawner)
 /* What would otherwise be done anew in every session. */
 static void warm_up(const struct conf *conf)
 {
+	plugin_load_resolver();
 	tzset();	   /* the log's times are UTC, but gmtime_r reads the local zone's file once */
 	ERR_clear_error(); /* OpenSSL's beginnings */
 	limits_inherit(&conf->limits);
@@ -241,7 +235,8 @@ int spawner_run(const struct process *process)
 		return PROCESS_EXIT_FAILURE;
 	warm_up(process->conf);
 	sigaction(SIGCHLD, &action, NULL);
-	if (ipc_send(process->control, &ready, NULL) != IPC_OK)
+	if (sandbox_enter(SANDBOX_SPAWNER, process->conf, &spawner->plugins.paths) != 0 ||
+	    ipc_send(process->control, &ready, NULL) != IPC_OK)
 		return PROCESS_EXIT_FAILURE;
 	loop(spawner);
 	return PROCESS_EXIT_OK;

@@ -12,6 +12,7 @@
 
 #include "common/deadline.h"
 #include "common/route.h"
+#include "common/sandbox.h"
 #include "common/secret.h"
 #include "common/throttle.h"
 #include "pop3/authorization.h"
@@ -235,11 +236,14 @@ int standalone_run(const struct conf *conf, const struct process_identity *ident
 	if (plugin_load(&standalone->plugins, conf, &host_functions, process_module_owner(identity), &report) != 0) {
 		result = PROCESS_EXIT_CONF;
 	} else if (process_identity_assume(identity) == 0) {
+		plugin_load_resolver();
 		limits_inherit(&conf->limits);
 		limits_start(&conf->limits);
-		serve(standalone);
+		if (sandbox_enter(SANDBOX_SPAWNER, conf, &standalone->plugins.paths) == 0) {
+			serve(standalone);
+			result = PROCESS_EXIT_OK;
+		}
 		plugin_unload(&standalone->plugins);
-		result = PROCESS_EXIT_OK;
 	}
 	(void)process_tell_faults(&report);
 	free(standalone);

@@ -174,6 +174,8 @@ int generation_fork(struct generation *generation, size_t index, const struct ge
 		return -1;
 	}
 	process->pid = fork();
+	if (process->role == PROCESS_SPAWNER && process->pid >= 0)
+		(void)setpgid(process->pid, 0); /* both do it, whoever is first */
 	if (process->pid == 0) {
 		close(ends[0]);
 		run_child(generation, index, ends[1], all);
@@ -320,11 +322,22 @@ void generation_log(struct generation *generation, int fd)
 	generation->log = duplicate_log(fd);
 }
 
+void generation_end_sessions(pid_t spawner)
+{
+	kill(-spawner, SIGKILL);
+}
+
 void generation_kill(const struct generation *generation)
 {
-	for (size_t i = 0; i < generation->count; i++)
-		if (generation->processes[i].pid != 0)
-			kill(generation->processes[i].pid, SIGKILL);
+	for (size_t i = 0; i < generation->count; i++) {
+		const struct generation_process *process = &generation->processes[i];
+
+		if (process->pid == 0)
+			continue;
+		kill(process->pid, SIGKILL);
+		if (process->role == PROCESS_SPAWNER)
+			generation_end_sessions(process->pid);
+	}
 }
 
 size_t generation_alive(const struct generation *generation, enum process_role role)

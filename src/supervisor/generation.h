@@ -68,6 +68,9 @@ void generation_stop(const struct generation *generation, enum process_role role
 void generation_use_log(const struct generation *generation);
 /* Hands a reopened log to all; fd stays the caller's. */
 void generation_log(struct generation *generation, int fd);
+/* Kills what is left of a spawner and its sessions, which are a process group. */
+void generation_end_sessions(pid_t spawner);
+/* Kills all processes. */
 void generation_kill(const struct generation *generation);
 /* How many processes of a role (PROCESS_ROLES: of all) are alive. */
 size_t generation_alive(const struct generation *generation, enum process_role role);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/sandbox.h"
 
 #define CONNECTIONS_DEFAULT 10000 /* where the limit of open files allows it */
 #define FDS_EACH	    2	  /* descriptors a connection may need in one process */
@@ -91,6 +92,7 @@ struct generation *prepare_generation(const struct supervisor_plan *plan, const 
 		conf_free(&conf);
 		return NULL;
 	}
+	sandbox_judge(conf, report);
 	generation = generation_new(plan, conf, &identity);
 	if (generation == NULL) {
 		conf_report_add(report, NULL, 0, "out of memory");

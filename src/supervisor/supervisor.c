@@ -16,6 +16,7 @@
 #include "common/deadline.h"
 #include "common/ipc.h"
 #include "common/log.h"
+#include "common/sandbox.h"
 #include "supervisor/generation.h"
 #include "supervisor/listen.h"
 #include "supervisor/prepare.h"
@@ -207,6 +208,8 @@ static void reap(struct supervisor *supervisor)
 			int index = generation_died(g, pid);
 
 			if (index >= 0) {
+				if (supervisor->stopping && g->processes[index].role == PROCESS_SPAWNER)
+					generation_end_sessions(pid); /* their time is over */
 				take_death(supervisor, g, (size_t)index, status);
 				break;
 			}
@@ -465,6 +468,8 @@ int supervisor_run(const struct supervisor_plan *plan)
 	supervisor->plan = plan;
 	supervisor->throttle = throttle_new(); /* NULL: no broker starts */
 	catch_signals(&unblocked);
+	process_keep_private();
+	sandbox_begin();
 	if (ticket_begin(&supervisor->tickets, deadline_now()) != 0)
 		log_say(POPGATE_LOG_WARN, NULL, "no random octets: TLS sessions will not be resumed");
 	generation = prepare_generation(supervisor->plan, supervisor->current, &report);
