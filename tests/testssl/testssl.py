@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 from gateway import IMPLICIT, STARTTLS, Gateway, example_backend
 
@@ -56,14 +57,14 @@ def main():
     program = next((found for found in map(shutil.which, NAMES) if found), None)
     if program is None:
         sys.exit("testssl.sh is not on this machine; on Debian: apt-get install testssl.sh")
-    bad = 0
     gate = Gateway([example_backend()], listeners=(IMPLICIT, STARTTLS))
     days = [time.strftime("%Y%m%d000000Z", time.gmtime(time.time() + day * 86400)) for day in (-1, 89)]
     gate.use_certificate(*gate.authority.issue("short-lived", valid=days))
     with gate:
-        for name, port, options in (("implicit", gate.ports[0], ()), ("stls", gate.ports[1], ("--starttls", "pop3"))):
-            findings = run(program, gate, name, port, *options)
-            bad += judge(name, findings)
+        ways = {"implicit": (gate.ports[0],), "stls": (gate.ports[1], "--starttls", "pop3")}
+        with ThreadPoolExecutor() as both:
+            runs = {name: both.submit(run, program, gate, name, *way) for name, way in ways.items()}
+        bad = sum(judge(name, done.result()) for name, done in runs.items())
     sys.exit(1 if bad else 0)
 
 
