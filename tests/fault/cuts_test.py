@@ -1,10 +1,12 @@
 """The upstream connection broken at every place of the answer that brings a message: the client gets the whole
 of it, a temporary error, or the end of the connection in the middle; never a final dot too early."""
 
+import time
+
 import tap
 from cutcase import ALL, CUT, TEMP, WHOLE, CutCase, places, records
 from imapscript import HANG_UP, Server
-from proxy import fin, garbage, rst
+from proxy import drip, fin, garbage, rst
 
 MESSAGES = [b"Subject: one\r\n\r\none\r\n",
             b"Subject: two\r\nX: (\r\n\r\n.\r\n)\r\n..\r\n* 3 FETCH (UID 3 BODY[] {1}\r\n.\r\n5 OK done\r\nend\r\n",
@@ -153,6 +155,42 @@ class LargeMessages(CutCase):
         self.start()
         # of a large message that has many more lines the rest is not waited for
         self.check([b"TOP 1 9000"], [b"".join(self.MESSAGE.splitlines(True)[:9002])], fin, early=True)
+
+
+class Drip(CutCase):
+    """Octet by octet, slower than the minimum progress: given up within the window, in whatever the octets stand."""
+
+    SMALL, LARGE = big(3000), big(100_000)
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.server.append("ann", [cls.SMALL, cls.LARGE])
+
+    def drips(self, expected, commands, messages, *places, **options):
+        self.start(limits={"fetch_window": 1, "fetch_minimum": 1000}, **options)
+        for place in places:
+            started = time.monotonic()
+            ends, fault = self.ask(commands, messages, drip(0.02), place)
+            self.assertTrue(fault.happened.is_set())
+            self.assertEqual(ends, expected, place)
+            self.assertLess(time.monotonic() - started, 10)
+        self.check_sessions()
+
+    def test_input_46_before_the_reply(self):
+        self.drips([TEMP], [b"RETR 1"], [self.SMALL], 5, 200)
+
+    def test_input_46_before_the_reply_under_tls(self):
+        self.drips([TEMP], [b"TOP 1 3"], [b"".join(self.SMALL.splitlines(True)[:5])], 100, security="tls")
+
+    def test_input_46_read_ahead(self):
+        self.drips([TEMP, WHOLE], [b"RETR 1", b"RETR 2"], [self.SMALL, self.LARGE], 500)
+
+    def test_input_46_in_the_middle_of_the_reply(self):
+        self.drips([CUT], [b"RETR 2"], [self.LARGE], 50_000)
+
+    def test_input_46_in_the_middle_of_the_reply_under_tls(self):
+        self.drips([CUT], [b"RETR 2"], [self.LARGE], 50_000, security="tls")
 
 
 if __name__ == "__main__":
