@@ -5,7 +5,7 @@
 #include "drop.h"
 
 /* As popgate_plugin.commit. Errors: TEMP, PERM, PROTOCOL. */
-int commit_messages(void *drop, const size_t *messages, size_t count, unsigned char *gone, int64_t deadline,
+int commit_messages(void *opaque, const size_t *messages, size_t count, unsigned char *gone, int64_t deadline,
 		    struct popgate_error *error);
 
 #endif

@@ -254,7 +254,7 @@ static int send_line(struct conn *c, bool tagged, const char *line, size_t size)
 		return -1;
 	n = tagged ? snprintf(whole, room, "%d ", c->tag) : 0;
 	memcpy(whole + n, line, size);
-	memcpy(whole + n + size, "\r\n", 2);
+	memcpy(whole + n + size, "\r\n", 2); /* NOLINT(bugprone-not-null-terminated-result): octets, not a string */
 	r = write_or_gather(c, whole, (size_t)n + size + 2);
 	explicit_bzero(whole, room);
 	free(whole);

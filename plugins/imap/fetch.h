@@ -5,10 +5,10 @@
 #include "drop.h"
 
 /* As popgate_plugin.fetch. Errors: GONE, TEMP, PROTOCOL, STOPPED. */
-int fetch_message(void *drop, size_t message, int64_t lines, const struct popgate_sink *sink,
+int fetch_message(void *opaque, size_t message, int64_t lines, const struct popgate_sink *sink,
 		  const struct popgate_pace *pace, struct popgate_error *error);
 
 /* As popgate_plugin.prefetch. */
-void fetch_ahead(void *drop, const size_t *messages, size_t count, int64_t lines, uint64_t octets);
+void fetch_ahead(void *opaque, const size_t *messages, size_t count, int64_t lines, uint64_t octets);
 
 #endif

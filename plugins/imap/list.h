@@ -7,6 +7,6 @@
 #define LIST_COMMAND "UID FETCH 1:* (UID RFC822.SIZE)"
 
 /* As popgate_plugin.list: fills the drop's messages and hands each to add(). Errors: TEMP, PERM, PROTOCOL, STOPPED. */
-int list_messages(void *drop, popgate_list_fn *add, void *context, int64_t deadline, struct popgate_error *error);
+int list_messages(void *opaque, popgate_list_fn *add, void *context, int64_t deadline, struct popgate_error *error);
 
 #endif

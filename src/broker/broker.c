@@ -88,12 +88,11 @@ static void on_control_closed(void *context)
 	event_base_loopbreak(broker->base);
 }
 
-int broker_run(const struct process *process)
+static int run(struct broker *broker, const struct process *process)
 {
-	struct broker *broker = calloc(1, sizeof(*broker));
 	const struct message ready = {.type = MESSAGE_READY};
 
-	if (broker == NULL || process->throttle == NULL)
+	if (process->throttle == NULL)
 		return PROCESS_EXIT_FAILURE;
 	broker->process = process;
 	broker->tries.throttle = process->throttle;
@@ -108,4 +107,13 @@ int broker_run(const struct process *process)
 		return PROCESS_EXIT_FAILURE;
 	event_base_dispatch(broker->base);
 	return PROCESS_EXIT_OK;
+}
+
+int broker_run(const struct process *process)
+{
+	struct broker *broker = calloc(1, sizeof(*broker));
+	int result = broker == NULL ? PROCESS_EXIT_FAILURE : run(broker, process);
+
+	free(broker);
+	return result;
 }

@@ -68,7 +68,7 @@ static int note_name(struct conf_doubles *doubles, const struct conf_token *toke
 		return doubles->first_file == NULL ? -1 : 0;
 	}
 	key->next = doubles->group->keys;
-	doubles->group->keys = key;
+	doubles->group->keys = key; /* fanalyzer: conf_doubles_free gives it back */
 	return 0;
 }
 

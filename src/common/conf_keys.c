@@ -116,7 +116,7 @@ static int check_string(const struct reading *reading, const char *string)
 
 static int keep_string(const struct reading *reading, const char *string)
 {
-	if ((reading->value->string = strdup(string)) != NULL)
+	if ((reading->value->string = strdup(string)) != NULL) /* fanalyzer: conf_settings_free gives it back */
 		return 0;
 	conf_reader_no_memory(reading->reader);
 	return -1;

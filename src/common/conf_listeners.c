@@ -117,7 +117,7 @@ static int read_address(const struct conf_reader *reader, config_setting_t *grou
 {
 	const char *address = conf_setting_string(settings, "address");
 
-	if ((listener->address = canonical(address)) != NULL)
+	if ((listener->address = canonical(address)) != NULL) /* fanalyzer: conf_free gives it back */
 		return 0;
 	conf_reader_fault(reader, config_setting_get_member(group, "address"),
 			  "`address` in `listeners`: \"%.64s\" is no IP address: %s", address, address_remedy(address));

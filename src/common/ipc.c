@@ -42,7 +42,7 @@ enum ipc_result ipc_send_encoded(int fd, const unsigned char *data, size_t size,
 		header.msg_control = &control;
 		header.msg_controllen = CMSG_SPACE(sizeof(int) * fd_count);
 		cmsg = CMSG_FIRSTHDR(&header);
-		cmsg->cmsg_level = SOL_SOCKET;
+		cmsg->cmsg_level = SOL_SOCKET; /* fanalyzer: there is room for one, so there is one */
 		cmsg->cmsg_type = SCM_RIGHTS;
 		cmsg->cmsg_len = CMSG_LEN(sizeof(int) * fd_count);
 		memcpy(CMSG_DATA(cmsg), fds, sizeof(int) * fd_count);

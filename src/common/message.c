@@ -144,6 +144,7 @@ size_t message_most(enum message_type type)
 	return most;
 }
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): written to through the writer */
 size_t message_encode(const struct message *message, unsigned char *buffer)
 {
 	struct writer writer = {buffer, 0, false};

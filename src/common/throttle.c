@@ -120,7 +120,7 @@ static uint64_t digest(const struct throttle *throttle, const struct network *ne
 	SHA256_Update(&context, throttle->seed, sizeof(throttle->seed));
 	if (network != NULL)
 		SHA256_Update(&context, network->octets, sizeof(network->octets));
-	if (user != NULL) {
+	if (place != NULL && user != NULL) {
 		feed(&context, place);
 		feed(&context, user);
 	}

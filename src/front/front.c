@@ -428,13 +428,10 @@ static int make_events(struct front *front)
 	return front->stop_poll == NULL || front->stop_deadline == NULL || front->control == NULL ? -1 : 0;
 }
 
-int front_run(const struct process *process)
+static int run(struct front *front, const struct process *process)
 {
-	struct front *front = calloc(1, sizeof(*front));
 	const struct message ready = {.type = MESSAGE_READY};
 
-	if (front == NULL)
-		return PROCESS_EXIT_FAILURE;
 	front->process = process;
 	tally_reset(process->tally, process->index);
 	front->most = (process->conf->limits.max_connections + process->conf->fronts - 1) / process->conf->fronts;
@@ -447,4 +444,13 @@ int front_run(const struct process *process)
 		return PROCESS_EXIT_FAILURE;
 	event_base_dispatch(front->base);
 	return PROCESS_EXIT_OK;
+}
+
+int front_run(const struct process *process)
+{
+	struct front *front = calloc(1, sizeof(*front));
+	int result = front == NULL ? PROCESS_EXIT_FAILURE : run(front, process);
+
+	free(front);
+	return result;
 }

@@ -152,6 +152,6 @@ int output_line(struct output *output, const char *format, ...)
 		return -1;
 	if (size > LINE_OCTETS - 2)
 		size = LINE_OCTETS - 2;
-	memcpy(line + size, "\r\n", 2);
+	memcpy(line + size, "\r\n", 2); /* NOLINT(bugprone-not-null-terminated-result): octets, not a string */
 	return output_write(output, line, (size_t)size + 2);
 }

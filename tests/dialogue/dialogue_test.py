@@ -31,7 +31,7 @@ import unittest
 import tap
 from gateway import PLUGINS, PROGRAM, config_text, example_backend
 
-PATIENCE = 10  # seconds that an answer may take
+PATIENCE = int(os.environ.get("DIALOGUE_PATIENCE", 10))  # seconds that an answer may take
 CODES = re.compile(rb"^(\+OK|-ERR) (?!\[(AUTH|IN-USE|SYS/TEMP|SYS/PERM)\] )\[")
 _ESCAPE = re.compile(rb"\\(?:x([0-9a-f]{2})|\{(.)\*([0-9]+)\}|(.))", re.S)
 _PLAIN = {b"r": b"\r", b"n": b"\n", b"\\": b"\\"}
