@@ -128,7 +128,7 @@ static void two_listeners_on_one_port(void **state)
 
 #define TLS(text) LISTENERS BACKENDS ROUTES "tls = { " text " };"
 
-static void certificates(void **state)
+static void input_68_certificates_and_keys(void **state)
 {
 	char expected[512];
 	const char *folder = *state;
@@ -314,7 +314,7 @@ int main(void)
 	    cmocka_unit_test(input_67_input_74_top_level),
 	    cmocka_unit_test(listeners),
 	    cmocka_unit_test(two_listeners_on_one_port),
-	    cmocka_unit_test(certificates),
+	    cmocka_unit_test(input_68_certificates_and_keys),
 	    cmocka_unit_test(keys_of_others),
 	    cmocka_unit_test(backends),
 	    cmocka_unit_test(routes),

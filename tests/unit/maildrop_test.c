@@ -58,7 +58,7 @@ static void an_empty_maildrop(void **state)
 	maildrop_clear(&maildrop);
 }
 
-static void which_ids_are_fit(void **state)
+static void input_71_which_ids_are_fit(void **state)
 {
 	struct maildrop maildrop = {0};
 	char id[80];
@@ -81,7 +81,7 @@ static void which_ids_are_fit(void **state)
 	maildrop_clear(&maildrop);
 }
 
-static void which_sizes_are_possible(void **state)
+static void input_71_which_sizes_are_possible(void **state)
 {
 	struct maildrop maildrop = {0};
 
@@ -98,7 +98,7 @@ static void which_sizes_are_possible(void **state)
 	maildrop_clear(&maildrop);
 }
 
-static void how_many_there_may_be(void **state)
+static void input_71_how_many_there_may_be(void **state)
 {
 	struct maildrop maildrop = {0};
 	const struct popgate_message message = {.uidl = "a", .octets = 1};
@@ -111,7 +111,7 @@ static void how_many_there_may_be(void **state)
 	maildrop_clear(&maildrop);
 }
 
-static void double_ids(void **state)
+static void input_71_double_ids(void **state)
 {
 	static const unsigned counts[] = {2, 8, 9, 16, 17, 100, 5000};
 	char id[32];
@@ -185,10 +185,14 @@ static void faults_have_words(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(numbers_sizes_and_ids), cmocka_unit_test(an_empty_maildrop),
-	    cmocka_unit_test(which_ids_are_fit),     cmocka_unit_test(which_sizes_are_possible),
-	    cmocka_unit_test(how_many_there_may_be), cmocka_unit_test(double_ids),
-	    cmocka_unit_test(ids_are_not_folded),    cmocka_unit_test(marks),
+	    cmocka_unit_test(numbers_sizes_and_ids),
+	    cmocka_unit_test(an_empty_maildrop),
+	    cmocka_unit_test(input_71_which_ids_are_fit),
+	    cmocka_unit_test(input_71_which_sizes_are_possible),
+	    cmocka_unit_test(input_71_how_many_there_may_be),
+	    cmocka_unit_test(input_71_double_ids),
+	    cmocka_unit_test(ids_are_not_folded),
+	    cmocka_unit_test(marks),
 	    cmocka_unit_test(faults_have_words),
 	};
 

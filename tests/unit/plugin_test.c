@@ -88,7 +88,7 @@ static void a_configure_that_fails(void **state)
 	assert_refused("silent", "backend main: no greeting");
 }
 
-static void magic(void **state)
+static void input_69_magic(void **state)
 {
 	(void)state;
 	build("magic", "-DNEVER -DNAME='\"magic\"' -DMAGIC=0x12345678");
@@ -99,7 +99,7 @@ static void magic(void **state)
 /* The messages hold this popgate's own version, which is told once. */
 _Static_assert(POPGATE_ABI_MAJOR == 1 && POPGATE_ABI_MINOR == 1, "the expected texts say ABI 1.1");
 
-static void abi_versions(void **state)
+static void input_69_abi_versions(void **state)
 {
 	(void)state;
 	build("major", "-DNEVER -DNAME='\"major\"' -DMAJOR=POPGATE_ABI_MAJOR+1");
@@ -113,7 +113,7 @@ static void abi_versions(void **state)
 			      "plugin");
 }
 
-static void sizes(void **state)
+static void input_69_sizes(void **state)
 {
 	char expected[256];
 
@@ -135,7 +135,7 @@ static void sizes(void **state)
 	assert_refused("keysize", expected);
 }
 
-static void names_and_tables(void **state)
+static void input_69_names_and_tables(void **state)
 {
 	(void)state;
 	build("misnamed", "-DNEVER -DNAME='\"other\"'");
@@ -146,7 +146,7 @@ static void names_and_tables(void **state)
 	assert_refused("keyless", "plugin keyless: @/keyless.so calls itself keyless or has no key table");
 }
 
-static void missing_functions(void **state)
+static void input_69_missing_functions(void **state)
 {
 	(void)state;
 	build("noconfigure", "-DNAME='\"noconfigure\"' -DCONFIGURE=NULL");
@@ -162,14 +162,14 @@ static void missing_functions(void **state)
 	assert_refused("norefresh", "plugin norefresh: @/norefresh.so lacks the function refresh");
 }
 
-static void a_missing_symbol(void **state)
+static void input_69_a_missing_symbol(void **state)
 {
 	(void)state;
 	build("symbol", "-DNEVER -DNAME='\"symbol\"' -DSYMBOL=popgate_other");
 	assert_refused("symbol", "plugin symbol: @/symbol.so exports no `popgate_plugin`: it is not a popgate plugin");
 }
 
-static void what_is_no_module(void **state)
+static void input_69_what_is_no_module(void **state)
 {
 	(void)state;
 	assert_refused("absent", "plugin absent: no module @/absent.so (No such file or directory); the folder is "
@@ -181,7 +181,7 @@ static void what_is_no_module(void **state)
 	assert_refused("folder", "plugin folder: @/folder.so is not a regular file");
 }
 
-static void what_others_can_write(void **state)
+static void input_68_module_what_others_can_write(void **state)
 {
 	static const struct {
 		mode_t mode;
@@ -206,7 +206,7 @@ static void what_others_can_write(void **state)
 }
 
 /* Modules belong to root or to the service user. */
-static void what_somebody_else_owns(void **state)
+static void input_68_module_what_somebody_else_owns(void **state)
 {
 	struct stat status;
 	char expected[256];
@@ -273,15 +273,15 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_sound_module_is_loaded),
 	    cmocka_unit_test(a_configure_that_fails),
-	    cmocka_unit_test(magic),
-	    cmocka_unit_test(abi_versions),
-	    cmocka_unit_test(sizes),
-	    cmocka_unit_test(names_and_tables),
-	    cmocka_unit_test(missing_functions),
-	    cmocka_unit_test(a_missing_symbol),
-	    cmocka_unit_test(what_is_no_module),
-	    cmocka_unit_test(what_others_can_write),
-	    cmocka_unit_test(what_somebody_else_owns),
+	    cmocka_unit_test(input_69_magic),
+	    cmocka_unit_test(input_69_abi_versions),
+	    cmocka_unit_test(input_69_sizes),
+	    cmocka_unit_test(input_69_names_and_tables),
+	    cmocka_unit_test(input_69_missing_functions),
+	    cmocka_unit_test(input_69_a_missing_symbol),
+	    cmocka_unit_test(input_69_what_is_no_module),
+	    cmocka_unit_test(input_68_module_what_others_can_write),
+	    cmocka_unit_test(input_68_module_what_somebody_else_owns),
 	    cmocka_unit_test(every_fault_is_told),
 	};
 
