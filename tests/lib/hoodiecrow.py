@@ -1,7 +1,8 @@
 """hoodiecrow-imap, an IMAP server written in JavaScript, kept in memory: a second kind of server for long runs.
 
-`make model` installs it from npm into the build folder; POPGATE_HOODIECROW names that folder. One account,
-whose mailbox is made anew for each seed."""
+`make model` installs it from npm into the build folder; POPGATE_HOODIECROW names that folder. Each server has one
+account. It gives a UIDVALIDITY again once a folder has been deleted, an empty line too many or too few with
+BODY[HEADER], and nothing where it is asked for more of BODY[TEXT] than there is: tests ask none of that of it."""
 
 import os
 import shutil
@@ -17,6 +18,7 @@ const server = require(process.argv[2])({
   plugins: ["ID", "SASL-IR", "AUTH-PLAIN", "LITERALPLUS", "ENABLE"].concat(JSON.parse(process.argv[4])),
   users: {someone: {password: "secret"}}
 });
+server.server.on("connection", socket => socket.setNoDelay(true));
 server.listen(Number(process.argv[3]), "127.0.0.1");
 """
 
@@ -32,38 +34,42 @@ def available():
 class Hoodiecrow:
     user = "someone"
 
-    def __init__(self, *, old=False):
-        """old: without UIDPLUS and MOVE."""
+    def __init__(self, count, *, old=False):
+        """So many servers, at `ports`. old: without UIDPLUS and MOVE."""
         self.plugins = "[]" if old else '["UIDPLUS", "MOVE"]'
         self.folder = tempfile.mkdtemp(prefix="popgate-imap-", dir="/tmp")
-        self.imap_port = free_port()
-        self.process = None
+        self.ports = [free_port() for _ in range(count)]
+        self.processes = []
 
     def start(self):
         script = os.path.join(self.folder, "start.js")
         with open(script, "w", encoding="utf-8") as file:
             file.write(_START)
+        for port in self.ports:
+            self._start(script, port)
+        return self
+
+    def _start(self, script, port):
         with open(os.path.join(self.folder, "output"), "ab") as output:
-            self.process = subprocess.Popen(("node", script, module(), str(self.imap_port), self.plugins),
-                                            stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+            self.processes.append(subprocess.Popen(("node", script, module(), str(port), self.plugins),
+                                                   stdin=subprocess.DEVNULL, stdout=output, stderr=output))
         deadline = time.monotonic() + 20
-        while not greets(self.imap_port):
-            if self.process.poll() is not None or time.monotonic() > deadline:
+        while not greets(port):
+            if self.processes[-1].poll() is not None or time.monotonic() > deadline:
                 said = self.output()
                 self.stop()
                 raise RuntimeError(f"hoodiecrow does not start: {said}")
             time.sleep(0.03)
-        return self
 
     def output(self):
         with open(os.path.join(self.folder, "output"), encoding="utf-8", errors="replace") as file:
             return file.read()
 
     def stop(self):
-        if self.process is not None:
-            self.process.send_signal(signal.SIGTERM)
-            self.process.wait(10)
-            self.process = None
+        for process in self.processes:
+            process.send_signal(signal.SIGTERM)
+            process.wait(10)
+        self.processes = []
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def __enter__(self):

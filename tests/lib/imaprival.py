@@ -23,6 +23,16 @@ class Effect:
         self.gains, self.replaces, self.marks = gains, replaces, marks
 
 
+def chosen(imap, **options):
+    """Whether the folder could be selected; some servers say BAD, which imaplib raises, where there is none."""
+    try:
+        return imap.select(BOX, **options)[0] == "OK"
+    except imaplib.IMAP4.abort:
+        raise
+    except imaplib.IMAP4.error:
+        return False
+
+
 class Connection:
     """imaplib, made anew when the server has hung up."""
 
@@ -61,13 +71,12 @@ class Observer(Connection):
         self.contents, self.sizes = {}, {}
 
     def look(self):
-        """{key: flags without \\Recent}, and the UIDVALIDITY; None where there is no such folder."""
+        """{key: flags without \\Recent}; None where there is no such folder."""
         return self.again(self._look)
 
     def _look(self, imap):
-        status, data = imap.select(BOX, readonly=True)
-        if status != "OK":
-            return None, 0
+        if not chosen(imap, readonly=True):
+            return None
         validity = int(imap.untagged_responses["UIDVALIDITY"][0])
         found = {}
         for line in imap.uid("FETCH", "1:*", "(UID FLAGS)")[1]:
@@ -75,7 +84,7 @@ class Observer(Connection):
             if uid and flags:
                 found[validity, int(uid.group(1))] = frozenset(flags.group(1).decode().split()) - {"\\Recent"}
         self._read(imap, sorted(set(found) - set(self.contents)))
-        return found, validity
+        return found
 
     def _read(self, imap, keys):
         for key in keys:
@@ -92,9 +101,10 @@ class Observer(Connection):
 class Rival(Connection):
     """Steps drawn by a random generator. Each returns its Effect."""
 
-    def __init__(self, *arguments, uidplus=True, moves=True):
+    def __init__(self, *arguments, uidplus=True, moves=True, exact=True):
+        """exact: the server never gives a UIDVALIDITY again, and finds a header's end where there is none."""
         super().__init__(*arguments)
-        self.uidplus, self.moves = uidplus, moves
+        self.uidplus, self.moves, self.exact = uidplus, moves, exact
         self.absent = False  # the folder is deleted, and not yet made anew
 
     def begin(self):
@@ -104,8 +114,8 @@ class Rival(Connection):
 
     def _begin(self, imap):
         imap.select("INBOX")
-        said = [imap.delete(BOX), imap.create(BOX), imap.create(ELSEWHERE), imap.select(BOX)]
-        if said[-1][0] != "OK":
+        said = [imap.delete(BOX), imap.create(BOX), imap.create(ELSEWHERE)]
+        if not chosen(imap):
             raise AssertionError(f"the folder cannot be made: {said}")
 
     def fill(self, rng, count):
@@ -116,6 +126,8 @@ class Rival(Connection):
                 raise AssertionError(f"APPEND: {data}")
         for _ in range(count):
             message = some_message(rng) or b"not nothing\r\n"
+            while not self.exact and b"\r\n\r\n" not in message:
+                message = some_message(rng)
             self.again(one)
 
     def step(self, rng, held, *, marking=True, deleting=True):
@@ -125,7 +137,7 @@ class Rival(Connection):
         kinds = [self.append, self.flag, self.flag, self.expunge, self.move, self.copy_in]
         kinds += [self.mark, self.mark, self.unmark] if marking else []
         kinds += [self.uid_expunge] if self.uidplus else []
-        if deleting and rng.random() < 0.05:
+        if deleting and self.exact and rng.random() < 0.05:
             kinds = [self.recreate, self.delete]
         some = [key for key in sorted(held) if rng.random() < rng.choice([0.1, 0.3, 0.8])]
         return self.again(lambda imap: rng.choice(kinds)(rng, held, some)) if some or deleting \

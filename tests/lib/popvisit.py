@@ -54,16 +54,19 @@ class Visit:
         count = len(self.keys)
         if rng.random() < 0.5:
             number = rng.randint(0, count + 1)
-            return [rng.choice([f"RETR {number}", f"TOP {number} {rng.choice([0, 1, 5, 200])}", f"DELE {number}",
+            return [rng.choice([f"RETR {number}", f"TOP {number} {self.lines(rng, 0, 1, 5, 200)}", f"DELE {number}",
                                 f"DELE {number}", f"LIST {number}", f"UIDL {number}", "RSET", "NOOP", "STAT", "LIST",
                                 "UIDL"])]
         first = rng.randint(1, max(count, 1))
         look, whole, remove = rng.choice([(0, 1, 0), (0, 1, 1), (1, 0, 0), (1, 1, 1), (0, 0, 1)])
         commands = []
         for number in range(first, min(first + rng.randint(1, 12), count + 1)):
-            commands += [f"TOP {number} {rng.choice([0, 10])}"] * look + [f"RETR {number}"] * whole
+            commands += [f"TOP {number} {self.lines(rng, 0, 10)}"] * look + [f"RETR {number}"] * whole
             commands += [f"DELE {number}"] * remove
         return commands
+
+    def lines(self, rng, *counts):
+        return rng.choice(counts) if self.world.exact else 0  # the other server cannot cut a text
 
     def send(self, commands):
         self.client.send("".join(command + "\r\n" for command in commands).encode())
@@ -119,7 +122,10 @@ class Visit:
             demand(self.hurt or not is_there(key), f"{command}: {reply}, and {key} is there")
             return
         content = self.world.contents[key]
-        got, expected = self.client.lines(), on_the_wire(content) if verb == "RETR" else top_of(content, arguments[1])
+        got = self.client.lines()
+        expected = on_the_wire(content) if verb == "RETR" else top_of(content, arguments[1])
+        if verb == "TOP" and not self.world.exact:  # its BODY[HEADER] has an empty line too many or too few
+            got, expected = got.rstrip(b"\r\n"), expected.rstrip(b"\r\n")
         demand(digest(got) == digest(expected), f"{command}: {len(got)} octets, not the {len(expected)} of {key}: "
                                                 f"{got[:60]!r} instead of {expected[:60]!r}")
 
