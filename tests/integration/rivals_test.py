@@ -26,7 +26,7 @@ from proxy import Proxy
 BUDGETS = (4194304, 0, 65536)  # of octets read ahead; a seed's remainder chooses
 FAULTY = 0  # the one whose connections are cut, and whose processes are killed
 OLD = "IMAP4rev1 SASL-IR LITERAL+ AUTH=PLAIN ID ENABLE"
-SEEDS_IN_CHECK = 45
+SEEDS_IN_CHECK = 36
 WARNINGS = "fetch_failed|commit_failed|login_failed|session_died|process_died|the session died"
 
 
@@ -111,10 +111,11 @@ class World:
 
     def leave(self):
         """Whatever has happened: the next session sees what there is."""
-        if self.rival.absent:
-            self.settle([self.note(self.rival.recreate(self.rng, self.held))])
         if self.visit is not None:
             self.quit()
+        self.judge_intruder()
+        if self.rival.absent:
+            self.settle([self.note(self.rival.recreate(self.rng, self.held))])
         self.login(racing=False)
         self.quit()
 
