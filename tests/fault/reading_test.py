@@ -47,19 +47,19 @@ class Reading(FaultCase):
         claimed = len(octets) if claimed is None else claimed
         return f"* {number} FETCH (UID {uid} BODY[] {{{claimed}}}\r\n".encode() + octets
 
-    def test_literal_that_breaks_off_is_not_finished(self):
+    def test_input_47_literal_that_breaks_off_is_not_finished(self):
         def half(talk, _tag, _rest):
             talk.send(self.literal()[:5000])
             return HANG_UP
         self.refused_or_cut(half, number=2)
 
-    def test_literal_that_stops_is_not_finished(self):
+    def test_input_46_literal_that_stops_is_not_finished(self):
         def stop(talk, _tag, _rest):
             talk.send(self.literal()[:5000])
             talk.wait()
         self.refused_or_cut(stop, number=2)
 
-    def test_literal_that_drips_is_given_up(self):
+    def test_input_46_literal_that_drips_is_given_up(self):
         def drip(talk, _tag, _rest):
             for octet in self.literal():
                 talk.send(bytes((octet,)))
@@ -112,19 +112,19 @@ class Reading(FaultCase):
         self.assertEqual(sorted(self.server.messages), [101, 102])
         self.assertEqual(self.server.commands("UID STORE"), [])
 
-    def test_whole_literal_without_tagged_ok_is_not_finished(self):
+    def test_input_48_whole_literal_without_tagged_ok_is_not_finished(self):
         def no_ok(talk, _tag, _rest):
             talk.send(self.literal() + b")\r\n")
             talk.wait()
         self.refused_or_cut(no_ok, number=2)
 
-    def test_whole_literal_and_then_the_end_is_not_finished(self):
+    def test_input_48_whole_literal_and_then_the_end_is_not_finished(self):
         def no_ok(talk, _tag, _rest):
             talk.send(self.literal() + b")\r\n")
             return HANG_UP
         self.refused_or_cut(no_ok, number=2)
 
-    def test_whole_literal_without_parenthesis_is_not_finished(self):
+    def test_invariant_05_whole_literal_without_parenthesis_is_not_finished(self):
         def no_parenthesis(talk, tag, _rest):
             talk.send(self.literal())
             talk.ok(tag)

@@ -84,13 +84,13 @@ class Removing(FaultCase):
         self.quit(self.sluggish(1), pattern=FINE, warn=False)
         self.assertEqual(self.left(), [105])
 
-    def test_connection_lost_between_store_and_expunge_is_no_success_and_takes_nothing_else(self):
+    def test_input_59_connection_lost_between_store_and_expunge_is_no_success_and_takes_nothing_else(self):
         self.quit({"UID EXPUNGE": lambda talk, tag, rest: HANG_UP})
         self.nothing_removed()
         # Nobody comes back to expunge behind the user's back.
         self.assertEqual(len(self.server.commands("UID EXPUNGE")), 1)
 
-    def test_silence_after_store_is_no_success_within_the_time(self):
+    def test_invariant_04_silence_after_store_is_no_success_within_the_time(self):
         started = time.monotonic()
         self.quit({"UID STORE": lambda talk, tag, rest: talk.wait()})
         self.assertLess(time.monotonic() - started, 8)
@@ -104,7 +104,7 @@ class Removing(FaultCase):
         self.assertRegex(client.command("QUIT"), FINE)
         self.assertEqual(self.left(), [102, 105])
 
-    def test_lost_connection_to_the_client_removes_nothing(self):
+    def test_input_31_invariant_01_lost_connection_to_the_client_removes_nothing(self):
         client = self.serve()
         self.log_in(client)
         client.command("DELE 1")

@@ -128,7 +128,7 @@ class KeepingAndDeleting(_Maildrop):
         imap.logout()
         self.assertEqual(self.left(), [2, 3, 4, 5])
 
-    def test_connection_dropped_without_quit_removes_nothing(self):
+    def test_invariant_01_connection_dropped_without_quit_removes_nothing(self):
         client = self.client()
         for number in range(1, 6):
             client.command(f"DELE {number}")
@@ -136,7 +136,7 @@ class KeepingAndDeleting(_Maildrop):
         self.sessions_gone()
         self.assertEqual(self.left(), [1, 2, 3, 4, 5])
 
-    def test_quit_cut_off_in_mid_line_removes_nothing(self):
+    def test_invariant_01_quit_cut_off_in_mid_line_removes_nothing(self):
         client = self.client()
         client.command("DELE 1")
         client.send(b"QUIT")
@@ -144,7 +144,7 @@ class KeepingAndDeleting(_Maildrop):
         self.sessions_gone()
         self.assertEqual(self.left(), [1, 2, 3, 4, 5])
 
-    def test_quit_counts_even_when_its_sender_hangs_up_at_once(self):
+    def test_input_32_quit_counts_even_when_its_sender_hangs_up_at_once(self):
         client = self.client()
         client.command("DELE 2")
         client.send(b"QUIT\r\n")
@@ -238,13 +238,13 @@ class OneSessionAtATime(_Maildrop):
         self.client()
         self.assertRegex(self.client(login=False).login(self.user + "-2", PASSWORD), rb"^\+OK")
 
-    def test_mailbox_is_free_before_quit_is_answered(self):
+    def test_invariant_04_mailbox_is_free_before_quit_is_answered(self):
         for _ in range(50):
             client = self.client()
             self.assertRegex(client.command("QUIT"), rb"^\+OK")
             client.close()
 
-    def test_mailbox_is_free_before_quit_is_answered_after_deleting(self):
+    def test_invariant_04_mailbox_is_free_before_quit_is_answered_after_deleting(self):
         for number in range(5):
             client = self.client()
             self.assertRegex(client.command("DELE 1"), rb"^\+OK")
@@ -255,7 +255,7 @@ class OneSessionAtATime(_Maildrop):
             self.assertRegex(other.command("STAT"), rb"^\+OK %d " % (4 - number))
             other.command("QUIT")
 
-    def test_mailbox_is_free_after_its_session_was_killed(self):
+    def test_invariant_09_mailbox_is_free_after_its_session_was_killed(self):
         self.client()
         self.gate.expect_warning("event=session_died")
         self.gate.allow_warning("the session died; its client is told so")
@@ -343,7 +343,7 @@ class LostUpstream(_Maildrop):
             os.kill(pid, signal.SIGKILL)
         self.assertEqual(client.multiline("RETR 2"), self.messages[1])
 
-    def test_message_in_the_middle_of_which_the_connection_broke_is_not_finished(self):
+    def test_input_47_message_in_the_middle_of_which_the_connection_broke_is_not_finished(self):
         self.gate.expect_warning("event=fetch_failed")
         self.server.append(self.user, [message(6, 64_000_000)])
         client = self.client()

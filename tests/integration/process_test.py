@@ -16,7 +16,7 @@ from proxy import Proxy
 
 
 class Deaths(ExampleCase):
-    def test_front_that_dies_is_replaced_and_its_sessions_end(self):
+    def test_input_79_front_that_dies_is_replaced_and_its_sessions_end(self):
         gate = self.gateway()
         gate.expect_warning("event=process_died role=front")
         client = self.client(gate)
@@ -45,7 +45,7 @@ class Deaths(ExampleCase):
         for i in range(8):
             self.assert_served_again(gate, f"later{i}")
 
-    def test_broker_that_dies_is_replaced_and_sessions_go_on(self):
+    def test_input_79_broker_that_dies_is_replaced_and_sessions_go_on(self):
         gate = self.gateway()
         gate.expect_warning("event=process_died role=broker")
         client = self.client(gate)
@@ -67,7 +67,7 @@ class Deaths(ExampleCase):
         self.assertTrue(reply.startswith(b"+OK") or
                         wait_until(lambda: client.login("ann", "password").startswith(b"+OK"), AT_ONCE))
 
-    def test_spawner_that_dies_is_replaced_and_sessions_go_on(self):
+    def test_input_79_spawner_that_dies_is_replaced_and_sessions_go_on(self):
         gate = self.gateway()
         gate.expect_warning("event=process_died role=spawner")
         gate.allow_warning("event=login_failed .*status=temp")
@@ -92,7 +92,7 @@ class Deaths(ExampleCase):
         client.command("QUIT")
         self.assertRegex(other.login("ann", "password"), rb"^\+OK")
 
-    def test_any_process_may_die_again_and_again(self):
+    def test_input_79_any_process_may_die_again_and_again(self):
         gate = self.gateway()
         gate.allow_warning("event=login_failed .*status=temp")
         for role in ("front", "broker", "spawner") * 2:
@@ -100,7 +100,7 @@ class Deaths(ExampleCase):
             gate.kill_process(role)
             self.assertTrue(wait_until(lambda: self.try_login(gate, "new"), AT_ONCE + 1), role)
 
-    def test_everything_ends_when_the_supervisor_is_killed(self):
+    def test_input_79_everything_ends_when_the_supervisor_is_killed(self):
         gate = Gateway([example_backend()])
         self.addCleanup(gate.kill)
         gate.start()
@@ -369,7 +369,7 @@ class Removal(unittest.TestCase):
         self.gate.wait_until(lambda: b"STORE" in bytes(self.proxy.sent).upper(), "UPDATE to begin")
         return client
 
-    def test_session_that_dies_has_not_succeeded_and_nothing_else_is_gone(self):
+    def test_input_79_session_that_dies_has_not_succeeded_and_nothing_else_is_gone(self):
         self.gate.expect_warning("event=session_died")
         self.gate.allow_warning("the session died; its client is told so")
         client = self.begin()
@@ -381,7 +381,7 @@ class Removal(unittest.TestCase):
         with Client(self.gate.port) as again:
             self.assertRegex(again.login("ann", PASSWORD), rb"^\+OK")
 
-    def test_front_that_dies_does_not_stop_it(self):
+    def test_input_79_front_that_dies_does_not_stop_it(self):
         self.gate.expect_warning("event=process_died role=front")
         client = self.begin()
         self.gate.kill_process("front")
@@ -390,7 +390,7 @@ class Removal(unittest.TestCase):
         self.gate.wait_until(lambda: not self.gate.pids("session"), "the session to end")
         self.assertEqual(self.left(), [1, 3, 5])
 
-    def test_broker_and_spawner_that_die_do_not_stop_it(self):
+    def test_input_79_broker_and_spawner_that_die_do_not_stop_it(self):
         self.gate.expect_warning("event=process_died role=broker")
         self.gate.expect_warning("event=process_died role=spawner")
         client = self.begin()
@@ -471,7 +471,7 @@ class Shutdown(ExampleCase):
         self.assertTrue(wait_until(lambda: not gate.processes(), 1), [one.name for one in gate.processes()])
 
     @unittest.skipUnless(dovecot.available(), "there is no Dovecot on this machine")
-    def test_removal_under_way_is_finished(self):
+    def test_input_82_removal_under_way_is_finished(self):
         with Dovecot() as server, Proxy(server.imap_port) as proxy:
             server.append("ann", [b"Subject: %d\r\n\r\n1\r\n" % i for i in range(3)])
             gate = Gateway([imap_backend(server, port=proxy.port)])
