@@ -78,7 +78,7 @@ class World:
     @staticmethod
     def popgate(stack, backends, listeners=None):
         options = {} if listeners is None else {"listeners": listeners}
-        gate = Gateway(backends, fronts=2, limits={"max_connections": 4000}, **options)
+        gate = Gateway(backends, fronts=2, limits={"max_connections": 4000, "login_penalty": 15}, **options)
         stack.callback(gate.kill)
         return gate.start()
 

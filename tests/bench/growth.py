@@ -60,7 +60,7 @@ def idle(port, root, count):
 
 def _popgate(stack, port, **limits):
     backend = {"name": "main", "plugin": "imap", "host": "127.0.0.1", "port": port, "security": "none"}
-    gate = Gateway([backend], fronts=4, limits=limits or {"max_connections": 3000})
+    gate = Gateway([backend], fronts=4, limits={"login_penalty": 15, **(limits or {"max_connections": 3000})})
     stack.callback(gate.kill)
     return gate.start()
 

@@ -4,6 +4,7 @@ that has no descriptor left."""
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import threading
@@ -244,6 +245,26 @@ class Descriptors(ExampleCase):
             return connection.recv(100).startswith(b"+OK")
         except TimeoutError:
             return False
+
+    def test_input_76_logins_wait_for_a_spawner_that_is_slow_with_few_descriptors_each(self):
+        count = 400
+        gate = self.gateway(limits={"max_connections": count + 10})
+        broker, = gate.pids("broker")
+        spawner, = gate.pids("spawner")
+        clients = [self.client(gate, None) for _ in range(count)]
+        os.kill(spawner, signal.SIGSTOP)
+        try:
+            for number, client in enumerate(clients):
+                client.send(b"USER user%d\r\nPASS password\r\n" % number)
+            time.sleep(1)
+            self.assertLess(len(os.listdir(f"/proc/{broker}/fd")), 2 * count + 100)
+        finally:
+            os.kill(spawner, signal.SIGCONT)
+        for client in clients:
+            client.socket.settimeout(60)
+            self.assertRegex(client.line(), rb"^\+OK")
+            self.assertRegex(client.line(), rb"^\+OK 3 messages")
+            client.command("QUIT")
 
     def test_input_76_a_broker_without_descriptors_refuses_for_now_and_does_not_spin(self):
         gate = self.gateway()
