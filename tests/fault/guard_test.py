@@ -16,6 +16,7 @@ BLOCK = 65536
 # What comes first, and then without end.
 ENDLESS = {
     "parentheses": (b"* 1 FETCH (BODYSTRUCTURE ", b"(" * BLOCK),
+    "parentheses that libetpan would follow": (b"", b"* 1 FETCH (BODYSTRUCTURE " + b"(" * 30000 + b"\r\n"),
     "parentheses in a line that is hidden": (b"* LIST ", b"(" * BLOCK),
     "a line": (b"* OK ", b"x" * BLOCK),
     "a line of data": (b"* 1 FETCH (FLAGS (", b"a " * BLOCK),
@@ -33,7 +34,7 @@ ENDLESS = {
     "empty lines": (b"", b"\r\n" * 30000),
     "go on": (b"", b"+ go on\r\n" * 6000),
 }
-SOME = ("parentheses", "a line", "untagged status", "capabilities", "flags")
+SOME = ("parentheses that libetpan would follow", "a line", "untagged status", "capabilities", "flags")
 # All of it where most commands are under way, and where most is allowed.
 AT_LOGIN = {"GREETING": SOME, "AUTHENTICATE": SOME, "LOGIN": ENDLESS, "ID": SOME, "SELECT": SOME, "LISTING": ENDLESS}
 
