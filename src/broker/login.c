@@ -351,6 +351,9 @@ static void take_sasl(struct login *login, enum sasl_result result)
 		begin_try(login);
 		refuse_for(login, POPGATE_AUTH, "the authorization identity is not the user");
 		return;
+	case SASL_NO_MEMORY:
+		refuse_for(login, POPGATE_TEMP, "out of memory");
+		return;
 	}
 }
 

@@ -30,7 +30,9 @@ struct timeval client_time(int64_t milliseconds)
 
 void client_write(struct client *client, const void *data, size_t size)
 {
-	bufferevent_write(client->connection, data, size);
+	/* of a reply that lacks a part nothing may leave; the end of the connection shows as any other does */
+	if (bufferevent_write(client->connection, data, size) != 0)
+		shutdown(bufferevent_getfd(client->connection), SHUT_RDWR);
 }
 
 void client_set_timer(struct client *client, int64_t milliseconds)

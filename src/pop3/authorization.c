@@ -74,10 +74,13 @@ static int decode_response(struct authorization *authorization, const char *text
 	authorization_forget_response(authorization);
 	authorization->response_room = size / 4 * 3 + 1;
 	authorization->response = malloc(authorization->response_room);
-	if (authorization->response == NULL)
+	if (authorization->response == NULL) {
+		reply(step, "-ERR [SYS/TEMP] out of memory");
 		return -1;
+	}
 	if (base64_decode(text, size, authorization->response, &step->response_size) != 0) {
 		authorization_forget_response(authorization); /* it is decoded up to its fault */
+		reply(step, "-ERR the response is not base64");
 		return -1;
 	}
 	step->response = authorization->response;
@@ -124,10 +127,8 @@ static void handle_auth(struct authorization *authorization, const struct comman
 		size = call->text_size - size - 1;
 		if (size == 1 && initial[0] == '=')
 			size = 0;
-		if (decode_response(authorization, initial, size, step) != 0) {
-			reply(step, "-ERR the response is not base64");
+		if (decode_response(authorization, initial, size, step) != 0)
 			return;
-		}
 	}
 	forget_user(authorization);
 	step->action = AUTHORIZATION_LOGIN;
@@ -237,7 +238,6 @@ static void take_response(struct authorization *authorization, const char *line,
 		reply(step, "-ERR authentication cancelled");
 		step->action = AUTHORIZATION_CANCEL;
 	} else if (decode_response(authorization, line, size, step) != 0) {
-		reply(step, "-ERR the response is not base64");
 		step->action = AUTHORIZATION_CANCEL;
 	} else {
 		step->action = AUTHORIZATION_RESPONSE;

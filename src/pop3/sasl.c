@@ -53,28 +53,30 @@ static bool password_is_fit(const unsigned char *password, size_t size)
 	       memchr(password, '\r', size) == NULL && memchr(password, '\n', size) == NULL;
 }
 
-static int set_name(struct sasl *sasl, const void *name, size_t size)
+static enum sasl_result set_name(struct sasl *sasl, const void *name, size_t size)
 {
 	if (!name_is_fit(name, size)) {
 		free(sasl->unfit);
 		sasl->unfit = size == 0 ? NULL : strndup(name, size < SASL_NAME_MAX ? size : SASL_NAME_MAX);
-		return -1;
+		return SASL_MALFORMED;
 	}
 	sasl->name = strndup(name, size);
-	return sasl->name == NULL ? -1 : 0;
+	return sasl->name == NULL ? SASL_NO_MEMORY : SASL_DONE;
 }
 
-static int set_password(struct sasl *sasl, const void *password, size_t size)
+static enum sasl_result set_password(struct sasl *sasl, const void *password, size_t size)
 {
-	return password_is_fit(password, size) ? secret_set(&sasl->password, password, size) : -1;
+	if (!password_is_fit(password, size))
+		return SASL_MALFORMED;
+	return secret_set(&sasl->password, password, size) == 0 ? SASL_DONE : SASL_NO_MEMORY;
 }
 
 enum sasl_result sasl_userpass(struct sasl *sasl, const void *name, size_t name_size, const void *password,
 			       size_t password_size)
 {
-	if (set_name(sasl, name, name_size) != 0 || set_password(sasl, password, password_size) != 0)
-		return SASL_MALFORMED;
-	return SASL_DONE;
+	enum sasl_result result = set_name(sasl, name, name_size);
+
+	return result == SASL_DONE ? set_password(sasl, password, password_size) : result;
 }
 
 /* authzid NUL authcid NUL password; acting for somebody else is not offered. */
@@ -82,6 +84,7 @@ static enum sasl_result plain_step(struct sasl *sasl, const unsigned char *data,
 {
 	const unsigned char *end = data + size, *name, *password;
 	size_t authzid_size, name_size;
+	enum sasl_result result;
 
 	name = memchr(data, '\0', size);
 	if (name == NULL)
@@ -93,8 +96,9 @@ static enum sasl_result plain_step(struct sasl *sasl, const unsigned char *data,
 		return SASL_MALFORMED;
 	name_size = (size_t)(password - name);
 	password++;
-	if (sasl_userpass(sasl, name, name_size, password, (size_t)(end - password)) != SASL_DONE)
-		return SASL_MALFORMED;
+	result = sasl_userpass(sasl, name, name_size, password, (size_t)(end - password));
+	if (result != SASL_DONE)
+		return result;
 	if (authzid_size > 0 && (authzid_size != name_size || memcmp(data, name, name_size) != 0))
 		return SASL_REFUSED;
 	return SASL_DONE;
@@ -102,13 +106,15 @@ static enum sasl_result plain_step(struct sasl *sasl, const unsigned char *data,
 
 static enum sasl_result login_step(struct sasl *sasl, const unsigned char *data, size_t size)
 {
-	if (sasl->name == NULL) {
-		if (set_name(sasl, data, size) != 0)
-			return SASL_MALFORMED;
-		sasl->challenge = "Password:";
-		return SASL_CONTINUE;
-	}
-	return set_password(sasl, data, size) == 0 ? SASL_DONE : SASL_MALFORMED;
+	enum sasl_result result;
+
+	if (sasl->name != NULL)
+		return set_password(sasl, data, size);
+	result = set_name(sasl, data, size);
+	if (result != SASL_DONE)
+		return result;
+	sasl->challenge = "Password:";
+	return SASL_CONTINUE;
 }
 
 enum sasl_result sasl_step(struct sasl *sasl, const unsigned char *data, size_t size)

@@ -18,7 +18,8 @@ enum sasl_result {
 	SASL_CONTINUE,	/* send sasl->challenge */
 	SASL_DONE,	/* sasl->name and sasl->password are there */
 	SASL_MALFORMED, /* -ERR: the client broke the mechanism's syntax */
-	SASL_REFUSED	/* -ERR [AUTH]: well-formed but not acceptable */
+	SASL_REFUSED,	/* -ERR [AUTH]: well-formed but not acceptable */
+	SASL_NO_MEMORY	/* -ERR [SYS/TEMP] */
 };
 
 struct sasl {

@@ -130,6 +130,8 @@ static enum progress take_sasl(struct standalone *standalone, enum sasl_result r
 		return refuse(standalone, 0);
 	case SASL_REFUSED:
 		return refuse(standalone, POPGATE_AUTH);
+	case SASL_NO_MEMORY:
+		return refuse(standalone, POPGATE_TEMP);
 	}
 	return ENDED;
 }

@@ -72,6 +72,9 @@ static void conclude(struct stage *stage, enum sasl_result result)
 	case SASL_REFUSED:
 		refuse(stage, POPGATE_AUTH);
 		return;
+	case SASL_NO_MEMORY:
+		refuse(stage, POPGATE_TEMP);
+		return;
 	}
 }
 

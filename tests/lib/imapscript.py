@@ -29,7 +29,7 @@ class Talk:
     def __init__(self, server, connection, number):
         self.server, self.socket, self.number = server, connection, number
         self.file = connection.makefile("rb")
-        self.tls = False
+        self.tls = self.over = False
 
     def send(self, data):
         self.socket.sendall(data.encode() if isinstance(data, str) else data)
@@ -72,6 +72,7 @@ class Talk:
                     end.close()
                 except OSError:
                     pass
+            self.over = True
 
     def take(self, line):
         while literal := re.search(rb"\{(\d+)(\+?)\}\r\n$", line):
@@ -290,6 +291,10 @@ class Server:
                     talk.socket.shutdown(socket.SHUT_RDWR)
             except OSError:
                 pass
+
+    def is_idle(self):
+        """Whether every connection has ended, and what came over it has been done."""
+        return all(talk.over for talk in self._talks)
 
     def close(self):
         self._listener.close()

@@ -1,0 +1,82 @@
+"""Faults of the machine, made inside popgate's processes by a preloaded module (shim.c).
+
+    shim = Shim()
+    with Gateway([...], environment=shim.environment) as gate:
+        shim.fail("session", 7)          # the seventh allocation of every session from now on
+        ...
+        shim.clock = 10 * YEAR"""
+
+import atexit
+import mmap
+import os
+import shutil
+import struct
+import subprocess
+import tempfile
+import unittest
+
+from gateway import SANITIZED
+
+_AT, _CALLS, _FAILED, _MORE, _CLOCK, _SYSLOG = 16, 24, 32, 40, 48, 56
+
+
+class Shim:
+    _module = None
+
+    def __init__(self):
+        if SANITIZED:
+            raise unittest.SkipTest("a sanitizer has allocation functions of its own")
+        self.folder = tempfile.mkdtemp(prefix="popgate-shim-", dir="/tmp")
+        os.chmod(self.folder, 0o755)
+        atexit.register(shutil.rmtree, self.folder, True)
+        path = os.path.join(self.folder, "control")
+        with open(path, "wb") as file:
+            file.write(bytes(4096))
+        os.chmod(path, 0o666)
+        with open(path, "r+b") as file:
+            self.page = mmap.mmap(file.fileno(), 4096)
+        self.environment = {"LD_PRELOAD": self._build(), "POPGATE_SHIM": path}
+
+    @classmethod
+    def _build(cls):
+        if cls._module is None:
+            folder = tempfile.mkdtemp(prefix="popgate-shim-", dir="/tmp")
+            os.chmod(folder, 0o755)
+            atexit.register(shutil.rmtree, folder, True)
+            module = os.path.join(folder, "shim.so")
+            source = os.path.join(os.path.dirname(os.path.abspath(__file__)), "shim.c")
+            subprocess.run((*os.environ.get("CC", "cc").split(), "-shared", "-fPIC", "-O1", "-fno-builtin", "-o", module,
+                            source), check=True)
+            cls._module = module
+        return cls._module
+
+    def _get(self, offset):
+        return struct.unpack_from("q", self.page, offset)[0]
+
+    def _set(self, offset, value):
+        struct.pack_into("q", self.page, offset, value)
+
+    def fail(self, process, at, more=0):
+        """From now on the allocation number `at` of such processes fails, and `more` behind it. 0: none, they are
+        counted."""
+        self.page[0:16] = bytes(16)
+        for offset, value in ((_AT, at), (_CALLS, 0), (_FAILED, 0), (_MORE, more)):
+            self._set(offset, value if at > 0 or offset != _AT else 1 << 62)
+        self.page[0:16] = f"popgate-{process}".encode()[:15].ljust(16, b"\0")
+
+    def rest(self):
+        self.page[0:16] = bytes(16)
+
+    @property
+    def calls(self):
+        return self._get(_CALLS)
+
+    @property
+    def failed(self):
+        return self._get(_FAILED)
+
+    def set_clock(self, seconds):
+        self._set(_CLOCK, seconds)
+
+    def set_syslog(self, path):
+        self.page[_SYSLOG:_SYSLOG + 104] = path.encode().ljust(104, b"\0")
