@@ -250,6 +250,7 @@ int main(int argc, char **argv)
 {
 	const char *name = argc < 2 ? "" : argv[1];
 
+	log_to(STDERR_FILENO); /* as long as it may still be opened */
 	if (strcmp(name, "--version") == 0) {
 		printf("popgate %s, plugin ABI %u.%u\n", PACKAGE_VERSION, POPGATE_ABI_MAJOR, POPGATE_ABI_MINOR);
 		return PROCESS_EXIT_OK;

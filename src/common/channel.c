@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/log.h"
 #include "common/secret.h"
 
 #define CHANNEL_QUEUE 16384 /* messages */
@@ -119,6 +120,12 @@ static void on_writable(evutil_socket_t fd, short events, void *context)
 	event_del(channel->writable);
 }
 
+/* Else they go to standard error, which may take nothing. */
+static void log_event(int severity, const char *text)
+{
+	log_say(severity == EVENT_LOG_ERR ? POPGATE_LOG_WARN : POPGATE_LOG_DEBUG, NULL, "libevent: %s", text);
+}
+
 struct channel *channel_new(struct event_base *base, int fd, channel_message_fn *on_message,
 			    channel_closed_fn *on_closed, void *context)
 {
@@ -128,6 +135,7 @@ struct channel *channel_new(struct event_base *base, int fd, channel_message_fn 
 		close(fd);
 		return NULL;
 	}
+	event_set_log_callback(log_event);
 	channel->fd = fd;
 	channel->last = &channel->first;
 	channel->on_message = on_message;

@@ -3,37 +3,55 @@
  * global beside stop flags. */
 #include "common/log.h"
 
-#include <poll.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <syslog.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "common/log_sink.h"
 #include "common/text.h"
+
+/* What all processes that log to the same sink know together. */
+struct together {
+	_Atomic uint64_t dropped;
+	_Atomic bool torn; /* a full disk took a part of the last line */
+};
+
+static struct together alone;
 
 static struct {
 	int fd;
 	enum popgate_log_level level;
 	const char *process;
 	char session[LOG_SESSION_SIZE];
-	unsigned long dropped;
-} state = {.fd = STDERR_FILENO, .level = POPGATE_LOG_INFO, .process = "main"};
+	struct together *together;
+} state = {.fd = STDERR_FILENO, .level = POPGATE_LOG_INFO, .process = "main", .together = &alone};
 
 static const char *const level_names[] = {
     [POPGATE_LOG_WARN] = "warn", [POPGATE_LOG_INFO] = "info", [POPGATE_LOG_DEBUG] = "debug"};
 static const int syslog_levels[] = {
     [POPGATE_LOG_WARN] = LOG_WARNING, [POPGATE_LOG_INFO] = LOG_INFO, [POPGATE_LOG_DEBUG] = LOG_DEBUG};
 
+void log_share(void)
+{
+	struct together *page = mmap(NULL, sizeof(*page), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	/* else each counts for itself */
+	if (page != MAP_FAILED)
+		state.together = page;
+}
+
 void log_to(int fd)
 {
+	log_sink_prepare(fd);
 	if (state.fd > STDERR_FILENO && state.fd != fd)
 		close(state.fd);
 	state.fd = fd;
-	if (fd < 0)
-		openlog("popgate", LOG_NDELAY | LOG_PID, LOG_MAIL);
 }
 
 int log_descriptor(void)
@@ -132,33 +150,35 @@ void log_number(struct log_line *line, const char *key, uint64_t number)
 		append(line, " %s=%llu", key, (unsigned long long)number);
 }
 
-/* A line is shorter than PIPE_BUF: a sink that polls writable takes it whole without blocking. */
 static bool emit(struct log_line *line)
 {
-	struct pollfd sink = {.fd = state.fd, .events = POLLOUT};
+	ssize_t wrote;
 
-	if (poll(&sink, 1, 0) != 1 || (sink.revents & POLLOUT) == 0)
+	if (state.fd < 0)
+		return log_sink_syslog(syslog_levels[line->level], line->text);
+	/* whoever tore it: what is left of it gets a line of its own */
+	if (atomic_exchange(&state.together->torn, false) && log_sink_write(state.fd, "\n", 1) != 1) {
+		atomic_store(&state.together->torn, true);
 		return false;
+	}
 	line->text[line->size] = '\n';
-	return write(state.fd, line->text, line->size + 1) >= 0;
+	wrote = log_sink_write(state.fd, line->text, line->size + 1);
+	if (wrote > 0 && (size_t)wrote <= line->size)
+		atomic_store(&state.together->torn, true);
+	return wrote == (ssize_t)line->size + 1;
 }
 
 void log_end(struct log_line *line)
 {
-	bool telling = state.dropped > 0 && line->level == POPGATE_LOG_INFO;
+	uint64_t missing;
 
 	if (line->level > state.level)
 		return;
-	if (telling)
-		append(line, " dropped_lines=%lu", state.dropped);
-	if (state.fd < 0) {
-		syslog(syslog_levels[line->level], "%s", line->text);
-	} else if (!emit(line)) {
-		state.dropped++;
-		return;
-	}
-	if (telling)
-		state.dropped = 0;
+	missing = line->level == POPGATE_LOG_INFO ? atomic_exchange(&state.together->dropped, 0) : 0;
+	if (missing > 0)
+		append(line, " dropped_lines=%llu", (unsigned long long)missing);
+	if (!emit(line))
+		atomic_fetch_add(&state.together->dropped, missing + 1);
 }
 
 void log_say(enum popgate_log_level level, const char *session, const char *format, ...)

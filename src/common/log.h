@@ -28,6 +28,8 @@ struct log_line {
  * descriptor used before is closed, unless it is standard error. Called by the supervisor before the
  * first fork, and again in each process that is handed a reopened file. */
 void log_to(int fd);
+/* Before the first fork: what the sink does not take is counted for all processes together. */
+void log_share(void);
 /* The current descriptor; -1 for syslog. */
 int log_descriptor(void);
 void log_set_level(enum popgate_log_level level);

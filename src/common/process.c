@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/log_sink.h"
 #include "config.h"
 
 const char *process_role_name(enum process_role role)
@@ -148,18 +149,22 @@ int process_runtime_directory(struct conf *conf, const struct process_identity *
 bool process_tell_faults(struct conf_report *report)
 {
 	bool any = report->count > 0;
+	size_t told = 0;
 
-	conf_report_print(report, stderr);
-	for (const struct conf_fault *fault = report->first; fault != NULL; fault = fault->next)
+	for (const struct conf_fault *fault = report->first; fault != NULL; fault = fault->next, told++) {
+		log_sink_tell(fault->text);
 		if (log_descriptor() != STDERR_FILENO)
 			log_say(POPGATE_LOG_WARN, NULL, "%s", fault->text);
+	}
+	if (told < report->count)
+		log_sink_tell("out of memory");
 	conf_report_free(report);
 	return any;
 }
 
 void process_ignore_signals(void)
 {
-	static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGPIPE, SIGQUIT};
+	static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGPIPE, SIGQUIT, SIGXFSZ};
 	struct sigaction action = {.sa_handler = SIG_IGN};
 	sigset_t none;
 

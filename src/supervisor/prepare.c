@@ -25,7 +25,8 @@ int prepare_log(const struct conf_log *log, struct conf_report *report)
 	case CONF_LOG_SYSLOG:
 		return -1;
 	case CONF_LOG_FILE:
-		fd = open(log->path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
+		/* it may be a pipe */
+		fd = open(log->path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640);
 		if (fd < 0)
 			conf_report_add(report, NULL, 0, "log.file %s: %s", log->path, strerror(errno));
 		return fd;

@@ -439,6 +439,7 @@ static void catch_signals(sigset_t *unblocked_r)
 		sigaction(signals[i], &action, NULL);
 	}
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* a log as large as it may be */
 	sigprocmask(SIG_BLOCK, &blocked, unblocked_r);
 	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
 		sigdelset(unblocked_r, signals[i]);
@@ -475,6 +476,7 @@ int supervisor_run(const struct supervisor_plan *plan)
 	generation = prepare_generation(supervisor->plan, supervisor->current, &report);
 	if (generation == NULL)
 		goto out;
+	log_share();
 	generation_use_log(generation);
 	forget_stdin();
 	prctl(PR_SET_CHILD_SUBREAPER, 1);

@@ -368,7 +368,7 @@ struct wanted {
 	bool found;
 };
 
-/* Of a quoted string the plugin gets what is left without the escapes. */
+/* Of a quoted string the plugin gets what is left without the escapes; a backslash that escapes nothing stays. */
 static bool is_same(const struct wanted *wanted, const struct response *r)
 {
 	size_t n = 0;
@@ -376,7 +376,7 @@ static bool is_same(const struct wanted *wanted, const struct response *r)
 	if (!r->quoted)
 		return r->size == wanted->size && memcmp(r->octets, wanted->octets, r->size) == 0;
 	for (size_t i = 0; i < r->size; i++, n++) {
-		i += r->octets[i] == '\\' && i + 1 < r->size;
+		i += r->octets[i] == '\\' && i + 1 < r->size && strchr("\\\"", r->octets[i + 1]) != NULL;
 		if (n >= wanted->size || (uint8_t)wanted->octets[n] != r->octets[i])
 			return false;
 	}
