@@ -228,8 +228,8 @@ static int fill_set(struct tls_set *set, enum conf_profile profile, const struct
 {
 	int result = 0;
 
-	set->contexts = calloc(conf->tls_count, sizeof(SSL_CTX *)); /* fanalyzer: tls_server_free gives it back */
-	if (set->contexts == NULL) {
+	set->contexts = calloc(conf->tls_count, sizeof(SSL_CTX *));
+	if (set->contexts == NULL) { /* fanalyzer: tls_server_free gives it back */
 		conf_report_add(report, conf->tls[0].file, conf->tls[0].line, "tls: out of memory");
 		return -1;
 	}
