@@ -104,6 +104,17 @@ static uint64_t guess(int64_t lines)
 	return octets < TEXT_FIRST ? TEXT_FIRST : octets;
 }
 
+/* No text, though by its size the message has some: there are servers that answer a range with nothing. */
+static bool lacks_text(const struct body *b, uint64_t header, uint64_t text)
+{
+	return !b->enough && text == 0 && header < b->listed;
+}
+
+static enum body_end read_text(struct body *b, struct popgate_error *error)
+{
+	return body_read(b, 1u << BODY_TEXT, 0, 0, error);
+}
+
 static enum body_end read_top(struct body *b, int64_t lines, struct popgate_error *error)
 {
 	uint64_t limit = guess(lines);
@@ -112,6 +123,8 @@ static enum body_end read_top(struct body *b, int64_t lines, struct popgate_erro
 	if (lines == 0)
 		return body_read(b, 1u << BODY_HEADER, 0, 0, error);
 	end = body_read(b, 1u << BODY_HEADER | 1u << BODY_TEXT, 0, limit, error);
+	if (end == BODY_DONE && lacks_text(b, b->parts[BODY_HEADER].got, b->parts[BODY_TEXT].got))
+		return read_text(b, error);
 	/* less than asked for is all of the text, more is what a server sends that knows no ranges */
 	if (end != BODY_DONE || b->enough || b->parts[BODY_TEXT].got != limit)
 		return end;
@@ -174,13 +187,15 @@ static enum body_end write_part(struct body *b, const struct held_part *part, st
 	return BODY_FAILED;
 }
 
-/* Goes on where the text that was asked for ahead ends, though more lines are wanted. */
+/* Goes on where the text that was asked for ahead ends, though more lines are wanted; or asks for all of it. */
 static enum body_end read_rest(struct body *b, size_t message, uint64_t header, uint64_t text,
 			       struct popgate_error *error)
 {
 	ahead_settle(b->drop);
 	if (name_sequence(b, message, error) != BODY_DONE)
 		return BODY_FAILED;
+	if (text == 0)
+		return read_text(b, error);
 	b->parts[BODY_TEXT].got = text;
 	return read_on(b, BODY_TEXT, header, text, TEXT_MAX, error);
 }
@@ -193,7 +208,8 @@ static enum body_end write_held(struct body *b, size_t message, const struct hel
 	for (int i = 0; i < BODY_PARTS; i++)
 		if (write_part(b, &parts[i], error) != BODY_DONE)
 			return BODY_FAILED;
-	if (b->enough || header == 0 || !(want->parts & 1u << BODY_TEXT) || text != want->limit)
+	if (b->enough || header == 0 || !(want->parts & 1u << BODY_TEXT) ||
+	    (text != want->limit && !lacks_text(b, header, text)))
 		return BODY_DONE;
 	return read_rest(b, message, header, text, error);
 }

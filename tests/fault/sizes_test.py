@@ -252,6 +252,23 @@ class Habits(FaultCase):
             talk.ok(tag)
         self.served({"BODY": body})
 
+    def test_input_53_a_server_that_answers_a_range_with_nothing(self):
+        """TOP asks for a range of the text first; a header alone would look like the whole."""
+        def body(talk, tag, rest):
+            for number, uid in talk.wanted(rest):
+                parts = [(name, b"" if name.startswith("BODY[TEXT]<") else octets)
+                         for name, octets in talk.parts(uid, rest)]
+                talk.send(f"* {number} FETCH (UID {uid}".encode() +
+                          b"".join(f" {name} {{{len(octets)}}}\r\n".encode() + octets for name, octets in parts) +
+                          b")\r\n")
+            talk.ok(tag)
+        for way in (ALONE, AHEAD):
+            with self.subTest(way=way):
+                client = self.serve({"BODY": body}, messages=MAIL, limits=way)
+                self.log_in(client)
+                for number, octets in enumerate(MAIL.values(), 1):
+                    self.assertEqual(client.multiline(f"TOP {number} 1000"), octets)
+
     def test_a_server_that_wants_to_know_the_program_first(self):
         """NetEase; in one flight as well."""
         def select(talk, tag, rest):
