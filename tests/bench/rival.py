@@ -79,7 +79,7 @@ class Rival(Dovecot):
         self.upstream, self.port = upstream, free_port()
         super().__init__(certificate=("", ""))
 
-    def _prepare(self, store, capability, certificate, more):
+    def _prepare(self, store, certificate, more):
         owner = self._owner()
         os.mkdir(self._path("mail"))
         if os.geteuid() == 0:
