@@ -47,6 +47,17 @@ class Removing(FaultCase):
         self.quit({"UID EXPUNGE": lambda talk, tag, rest: talk.ok(tag)})
         self.nothing_removed()
 
+    def test_input_59_invariant_04_ok_to_an_expunge_that_did_nothing_and_no_look_is_no_success(self):
+        """The connection is lost right behind the OK, or in the middle of the look, each time that it is made."""
+        def expunge(talk, tag, _rest):
+            talk.ok(tag)
+            self.server.on["LISTING"] = looks.pop(0) if looks else None
+        for look in (lambda talk, tag, rest: HANG_UP, lambda talk, tag, rest: talk.line("* 5 FETCH (UID 105)") or HANG_UP):
+            with self.subTest(look=look):
+                looks = [look]
+                self.quit({"UID EXPUNGE": expunge})
+                self.nothing_removed()
+
     def test_expunge_of_a_part_is_no_success(self):
         def part(talk, tag, _rest):
             talk.expunge([101])
