@@ -17,6 +17,7 @@
 #include "session/sandbox_test.h"
 #include "session/spawner.h"
 #include "session/standalone.h"
+#include "supervisor/passed.h"
 #include "supervisor/supervisor.h"
 
 struct options {
@@ -69,12 +70,15 @@ static struct conf *read_conf(const void *context, struct conf_report *report)
 
 static int run_serve(const struct options *options)
 {
+	struct passed passed;
 	const struct supervisor_plan plan = {
 	    .read = read_conf,
 	    .context = options,
 	    .entries = {[PROCESS_FRONT] = front_run, [PROCESS_BROKER] = broker_run, [PROCESS_SPAWNER] = spawner_run},
+	    .passed = &passed,
 	    .announce = options->imap != NULL};
 
+	passed_receive(&passed);
 	return supervisor_run(&plan);
 }
 

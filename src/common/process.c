@@ -2,6 +2,7 @@
 #include "common/process.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
 #include <signal.h>
@@ -100,12 +101,14 @@ int process_identity_assume(const struct process_identity *identity)
 
 static char *choose_directory(void)
 {
-	const char *base = getenv("XDG_RUNTIME_DIR");
+	const char *base = getenv("XDG_RUNTIME_DIR"), *own = getenv("RUNTIME_DIRECTORY"); /* systemd's; may be a list */
 	char *path = NULL;
 	int size;
 
 	if (geteuid() == 0)
 		return strdup(RUNTIME_DIRECTORY);
+	if (own != NULL && own[0] == '/' && strchr(own, ':') == NULL)
+		return strdup(own);
 	if (base != NULL && base[0] == '/' && access(base, W_OK) == 0)
 		size = asprintf(&path, "%s/popgate", base);
 	else
@@ -184,4 +187,14 @@ void process_keep_private(void)
 #ifndef WITH_SANITIZERS /* the leak checker looks into its process */
 	prctl(PR_SET_DUMPABLE, 0);
 #endif
+}
+
+void process_forget_stdin(void)
+{
+	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	if (null >= 0) {
+		(void)dup2(null, STDIN_FILENO);
+		close(null);
+	}
 }

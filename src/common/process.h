@@ -65,6 +65,8 @@ int process_runtime_directory(struct conf *conf, const struct process_identity *
  * the report. Whether there were any. */
 bool process_tell_faults(struct conf_report *report);
 
+/* Standard input is empty from now on. */
+void process_forget_stdin(void);
 /* Ignores the signals that the supervisor alone acts on, SIGPIPE among them. */
 void process_ignore_signals(void);
 /* Forbids core dumps, and that processes of the same user look into this one's memory. */

@@ -13,6 +13,7 @@
 #include "common/ipc.h"
 #include "common/log.h"
 #include "supervisor/listen.h"
+#include "supervisor/passed.h"
 
 #define SPAWNER	    0
 #define BROKER	    1
@@ -108,11 +109,14 @@ int generation_bind(struct generation *generation, const struct generation *prev
 		int fd = inherited_socket(previous, generation->conf, i);
 
 		if (fd < 0)
+			fd = passed_find(generation->plan->passed, listener);
+		if (fd < 0)
 			fd = listen_open(listener, report);
 		generation->listeners[i] = fd;
 		if (fd < 0)
 			result = -1;
 	}
+	passed_judge(generation->plan->passed, generation->conf, report);
 	return result;
 }
 
@@ -153,6 +157,7 @@ static void run_child(struct generation *generation, size_t index, int control, 
 		throttle_free(&generation->throttle);
 	generation_use_log(generation);
 	close_foreign(generation, role, all);
+	passed_close(generation->plan->passed);
 	process_ignore_signals();
 	process_keep_private();
 	log_set_process(process_role_name(role));

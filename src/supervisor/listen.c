@@ -20,7 +20,7 @@ static const char *remedy(int error)
 	case EADDRINUSE:
 		return "; stop the program that has the port, or choose another";
 	case EACCES:
-		return "; ports below 1024 need root or CAP_NET_BIND_SERVICE";
+		return "; ports below 1024 need root, CAP_NET_BIND_SERVICE or a socket from systemd (popgate.socket)";
 	case EADDRNOTAVAIL:
 		return "; no interface of this machine has the address";
 	}

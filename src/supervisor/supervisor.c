@@ -2,7 +2,6 @@
 #include "supervisor/supervisor.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -19,6 +18,8 @@
 #include "common/sandbox.h"
 #include "supervisor/generation.h"
 #include "supervisor/listen.h"
+#include "supervisor/notify.h"
+#include "supervisor/passed.h"
 #include "supervisor/prepare.h"
 
 #define QUICK_DEATH   1000  /* milliseconds of life below which a restart waits */
@@ -128,6 +129,7 @@ static void take_over(struct supervisor *supervisor, struct generation *generati
 	supervisor->current = generation;
 	generation_use_log(generation);
 	log_listeners(generation);
+	notify_say(NOTIFY_READY);
 	if (old == NULL) {
 		if (supervisor->plan->announce)
 			announce(generation);
@@ -165,10 +167,12 @@ static void give_up(struct supervisor *supervisor, struct generation *generation
 {
 	generation->state = GENERATION_DRAINING;
 	generation_kill(generation);
-	if (supervisor->current == NULL)
+	if (supervisor->current == NULL) {
 		supervisor->stopping = true;
-	else
-		log_say(POPGATE_LOG_WARN, NULL, "the new configuration does not start; the old one stays in force");
+		return;
+	}
+	log_say(POPGATE_LOG_WARN, NULL, "the new configuration does not start; the old one stays in force");
+	notify_say(NOTIFY_READY);
 }
 
 static void take_death(struct supervisor *supervisor, struct generation *generation, size_t index, int status)
@@ -270,9 +274,11 @@ static void reload(struct supervisor *supervisor)
 				return;
 			}
 	}
+	notify_say(NOTIFY_RELOADING);
 	generation = prepare_generation(supervisor->plan, supervisor->current, &report);
 	if (generation == NULL) {
 		log_say(POPGATE_LOG_WARN, NULL, "reload refused; the old configuration stays in force");
+		notify_say(NOTIFY_READY);
 	} else if (fork_all(supervisor, generation) != 0) {
 		give_up(supervisor, generation);
 	}
@@ -291,6 +297,8 @@ static void begin_stop(struct supervisor *supervisor)
 	int64_t time = shutdown_time(supervisor);
 
 	log_say(POPGATE_LOG_INFO, NULL, "stopping");
+	notify_say(NOTIFY_STOPPING);
+	passed_close(supervisor->plan->passed);
 	supervisor->stopping = true;
 	supervisor->stop_deadline = deadline_in(time + STOP_SLACK);
 	for (struct generation *g = supervisor->all; g != NULL; g = g->next) {
@@ -445,16 +453,6 @@ static void catch_signals(sigset_t *unblocked_r)
 		sigdelset(unblocked_r, signals[i]);
 }
 
-static void forget_stdin(void)
-{
-	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
-
-	if (null >= 0) {
-		(void)dup2(null, STDIN_FILENO);
-		close(null);
-	}
-}
-
 int supervisor_run(const struct supervisor_plan *plan)
 {
 	struct supervisor *supervisor = calloc(1, sizeof(*supervisor));
@@ -467,6 +465,7 @@ int supervisor_run(const struct supervisor_plan *plan)
 		return PROCESS_EXIT_FAILURE;
 	log_set_process("supervisor");
 	supervisor->plan = plan;
+	notify_begin();
 	supervisor->throttle = throttle_new(); /* NULL: no broker starts */
 	catch_signals(&unblocked);
 	process_keep_private();
@@ -478,7 +477,7 @@ int supervisor_run(const struct supervisor_plan *plan)
 		goto out;
 	log_share();
 	generation_use_log(generation);
-	forget_stdin();
+	process_forget_stdin();
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	if (fork_all(supervisor, generation) != 0) {
 		supervisor->exit_code = PROCESS_EXIT_FAILURE;

@@ -8,10 +8,13 @@
 /* Reads the configuration, at start and at each reload. */
 typedef struct conf *supervisor_read_fn(const void *context, struct conf_report *report);
 
+struct passed;
+
 struct supervisor_plan {
 	supervisor_read_fn *read;
 	const void *context;
 	process_entry_fn *entries[PROCESS_ROLES]; /* what each role runs */
+	struct passed *passed;			  /* sockets of whoever started us */
 	bool announce;				  /* say on standard output what to type into a POP3 client */
 };
 
