@@ -80,6 +80,12 @@ class StagedTest(unittest.TestCase):
                      r"/include/popgate/plugin\.h$", r"/pkgconfig/popgate\.pc$", r"/doc/popgate/README\.md$",
                      r"/doc/popgate/LICENSE$"):
             self.assertEqual(self.mode_of(name), 0o644)
+        for name in (r"/systemd/system/popgate\.service$", r"/systemd/system/popgate\.socket$",
+                     r"/sysusers\.d/popgate\.conf$"):
+            self.assertEqual(self.mode_of(name), 0o644)
+        with open(self.found(r"/popgate\.service$"), encoding="utf-8") as file:
+            program = "/" + os.path.relpath(self.found(r"/sbin/popgate$"), self.stage)
+            self.assertIn(f"ExecStart={program} serve\n", file.read())
 
     def test_own_configuration_is_kept(self):
         self.make("install")
@@ -192,6 +198,14 @@ class PrefixTest(unittest.TestCase):
                          ["example.so", "imap.so"])
         run(os.environ.get("CC", "cc"), "-shared", "-fPIC", *flags, "-o", os.path.join(self.folder, "own.so"),
             os.path.join(SOURCE, "plugins", "example", "example.c"))
+
+    def test_units_stay_in_the_prefix(self):
+        with open(os.path.join(self.prefix, "lib", "systemd", "system", "popgate.service"), encoding="utf-8") as file:
+            unit = file.read()
+        self.assertIn(f"\nExecStart={self.program} serve\n", unit)
+        self.assertNotRegex(unit, r"@\w+@")
+        for name in ("lib/systemd/system/popgate.socket", "lib/sysusers.d/popgate.conf"):
+            self.assertTrue(os.path.exists(os.path.join(self.prefix, name)), name)
 
     def test_tells_its_places(self):
         said = run(self.program, "serve", "--help")
