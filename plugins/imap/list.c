@@ -157,8 +157,6 @@ static int read_listing(struct listing *l, bool *again_r, struct popgate_error *
 	l->ordered = true;
 	if (drop->exists > EXISTS_LIMIT)
 		return status_fail(error, POPGATE_PROTOCOL, "the server counts %u messages", drop->exists);
-	if (drop->exists == 0 && !drop->listing)
-		return 0;
 	if (!is_listed(drop, fetch_listing(l)))
 		return conn_fail(&drop->conn, "listing", STATUS_AT_COMMAND, error);
 	conn_forget_lines(&drop->conn);

@@ -181,6 +181,26 @@ class Login(FaultCase):
         self.assertEqual(second.multiline("RETR 1"), MESSAGES[102])
 
 
+    def test_invariant_11_a_folder_that_is_empty_when_the_lock_comes_and_was_refused_is_asked_again(self):
+        def select(talk, tag, rest):
+            if talk.number == 1:
+                return talk.usual("SELECT", tag, rest)
+            talk.line("* 0 EXISTS")
+            talk.line("* OK [UIDVALIDITY 7]")
+            return talk.ok(tag)
+
+        def listing(talk, tag, rest):
+            return talk.usual("LISTING", tag, rest) if talk.number == 1 else talk.line(f"{tag} NO [UNAVAILABLE] later")
+        first = self.serve({"SELECT": select, "LISTING": listing}, capability=ROOMY, warnings=["event=login_failed"])
+        self.log_in(first)
+        second = self.connect()
+        second.command("USER ann")
+        second.send(b"PASS secret\r\n")
+        self.gate.wait_until(lambda: len(self.server.commands(LISTING)) == 2, "the second listing")
+        self.assertRegex(first.command("QUIT"), FINE)
+        self.assertRegex(second.line(), rb"^-ERR \[SYS/TEMP\]")
+
+
 class Removal(FaultCase):
     """UID STORE, UID EXPUNGE and the look."""
 
