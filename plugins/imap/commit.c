@@ -27,13 +27,16 @@
  */
 #define FLIGHT_MAX 4u
 
+/* What a FETCH has said of a message's \Deleted. */
+enum { MARK_UNTOLD, MARK_SET, MARK_UNSET };
+
 /* The set under way, in the order of the caller's positions. */
 struct removal {
 	struct drop *drop;
 	size_t count;
 	uint32_t *uids;	       /* ascending */
 	unsigned char *seen;   /* of each: still there, by the last FETCH */
-	unsigned char *marked; /* of each: bore \Deleted, by the last FETCH */
+	unsigned char *marked; /* of each: what the last FETCH said of \Deleted, see below */
 	unsigned char *before; /* of each: bore \Deleted before our STORE ("alone") */
 	unsigned char *found;  /* of each: bore \Deleted, by the last SEARCH */
 	unsigned char *gone;   /* the caller's */
@@ -121,7 +124,7 @@ static void take_attributes(struct mailimap_msg_att *attributes, void *context)
 		const struct mailimap_msg_att_item *item = clist_content(at);
 
 		if (item->att_type == MAILIMAP_MSG_ATT_ITEM_DYNAMIC && i < r->count)
-			r->marked[i] = is_deleted(item->att_data.att_dyn);
+			r->marked[i] = is_deleted(item->att_data.att_dyn) ? MARK_SET : MARK_UNSET;
 		else if (item->att_type == MAILIMAP_MSG_ATT_ITEM_STATIC)
 			note_seen(r, item->att_data.att_static);
 	}
@@ -203,7 +206,7 @@ static int flag_only(struct removal *r)
 	if (mark(r) != 0 || look(r, "(UID FLAGS)") != 0)
 		return -1;
 	for (size_t i = 0; i < r->count; i++) {
-		r->gone[i] = !r->seen[i] || r->marked[i];
+		r->gone[i] = !r->seen[i] || r->marked[i] == MARK_SET;
 		left += !r->gone[i];
 	}
 	if (left == 0)
@@ -230,7 +233,9 @@ static int search_deleted(struct removal *r, unsigned char *flags, size_t *ours_
 	if (conn_command(&r->drop->conn, &limits, "UID SEARCH DELETED") != CONN_OK)
 		return conn_fail(&r->drop->conn, "UID SEARCH", STATUS_AT_COMMAND, r->error);
 	info = r->drop->conn.imap->imap_response_info;
-	if (info == NULL || info->rsp_search_result == NULL)
+	if (info == NULL)
+		return status_fail(r->error, POPGATE_TEMP, "out of memory");
+	if (info->rsp_search_result == NULL)
 		return 0;
 	for (clistiter *at = clist_begin(info->rsp_search_result); at != NULL; at = clist_next(at)) {
 		const uint32_t *uid = clist_content(at);
@@ -284,44 +289,45 @@ static int explain_missing(struct removal *r, size_t *ours_r)
 	if (others)
 		return refuse_others(r);
 	for (size_t i = 0; i < r->count; i++)
-		if (r->seen[i] && r->marked[i] && !r->found[i])
+		if (r->seen[i] && r->marked[i] != MARK_UNSET && !r->found[i])
 			return status_fail(r->error, POPGATE_TEMP, "SEARCH and FETCH disagree about what is deleted");
 	return 0;
 }
 
-/* Marks ours and looks that nothing else is marked; how many are. On failure the marks are taken back. */
-static int mark_alone(struct removal *r, size_t *ours_r)
+/* Looks that nothing but ours is marked; how many are. */
+static int check_marked(struct removal *r, size_t *ours_r)
 {
 	bool others;
 
-	if (check_alone(r) != 0)
+	if (search_deleted(r, r->found, ours_r, &others) != 0)
 		return -1;
-	if (mark(r) == 0 && search_deleted(r, r->found, ours_r, &others) == 0) {
-		if (others)
-			refuse_others(r);
-		else if (*ours_r == r->count || explain_missing(r, ours_r) == 0)
-			return 0;
-	}
-	if (r->drop->conn.usable)
-		unmark(r);
-	return -1;
+	if (others)
+		return refuse_others(r);
+	return *ours_r == r->count ? 0 : explain_missing(r, ours_r);
 }
 
-static int expunge_alone(struct removal *r)
+static int send_expunge(struct removal *r)
 {
 	struct guard_limits limits = limits_for(r);
 	struct conn *c = &r->drop->conn;
+
+	if (conn_command(c, &limits, "EXPUNGE") == CONN_OK)
+		return 0;
+	return conn_fail(c, "EXPUNGE", STATUS_AT_COMMAND, r->error);
+}
+
+/* Whatever fails once the marking has begun: no mark of ours stays for the next EXPUNGE of somebody else. */
+static int expunge_alone(struct removal *r)
+{
 	size_t ours;
 
-	if (mark_alone(r, &ours) != 0)
+	if (check_alone(r) != 0)
 		return -1;
-	if (ours > 0 && conn_command(c, &limits, "EXPUNGE") != CONN_OK) {
-		conn_fail(c, "EXPUNGE", STATUS_AT_COMMAND, r->error);
-		if (c->usable)
-			unmark(r);
-		return -1;
-	}
-	return confirm_gone(r);
+	if (mark(r) == 0 && check_marked(r, &ours) == 0 && (ours == 0 || send_expunge(r) == 0) && confirm_gone(r) == 0)
+		return 0;
+	if (r->drop->conn.usable)
+		unmark(r);
+	return -1;
 }
 
 /* Each command waits for the answer to the one before. */

@@ -158,6 +158,45 @@ class Alone(Quits):
         self.never_sent("EXPUNGE", "UID STORE")
 
 
+    def test_input_57_invariant_03_alone_takes_its_marks_back_when_the_expunge_takes_nothing(self):
+        self.quit(rb"^-ERR", {"SELECT": marking(101), "EXPUNGE": lambda talk, tag, rest: talk.ok(tag)})
+        self.nothing_removed()
+        self.assertEqual(self.marked(), {101})
+
+    def test_input_57_invariant_03_alone_takes_its_marks_back_where_none_is_shown(self):
+        def search(talk, tag, _rest):
+            talk.line("* SEARCH")
+            talk.ok(tag)
+
+        def look(talk, tag, rest):
+            if "FLAGS" not in rest.upper():
+                return talk.usual("LISTING", tag, rest)
+            for number, uid in talk.wanted(rest):
+                talk.line(f"* {number} FETCH (UID {uid} FLAGS ())")
+            return talk.ok(tag)
+        self.quit(rb"^-ERR", {"UID SEARCH": search, "LISTING": look})
+        self.nothing_removed()
+        self.assertEqual(self.marked(), set())
+        self.never_sent("EXPUNGE")
+
+    def test_input_57_invariant_03_alone_takes_a_look_without_flags_for_no_proof(self):
+        found = iter(("", " 101", " 101"))
+
+        def search(talk, tag, _rest):
+            talk.line(f"* SEARCH{next(found)}")
+            talk.ok(tag)
+
+        def look(talk, tag, rest):
+            if "FLAGS" not in rest.upper():
+                return talk.usual("LISTING", tag, rest)
+            for number, uid in talk.wanted(rest):
+                talk.line(f"* {number} FETCH (UID {uid})")
+            return talk.ok(tag)
+        self.quit(rb"^-ERR", {"UID SEARCH": search, "LISTING": look})
+        self.nothing_removed()
+        self.never_sent("EXPUNGE")
+
+
 class Refuse(Quits):
     def test_input_57_refuse_removes_nothing(self):
         self.quit(rb"^-ERR", settings={"without_uidplus": "refuse"})
