@@ -96,10 +96,17 @@ static enum body_end read_ranges(struct body *b, struct popgate_error *error)
 	return read_on(b, BODY_WHOLE, 0, step, step, error);
 }
 
-/* The first guess at how much text the wanted lines are. */
-static uint64_t guess(int64_t lines)
+/* The largest range of text: a longer literal is refused. */
+static uint64_t text_max(const struct drop *drop)
 {
-	uint64_t octets = lines > (int64_t)(TEXT_MAX / LINE_GUESS) ? TEXT_MAX : (uint64_t)lines * LINE_GUESS;
+	return drop->conf->message_max < TEXT_MAX ? drop->conf->message_max : TEXT_MAX;
+}
+
+/* The first guess at how much text the wanted lines are. */
+static uint64_t guess(const struct drop *drop, int64_t lines)
+{
+	uint64_t most = text_max(drop);
+	uint64_t octets = lines > (int64_t)(most / LINE_GUESS) ? most : (uint64_t)lines * LINE_GUESS;
 
 	return octets < TEXT_FIRST ? TEXT_FIRST : octets;
 }
@@ -117,7 +124,7 @@ static enum body_end read_text(struct body *b, struct popgate_error *error)
 
 static enum body_end read_top(struct body *b, int64_t lines, struct popgate_error *error)
 {
-	uint64_t limit = guess(lines);
+	uint64_t limit = guess(b->drop, lines);
 	enum body_end end;
 
 	if (lines == 0)
@@ -128,7 +135,7 @@ static enum body_end read_top(struct body *b, int64_t lines, struct popgate_erro
 	/* less than asked for is all of the text, more is what a server sends that knows no ranges */
 	if (end != BODY_DONE || b->enough || b->parts[BODY_TEXT].got != limit)
 		return end;
-	return read_on(b, BODY_TEXT, b->parts[BODY_HEADER].got, limit, TEXT_MAX, error);
+	return read_on(b, BODY_TEXT, b->parts[BODY_HEADER].got, limit, text_max(b->drop), error);
 }
 
 static enum body_end read_once(struct body *b, int64_t lines, struct popgate_error *error)
@@ -170,13 +177,13 @@ static enum body_end read_located(struct body *b, size_t message, int64_t lines,
 
 /* ---- what was asked for ahead ------------------------------------------- */
 
-static struct held_want want_for(int64_t lines)
+static struct held_want want_for(const struct drop *drop, int64_t lines)
 {
 	if (lines == POPGATE_WHOLE)
 		return (struct held_want){.parts = 1u << BODY_WHOLE};
 	if (lines == 0)
 		return (struct held_want){.parts = 1u << BODY_HEADER};
-	return (struct held_want){.parts = 1u << BODY_HEADER | 1u << BODY_TEXT, .limit = guess(lines)};
+	return (struct held_want){.parts = 1u << BODY_HEADER | 1u << BODY_TEXT, .limit = guess(drop, lines)};
 }
 
 static enum body_end write_part(struct body *b, const struct held_part *part, struct popgate_error *error)
@@ -197,7 +204,7 @@ static enum body_end read_rest(struct body *b, size_t message, uint64_t header, 
 	if (text == 0)
 		return read_text(b, error);
 	b->parts[BODY_TEXT].got = text;
-	return read_on(b, BODY_TEXT, header, text, TEXT_MAX, error);
+	return read_on(b, BODY_TEXT, header, text, text_max(b->drop), error);
 }
 
 static enum body_end write_held(struct body *b, size_t message, const struct held_want *want,
@@ -235,7 +242,7 @@ static enum body_end read_alone(struct body *b, size_t message, int64_t lines, c
 static enum body_end read_message(struct body *b, size_t message, int64_t lines, const struct popgate_pace *pace,
 				  struct popgate_error *error)
 {
-	const struct held_want want = want_for(lines);
+	const struct held_want want = want_for(b->drop, lines);
 	const struct held_part *parts;
 
 	if (b->drop->conn.usable)
@@ -259,7 +266,7 @@ int fetch_message(void *opaque, size_t message, int64_t lines, const struct popg
 	struct drop *drop = opaque;
 	struct body b = {
 	    .drop = drop, .sink = sink, .uid = drop->messages[message].uid, .listed = drop->messages[message].octets};
-	const struct held_want want = want_for(lines);
+	const struct held_want want = want_for(drop, lines);
 
 	drop->pace = *pace;
 	if (read_message(&b, message, lines, pace, error) != BODY_DONE)
@@ -285,7 +292,7 @@ static void pause_ahead(struct drop *drop)
 void fetch_ahead(void *opaque, const size_t *messages, size_t count, int64_t lines, uint64_t octets)
 {
 	struct drop *drop = opaque;
-	const struct held_want want = want_for(lines);
+	const struct held_want want = want_for(drop, lines);
 
 	if (count == 0)
 		pause_ahead(drop);

@@ -262,6 +262,14 @@ class Settings(Guard):
         self.assertEqual(client.multiline("TOP 2 0"), b"Subject: x\r\n\r\n")
         self.assertEqual(self.server.connections, 1)
 
+    def test_top_of_a_message_over_guard_message_asks_for_no_more_than_that(self):
+        text = b"Subject: x\r\n\r\n" + (b"x" * 48 + b"\r\n") * 1400
+        client = self.guarded(messages={101: MESSAGES[101], 102: text, 105: MESSAGES[105]},
+                              settings={"guard_message": 65536})
+        self.log_in(client)
+        self.assertEqual(client.multiline("TOP 2 1000"), b"".join(text.splitlines(True)[:1002]))
+        self.assertEqual(self.server.connections, 1)
+
 
 if __name__ == "__main__":
     tap.main()
