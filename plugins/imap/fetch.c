@@ -69,7 +69,7 @@ static enum body_end read_on(struct body *b, enum body_part part, uint64_t befor
 	while (got > 0 && (got == limit || before + origin != b->listed)) {
 		enum body_end end;
 
-		if (before + origin >= b->drop->conf->message_max)
+		if (before + origin > b->drop->conf->message_max)
 			return too_large(b, before + origin, error);
 		limit = limit * 2 > most ? most : limit * 2;
 		end = body_read(b, 1u << part, origin, limit, error);

@@ -201,6 +201,14 @@ class Sizes(FaultCase):
         self.assertLess(len(octets), 1_100_000)
 
 
+    def test_a_message_of_just_guard_message_arrives_whole(self):
+        message = b"Subject: x\r\n\r\n" + (b"x" * 70 + b"\r\n") * 1820
+        message += b"y" * (131072 - len(message) - 2) + b"\r\n"
+        client = self.serve(messages={101: message}, settings={"fetch_max": 65536, "guard_message": 131072})
+        self.log_in(client)
+        self.assertEqual(client.multiline("RETR 1"), message)
+
+
 class Habits(FaultCase):
     """What real servers do, each in its way."""
 
