@@ -7,6 +7,8 @@
 #include "conf.h"
 #include "conn.h"
 
+#define EXISTS_LIMIT 1000000u /* messages; beyond that a count is taken for nonsense */
+
 /* One message of the snapshot. */
 struct drop_message {
 	uint64_t octets; /* RFC822.SIZE */

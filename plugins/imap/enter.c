@@ -101,6 +101,9 @@ static int check_selection(struct drop *drop, struct popgate_error *error)
 		return status_fail(error, POPGATE_PROTOCOL, "%s: the server gives no UIDVALIDITY", verb(drop));
 	if (!info->sel_has_exists)
 		return status_fail(error, POPGATE_PROTOCOL, "%s: the server gives no EXISTS", verb(drop));
+	/* what an answer may bring is reckoned from it */
+	if (info->sel_exists > EXISTS_LIMIT)
+		return status_fail(error, POPGATE_PROTOCOL, "the server counts %u messages", info->sel_exists);
 	drop->uidvalidity = drop->conn.uidvalidity = info->sel_uidvalidity;
 	drop->exists = info->sel_exists;
 	drop->read_only =

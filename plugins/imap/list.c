@@ -15,9 +15,8 @@
 #include <string.h>
 
 /* A line of the listing holds a sequence number, a UID and a size; some servers add what changed meanwhile. */
-#define LINE_BUDGET  512u
-#define EXISTS_LIMIT 1000000u /* messages; beyond that a count is taken for nonsense */
-#define TRIES	     3	      /* of a folder that shrinks while it is listed */
+#define LINE_BUDGET 512u
+#define TRIES	    3 /* of a folder that shrinks while it is listed */
 
 struct listing {
 	struct drop *drop;
