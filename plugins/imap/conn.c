@@ -496,4 +496,5 @@ void conn_close(struct conn *c)
 	c->caps = 0;
 	c->uidvalidity = 0;
 	c->replaced = false;
+	forget_status(c);
 }

@@ -227,6 +227,32 @@ class Misread(Guard):
             self.assertEqual(sorted(self.server.messages), [102, 105])
 
 
+class Reconnected(Guard):
+    """What a server says of itself when it is asked anew."""
+
+    def test_a_count_that_no_folder_has_is_refused_whenever_it_comes(self):
+        def select(talk, tag, _rest):
+            talk.line("* 4000000000 EXISTS")
+            talk.line("* OK [UIDVALIDITY 7]")
+            talk.ok(tag)
+        client = self.guarded()
+        self.gate.expect_warning("event=fetch_failed .*the server counts 4000000000 messages")
+        self.log_in(client)
+        self.server.on["SELECT"] = select
+        self.server.say("", hang_up=True)
+        self.assertRegex(client.command("RETR 1"), TEMPORARY)
+
+    def test_a_connection_that_cannot_be_made_anew_is_not_put_down_to_the_old_one_s_bye(self):
+        client = self.guarded()
+        self.gate.expect_warning("event=fetch_failed .*connect: ")
+        self.log_in(client)
+        self.server.refuse()
+        self.server.say("* BYE going down", hang_up=True)
+        self.assertRegex(client.command("RETR 1"), TEMPORARY)
+        self.gate.wait_for_log("event=fetch_failed")
+        self.assertNotRegex(self.gate.log(), "event=fetch_failed .*going down")
+
+
 class Settings(Guard):
     """Each limit holds where it is set."""
 

@@ -296,6 +296,11 @@ class Server:
         """Whether every connection has ended, and what came over it has been done."""
         return all(talk.over for talk in self._talks)
 
+    def refuse(self):
+        """Takes no more connections."""
+        self._listener.shutdown(socket.SHUT_RDWR)  # or the thread that waits would take one more
+        self._listener.close()
+
     def close(self):
         self._listener.close()
         self.say("", hang_up=True)
