@@ -229,13 +229,16 @@ class Dovecot:
                                             stdin=subprocess.DEVNULL, stdout=output, stderr=output,
                                             start_new_session=True)
         deadline = time.monotonic() + 20
-        while not greets(self.imap_port):
+        while not self._greets():
             if self.process.poll() is not None or time.monotonic() > deadline:
                 said = f"{self._output()}{self.log()}"
                 self.stop()
                 raise RuntimeError(f"Dovecot does not start: {said}")
             time.sleep(0.03)
         return self
+
+    def _greets(self):
+        return greets(self.imap_port)
 
     def _output(self):
         with open(self._path("output"), encoding="utf-8", errors="replace") as file:
