@@ -36,6 +36,8 @@ struct login {
 	char name[LOG_SESSION_SIZE];
 	enum login_state state;
 	struct sasl sasl;
+	bool foreign; /* the authorization identity is somebody else's: to be refused, in its turn */
+	bool held;    /* it had to wait before it went upstream */
 	struct tries_one try;
 	struct event *timer; /* WAITING, REFUSED */
 	int stream, page;    /* the session's ends, until it is forked; -1 after */
@@ -175,7 +177,7 @@ static void refuse_for(struct login *login, unsigned status, const char *why)
 /* One that had to wait is worth a line: somebody tries others' passwords at its address or with its name. */
 static void take_opened(struct login *login, const struct message *report)
 {
-	int64_t waited = login->try.sent - login->try.begun;
+	int64_t waited = login->held ? login->try.sent - login->try.begun : 0;
 	struct message message = *report;
 	struct log_line line;
 
@@ -271,7 +273,8 @@ static void open_session(struct login *login)
 {
 	char upstream_user[UPSTREAM_USER_MAX];
 	const struct conf_route *route;
-	const char *why = find_route(login, &route, upstream_user);
+	const char *why =
+	    login->foreign ? "the authorization identity is not the user" : find_route(login, &route, upstream_user);
 
 	if (why != NULL) {
 		refuse_for(login, POPGATE_AUTH, why);
@@ -299,6 +302,11 @@ static void try_now(struct login *login)
 		open_session(login);
 		return;
 	}
+	if (when < 0) {
+		refuse_for(login, POPGATE_TEMP, "too many logins of this user wait at this address");
+		return;
+	}
+	login->held = true;
 	login->state = LOGIN_WAITING;
 	if (set_timer(login, when) != 0)
 		refuse_for(login, POPGATE_TEMP, "out of memory");
@@ -348,8 +356,9 @@ static void take_sasl(struct login *login, enum sasl_result result)
 		refuse_for(login, 0, "malformed credential");
 		return;
 	case SASL_REFUSED:
+		login->foreign = true;
 		begin_try(login);
-		refuse_for(login, POPGATE_AUTH, "the authorization identity is not the user");
+		try_now(login);
 		return;
 	case SASL_NO_MEMORY:
 		refuse_for(login, POPGATE_TEMP, "out of memory");

@@ -7,6 +7,7 @@
 #define USER_TRIES	  4
 #define USER_TRIES_BAD	  2
 #define PAIR_TRIES	  2
+#define PAIR_WAITING	  2   /* for their turn; more would take it from others */
 #define ASK_AGAIN	  100 /* milliseconds, where others are before it */
 
 static uint16_t *place_of(uint16_t *counters, uint64_t key)
@@ -46,6 +47,26 @@ static void count(struct tries *tries, const struct tries_one *one, int by)
 			*counters[i] = (uint16_t)(*counters[i] + by);
 }
 
+/* Returns `when`, or -1. */
+static int64_t wait_until(struct tries *tries, struct tries_one *one, int64_t when)
+{
+	uint16_t *waiting = place_of(tries->waiting, one->keys.pair);
+
+	if (!one->waiting && *waiting >= PAIR_WAITING)
+		return -1;
+	if (!one->waiting)
+		(*waiting)++;
+	one->waiting = true;
+	return when;
+}
+
+static void stop_waiting(struct tries *tries, struct tries_one *one)
+{
+	if (one->waiting)
+		(*place_of(tries->waiting, one->keys.pair))--;
+	one->waiting = false;
+}
+
 int64_t tries_ask(struct tries *tries, struct tries_one *one, int64_t now)
 {
 	struct throttle_record record;
@@ -55,9 +76,11 @@ int64_t tries_ask(struct tries *tries, struct tries_one *one, int64_t now)
 		return 0;
 	record = throttle_look(tries->throttle, &one->keys, now);
 	if (record.due > now)
-		return record.due;
+		return wait_until(tries, one, record.due);
 	if (!has_room(tries, one, &record))
-		return now + ASK_AGAIN;
+		return record.address_bad || record.user_bad ? wait_until(tries, one, now + ASK_AGAIN)
+							     : now + ASK_AGAIN;
+	stop_waiting(tries, one);
 	one->proven = record.proven;
 	one->counted = true;
 	count(tries, one, 1);
@@ -66,6 +89,7 @@ int64_t tries_ask(struct tries *tries, struct tries_one *one, int64_t now)
 
 void tries_end(struct tries *tries, struct tries_one *one)
 {
+	stop_waiting(tries, one);
 	if (one->counted)
 		count(tries, one, -1);
 	one->counted = false;

@@ -14,7 +14,7 @@
 struct tries {
 	struct throttle *throttle;
 	int64_t most; /* milliseconds that a verdict may be held back; 0: nothing is, and nothing is counted */
-	uint16_t addresses[TRIES_PLACES], users[TRIES_PLACES], pairs[TRIES_PLACES];
+	uint16_t addresses[TRIES_PLACES], users[TRIES_PLACES], pairs[TRIES_PLACES], waiting[TRIES_PLACES];
 };
 
 /* One login's try, as far as it is counted. */
@@ -22,13 +22,13 @@ struct tries_one {
 	struct throttle_keys keys;
 	int64_t begun; /* when the credential was there; monotonic milliseconds */
 	int64_t sent;  /* when it went upstream; 0: not yet */
-	bool counted, proven;
+	bool counted, proven, waiting;
 };
 
 /* Begins. peer, place, user as for throttle_identify. */
 void tries_begin(const struct tries *tries, struct tries_one *one, const char *peer, const char *place,
 		 const char *user, int64_t now);
-/* 0: it may go now, and is counted; else when to ask again. */
+/* 0: it may go now, and is counted; -1: too many of the same address and user wait already; else when to ask again. */
 int64_t tries_ask(struct tries *tries, struct tries_one *one, int64_t now);
 /* It is over, whatever came of it: it is counted no more. */
 void tries_end(struct tries *tries, struct tries_one *one);

@@ -41,6 +41,7 @@ static const struct sandbox_rule everybody[] = {
     {"/run/NetworkManager", SANDBOX_READ},
     {"/run/resolvconf", SANDBOX_READ},
     {"/run/connman", SANDBOX_READ},
+    {"/run/netconfig", SANDBOX_READ},
     {"/run/nscd", SANDBOX_READ},
     {"/var/lib/sss", SANDBOX_READ},
     {"/dev/null", SANDBOX_WRITE},

@@ -253,8 +253,12 @@ static int allow_if(scmp_filter_ctx filter, int call, unsigned count, struct scm
 
 static int allow_some(scmp_filter_ctx filter)
 {
-	int result =
-	    ONE(filter, rt_sigaction, SCMP_A0_64(SCMP_CMP_NE, SIGSYS)); /* what tells of forbidden calls stays */
+	int result = 0;
+
+	/* what tells of forbidden calls stays; the kernel looks at 32 bits of the number */
+	for (unsigned signal = 1; signal <= 64 && result == 0; signal++)
+		if (signal != SIGSYS)
+			result = ONE(filter, rt_sigaction, IS(0, UINT32_MAX, (scmp_datum_t)signal));
 
 	for (size_t i = 0; i < COUNT(some) && result == 0; i++) {
 		const struct scmp_arg_cmp condition = IS(some[i].argument, some[i].mask, some[i].value);
@@ -277,8 +281,9 @@ static int allow_signals(scmp_filter_ctx filter)
 	return result;
 }
 
-/* TCP and UDP, the sockets of name services, and the one by which the C library asks for addresses: that it binds,
- * and none other has an address as short. */
+/* TCP and UDP, the sockets of name services, and the one by which the C library asks for addresses. That it binds; an
+ * address as short is otherwise only that of a socket of this machine with a name of ten octets at most, which nobody
+ * knows and none listens on. */
 static int allow_sockets(scmp_filter_ctx filter)
 {
 	static const int families[] = {AF_INET, AF_INET6}, types[] = {SOCK_STREAM, SOCK_DGRAM};

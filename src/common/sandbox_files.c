@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 /* What the header may be too old for; the kernel's version tells what it takes. */
+#define ACCESS_REFER	 (UINT64_C(1) << 13)
 #define ACCESS_TRUNCATE	 (UINT64_C(1) << 14)
 #define ACCESS_IOCTL_DEV (UINT64_C(1) << 15)
 #define NET_BIND_TCP	 (UINT64_C(1) << 0)
@@ -25,7 +26,7 @@
 #define WRITING (LANDLOCK_ACCESS_FS_WRITE_FILE | ACCESS_TRUNCATE)
 #define MAKING                                                                                                         \
 	(LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_REMOVE_FILE |                  \
-	 LANDLOCK_ACCESS_FS_REMOVE_DIR | LANDLOCK_ACCESS_FS_REFER)
+	 LANDLOCK_ACCESS_FS_REMOVE_DIR | ACCESS_REFER)
 /* Those that mean something for a file that is no folder. */
 #define OF_A_FILE (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE | ACCESS_TRUNCATE)
 
@@ -52,7 +53,7 @@ static uint64_t all_rights(int version)
 	uint64_t rights = (LANDLOCK_ACCESS_FS_MAKE_SYM << 1) - 1;
 
 	if (version >= 2)
-		rights |= LANDLOCK_ACCESS_FS_REFER;
+		rights |= ACCESS_REFER;
 	if (version >= 3)
 		rights |= ACCESS_TRUNCATE;
 	if (version >= 5)

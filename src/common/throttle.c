@@ -35,7 +35,7 @@ struct table {
 struct throttle {
 	unsigned char seed[32]; /* so that nobody can choose neighbours */
 	struct table addresses, users, pairs;
-	_Atomic unsigned next;
+	_Atomic unsigned noted, drawn;
 	_Atomic int64_t samples[SAMPLES]; /* how long the upstream took to refuse */
 };
 
@@ -269,12 +269,13 @@ static void postpone_all(const struct touched *touched, int64_t due)
 
 static void note_sample(struct throttle *throttle, int64_t took)
 {
-	throttle->samples[throttle->next++ % SAMPLES] = took < SAMPLE_MAX ? took : SAMPLE_MAX;
+	throttle->samples[throttle->noted++ % SAMPLES] = took < SAMPLE_MAX ? took : SAMPLE_MAX;
 }
 
 static int64_t draw_sample(struct throttle *throttle)
 {
-	int64_t took = throttle->samples[throttle->next++ % SAMPLES];
+	unsigned noted = throttle->noted;
+	int64_t took = noted == 0 ? 0 : throttle->samples[throttle->drawn++ % (noted < SAMPLES ? noted : SAMPLES)];
 
 	return took > 0 && took <= SAMPLE_MAX ? took : 0;
 }
@@ -285,7 +286,9 @@ int64_t throttle_refused(struct throttle *throttle, const struct throttle_keys *
 	struct touched touched = touch(throttle, keys, now);
 	unsigned address = add(touched.address, now), user = add(touched.user, now), pair = add(touched.pair, now);
 	unsigned count = touched.proven ? pair : address > user ? address : user;
-	int64_t answered = now, verdict = begun + throttle_penalty(count, most);
+	int64_t penalty = throttle_penalty(count, most), answered = now, verdict = begun + penalty;
+	int64_t next =
+	    (sent > 0 ? sent : now) + penalty; /* who has waited for his turn does not pay for the next one's */
 
 	if (sent > 0)
 		note_sample(throttle, now - sent);
@@ -293,7 +296,7 @@ int64_t throttle_refused(struct throttle *throttle, const struct throttle_keys *
 		answered += draw_sample(throttle);
 	if (verdict < answered)
 		verdict = answered;
-	postpone_all(&touched, verdict);
+	postpone_all(&touched, next > verdict ? next : verdict);
 	return verdict;
 }
 

@@ -126,6 +126,7 @@ static void take_line(struct client *client, enum line_event event)
 
 	if (client->state == CLIENT_LOST) {
 		take_lost_line(client, event);
+		line_forget(&client->reader);
 		return;
 	}
 	authorization_line(&client->authorization, event, client->reader.data, client->reader.size, step);

@@ -122,7 +122,8 @@ int generation_bind(struct generation *generation, const struct generation *prev
 
 /* ---- forking ---- */
 
-/* A child keeps its own control end and, as a front, its listeners; nothing else of the supervisor's. */
+/* A child keeps its own control end and, as a front, its listeners and the counts of connections; nothing else of the
+ * supervisor's. */
 static void close_foreign(const struct generation *own, enum process_role role, const struct generation *all)
 {
 	for (; all != NULL; all = all->next) {
@@ -134,6 +135,11 @@ static void close_foreign(const struct generation *own, enum process_role role, 
 				close(all->listeners[i]);
 		if (all->log > STDERR_FILENO)
 			close(all->log);
+		if (all != own || role != PROCESS_FRONT) {
+			struct tally *tally = all->tally;
+
+			tally_free(&tally);
+		}
 	}
 }
 
@@ -145,7 +151,7 @@ static void run_child(struct generation *generation, size_t index, int control, 
 					.identity = &generation->identity,
 					.control = control,
 					.listeners = role == PROCESS_FRONT ? generation->listeners : NULL,
-					.tally = generation->tally,
+					.tally = role == PROCESS_FRONT ? generation->tally : NULL,
 					.tickets = role == PROCESS_FRONT ? generation->tickets : NULL,
 					.throttle = role == PROCESS_BROKER ? generation->throttle : NULL,
 					.index = (unsigned)(index < FIRST_FRONT ? 0 : index - FIRST_FRONT)};

@@ -1,7 +1,9 @@
 """Wrong passwords in a row: answers take longer and longer, by address and by user, and nobody else pays for it."""
 
+import base64
 import concurrent.futures
 import functools
+import re
 import signal
 import subprocess
 import threading
@@ -137,6 +139,7 @@ class Throttle(_Together):
                 running[0] -= 1
             talk.line(f"{tag} NO [AUTHENTICATIONFAILED] no")
         server, gate = self.serve(no)
+        gate.allow_warning("too many logins of this user wait at this address")
         clients = [Client(gate.port, source=f"127.0.0.{60 + number % 3}") for number in range(30)]
         for client in clients:
             client.send(b"USER ann\r\nPASS wrong\r\n")
@@ -147,6 +150,24 @@ class Throttle(_Together):
         self.assertEqual(server.connections, 4)
         for client in clients:
             client.close()
+
+    @together
+    def test_input_21_few_of_one_user_wait_at_one_address_also_for_somebody_elses_identity(self):
+        """Else a hundred that wait would be tried in a row, or push back everybody's turn."""
+        gate = self.start([example_backend()])
+        gate.allow_warning("too many logins of this user wait at this address")
+        credentials = (b"USER ann\r\nPASS wrong\r\n",
+                       b"AUTH PLAIN " + base64.b64encode(b"other\0ann\0password") + b"\r\n")
+        for source, credential in zip(("127.0.0.3", "127.0.0.4"), credentials):
+            clients = [Client(gate.port, source=source) for _ in range(9)]
+            self.wrong(2, source, f"first{source}", gate=gate)  # from now on it has to wait
+            for client in clients:
+                client.send(credential)
+            gate.wait_until(lambda: len(re.findall(rf"peer={source} .*status=temp", gate.log())) >= 3, "refusals")
+            # two wait, some may have been tried
+            self.assertLessEqual(len(re.findall(rf"peer={source} .*status=temp", gate.log())), 7)
+            for client in clients:
+                client.close()
 
     @together
     def test_input_21_what_is_no_wrong_password_does_not_count(self):

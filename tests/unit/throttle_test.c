@@ -124,6 +124,20 @@ static void a_slow_upstream_counts_as_part_of_the_penalty(void **state)
 	assert_int_equal(throttle_refused(throttle, &keys, now - 9 * SECOND, now - SECOND, now, MOST), now);
 }
 
+/* Else all that wait for their turn would go at once. */
+static void input_21_who_has_waited_makes_the_next_one_wait_as_long(void **state)
+{
+	struct throttle_keys keys = keys_of("192.0.2.1", "ann");
+
+	(void)state;
+	refuse("192.0.2.1", "ann");
+	refuse("192.0.2.1", "ann");
+	now += 4 * SECOND;
+	assert_int_equal(due("192.0.2.1", "ann"), 0);
+	assert_int_equal(throttle_refused(throttle, &keys, now - 6 * SECOND, now, now, MOST), now + 2 * SECOND);
+	assert_int_equal(due("192.0.2.1", "ann"), 8 * SECOND);
+}
+
 static void the_count_is_forgotten_after_a_while(void **state)
 {
 	(void)state;
@@ -340,6 +354,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(input_21_verdicts_and_the_tries_after_them_wait_by_address, begin, end),
 	    cmocka_unit_test_setup_teardown(input_21_verdicts_and_the_tries_after_them_wait_by_user, begin, end),
 	    cmocka_unit_test_setup_teardown(a_slow_upstream_counts_as_part_of_the_penalty, begin, end),
+	    cmocka_unit_test_setup_teardown(input_21_who_has_waited_makes_the_next_one_wait_as_long, begin, end),
 	    cmocka_unit_test_setup_teardown(the_count_is_forgotten_after_a_while, begin, end),
 	    cmocka_unit_test_setup_teardown(input_21_a_pair_that_succeeded_does_not_wait_for_others, begin, end),
 	    cmocka_unit_test_setup_teardown(input_21_its_own_wrong_passwords_count_all_the_same, begin, end),

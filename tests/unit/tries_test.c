@@ -100,6 +100,26 @@ static void input_21_tries_of_a_user_are_capped(void **state)
 	assert_int_equal(going(ones + 2, 10, "127.0.0.1", "bob"), 4);
 }
 
+static void input_21_few_of_one_user_wait_at_one_address(void **state)
+{
+	struct tries_one ones[3];
+
+	(void)state;
+	refuse_one("192.0.2.1", "ann");
+	now -= SECOND;
+	for (int i = 0; i < 3; i++) {
+		ones[i] = one_of("192.0.2.1", "ann");
+		assert_int_equal(tries_ask(&tries, &ones[i], now), i < 2 ? now + SECOND : -1);
+	}
+	assert_int_equal(tries_ask(&tries, &ones[1], now), now + SECOND); /* it waits already */
+	tries_end(&tries, &ones[0]);
+	assert_int_equal(tries_ask(&tries, &ones[2], now), now + SECOND);
+	now += SECOND;
+	assert_int_equal(tries_ask(&tries, &ones[1], now), 0);
+	ones[0] = one_of("192.0.2.2", "ann");
+	assert_int_equal(tries_ask(&tries, &ones[0], now), 0);
+}
+
 static void input_21_a_pair_that_succeeded_has_room_of_its_own(void **state)
 {
 	struct tries_one ones[100], ann = one_of("192.0.2.1", "ann");
@@ -157,6 +177,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(input_21_tries_of_an_address_are_capped, begin, end),
 	    cmocka_unit_test_setup_teardown(input_21_tries_of_a_user_are_capped, begin, end),
+	    cmocka_unit_test_setup_teardown(input_21_few_of_one_user_wait_at_one_address, begin, end),
 	    cmocka_unit_test_setup_teardown(input_21_a_pair_that_succeeded_has_room_of_its_own, begin, end),
 	    cmocka_unit_test_setup_teardown(input_21_no_try_goes_before_the_verdict_of_the_last, begin, end),
 	    cmocka_unit_test_setup_teardown(a_try_that_was_left_is_counted_until_it_ends, begin, end),
