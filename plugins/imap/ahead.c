@@ -217,20 +217,9 @@ static bool serves(const struct ahead *a, const struct held_want *want)
 /* Another message of the batch may have been what the guard or the parser refused. */
 static bool is_better_alone(const struct body *b)
 {
-	switch (transport_fault(b->drop->conn.transport)) {
-	case TRANSPORT_FINE:
-	case TRANSPORT_LOST:
-	case TRANSPORT_HOSTILE:
-		return b->written == 0 && !b->stopped;
-	case TRANSPORT_UNREACHABLE:
-	case TRANSPORT_TIMEOUT:
-	case TRANSPORT_STOPPED:
-	case TRANSPORT_CERTIFICATE:
-	case TRANSPORT_TLS:
-	case TRANSPORT_MEMORY:
-		break;
-	}
-	return false;
+	enum transport_fault fault = transport_fault(b->drop->conn.transport);
+
+	return b->written == 0 && !b->stopped && (fault == TRANSPORT_FINE || fault == TRANSPORT_HOSTILE);
 }
 
 /* A server that mixes messages up gets no more batches: alone it may be understood. */
