@@ -182,6 +182,8 @@ static enum guard_verdict begin_literal(struct guard *g)
 	g->literal = 0;
 	g->size_begun = false;
 	g->state = GUARD_IN_SIZE;
+	if (!g->body)
+		g->octets += GUARD_WORD_COST;
 	return g->body && ++g->bodies > g->limits.bodies ? GUARD_MANY_BODIES : GUARD_FINE;
 }
 
@@ -197,6 +199,7 @@ static enum guard_verdict delimiter(struct guard *g, unsigned char c)
 		return GUARD_FINE;
 	case '"':
 		g->state = GUARD_IN_QUOTED;
+		g->octets += GUARD_WORD_COST;
 		return GUARD_FINE;
 	case '{':
 		return begin_literal(g);

@@ -15,7 +15,7 @@
 
 #define GUARD_WORD_MAX 32u
 #define GUARD_WORD_COST                                                                                                \
-	16u /* octets that each word and parenthesis counts for on top: libetpan makes structures of them */
+	16u /* octets that each word, string and parenthesis counts for on top: libetpan makes structures of them */
 
 /* What a connection may bring at all. */
 struct guard_bounds {
@@ -26,7 +26,7 @@ struct guard_bounds {
 
 /* What one command may bring. */
 struct guard_limits {
-	uint64_t octets; /* outside body literals, with GUARD_WORD_COST for each word */
+	uint64_t octets; /* outside body literals, with GUARD_WORD_COST for each word and string */
 	uint64_t lines;
 	uint64_t body;	 /* the size of one body literal */
 	unsigned bodies; /* how many body literals */

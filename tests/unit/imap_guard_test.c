@@ -316,6 +316,11 @@ static void input_61_what_a_command_brings_is_limited(void **state)
 	assert_int_equal(feed_all(&small, "* FLAGS a b\r\n", 13, 5), GUARD_FINE);
 	assert_int_equal(feed_all(&small, "* FLAGS a b c d e\r\n", 19, 5), GUARD_TOO_MUCH);
 	assert_int_equal(feed_all(&small, "* FLAGS (((((\r\n", 16, 5), GUARD_TOO_MUCH);
+	/* and of a string, however short */
+	assert_int_equal(feed_all(&small, "* 7 FETCH (X \"\")\r\n", 18, 5), GUARD_FINE);
+	assert_int_equal(feed_all(&small, "* 7 FETCH (X \"\" \"\")\r\n", 21, 5), GUARD_TOO_MUCH);
+	assert_int_equal(feed_all(&small, "* 7 FETCH (X {0}\r\n)\r\n", 21, 5), GUARD_FINE);
+	assert_int_equal(feed_all(&small, "* 7 FETCH (X {0}\r\n {0}\r\n)\r\n", 27, 5), GUARD_TOO_MUCH);
 	/* a body does not count, any other literal does */
 	assert_int_equal(feed_all(&small, body, (size_t)n, 7), GUARD_FINE);
 	body[17] = 'X';
