@@ -268,7 +268,7 @@ class Settings(Guard):
                 ("guard_depth", 8, b"* X " + b"(" * 9 + b")" * 9 + b"\r\n"),
                 ("guard_literal", 1024, b"* LIST () \"/\" {1025}\r\n" + b"x" * 1025 + b"\r\n"),
                 ("guard_reply", 65536, (b"* OK " + b"x" * 1000 + b"\r\n") * 90),
-                ("guard_responses", 100, b"* OK x\r\n" * 3000)):
+                ("guard_responses", 1000, b"* OK x\r\n" * 3000)):
             with self.subTest(key=key):
                 self.log_in(self.guarded(on=self.listing_with(data)))
                 client = self.guarded(on=self.listing_with(data), settings={key: least})
