@@ -4,7 +4,7 @@
 
 #include "drop.h"
 
-/* As popgate_plugin.fetch. Errors: GONE, TEMP, PROTOCOL, STOPPED. */
+/* As popgate_plugin.fetch. Errors: GONE, TEMP, PERM, STOPPED. */
 int fetch_message(void *opaque, size_t message, int64_t lines, const struct popgate_sink *sink,
 		  const struct popgate_pace *pace, struct popgate_error *error);
 
