@@ -288,7 +288,7 @@ class Disk(ExampleCase):
             self.assertTrue(client.multiline("RETR 1"))
             self.assertRegex(client.command("QUIT"), rb"^\+OK")
         os.unlink(filler)
-        self.client(gate, "after")
+        self.assertRegex(self.client(gate, "after").command("QUIT"), rb"^\+OK")
         gate.wait_for_log("dropped_lines=")
         # what was taken of the last line is a line, and no other is torn
         self.assertEqual([line for line in gate.log().splitlines() if line and not line.startswith("time=")], [])

@@ -3,7 +3,9 @@
 Each attempt has a mailbox with two victims, one message to keep, and one that another IMAP client has
 marked \\Deleted. Afterwards that client looks at what is left."""
 
+import imaplib
 import re
+import time
 
 from cutcase import CutCase
 from proxy import Fault
@@ -40,10 +42,17 @@ class RemovalCase(CutCase):
         self.other = None
 
     def meet(self):
-        """A new connection of the other client."""
-        self.part()
-        self.other = self.server.imap(self.user)
-        self.other.select()
+        """A new connection of the other client; the server may just have lost one of its processes."""
+        for patience in (0.1, 0.5, 2, 0):
+            self.part()
+            try:
+                self.other = self.server.imap(self.user)
+                self.other.select()
+                return
+            except (imaplib.IMAP4.abort, OSError):
+                if not patience:
+                    raise
+                time.sleep(patience)
 
     def search(self, what="ALL", folder="INBOX"):
         """The UIDs of messages, as they are now."""
