@@ -356,7 +356,7 @@ static int fill(scmp_filter_ctx filter, const struct sandbox_needs *needs)
 		result = rules(filter, SCMP_ACT_ALLOW, pages, COUNT(pages));
 	if (result != 0)
 		return result;
-	if (needs->fork)
+	if (needs->fork) /* by clone(); the C library uses neither fork() nor vfork() */
 		return allow_children(filter, needs->write);
 	result = rules(filter, SCMP_ACT_TRAP, forking, COUNT(forking));
 	if (result == 0)

@@ -344,6 +344,7 @@ bool relay_is_updating(struct relay *relay)
 {
 	struct phase_debt debt = debt_of(relay);
 
+	/* a session may have made the socket blocking, and the front is about to write */
 	return phase_get(relay->page) == PHASE_UPDATING && !debt.ended && !debt.cut &&
 	       evutil_make_socket_nonblocking(client_socket(relay)) == 0;
 }
