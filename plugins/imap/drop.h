@@ -7,7 +7,8 @@
 #include "conf.h"
 #include "conn.h"
 
-#define EXISTS_LIMIT 1000000u /* messages; beyond that a count is taken for nonsense */
+/* Messages; the most that limits.max_messages can allow. A count beyond it is taken for nonsense. */
+#define EXISTS_LIMIT 10000000u
 
 /* One message of the snapshot. */
 struct drop_message {

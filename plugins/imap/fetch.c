@@ -132,7 +132,9 @@ static enum body_end read_top(struct body *b, int64_t lines, struct popgate_erro
 	end = body_read(b, 1u << BODY_HEADER | 1u << BODY_TEXT, 0, limit, error);
 	if (end == BODY_DONE && lacks_text(b, b->parts[BODY_HEADER].got, b->parts[BODY_TEXT].got))
 		return read_text(b, error);
-	/* less than asked for is all of the text, more is what a server sends that knows no ranges */
+	/* Less than asked for is all of the text, even where the listed size says otherwise: servers list sizes that
+	 * are wrong, and send the whole when asked for what is behind. More is what a server sends that knows no
+	 * ranges. */
 	if (end != BODY_DONE || b->enough || b->parts[BODY_TEXT].got != limit)
 		return end;
 	return read_on(b, BODY_TEXT, b->parts[BODY_HEADER].got, limit, text_max(b->drop), error);

@@ -97,9 +97,9 @@ static int run(struct broker *broker, const struct process *process)
 	broker->process = process;
 	broker->tries.throttle = process->throttle;
 	broker->tries.most = process->conf->limits.login_penalty;
-	broker->base = event_base_new();
-	sandbox_leave_root(process->conf, process->identity);
-	if (broker->base == NULL || process_identity_assume(process->identity) != 0)
+	broker->base = channel_base();
+	if (broker->base == NULL || sandbox_leave_root(process->conf, process->identity) != 0 ||
+	    process_identity_assume(process->identity) != 0)
 		return PROCESS_EXIT_FAILURE;
 	broker->control = channel_new(broker->base, process->control, on_control_message, on_control_closed, broker);
 	if (broker->control == NULL || sandbox_enter(SANDBOX_BROKER, process->conf, NULL) != 0 ||

@@ -126,6 +126,12 @@ static void log_event(int severity, const char *text)
 	log_say(severity == EVENT_LOG_ERR ? POPGATE_LOG_WARN : POPGATE_LOG_DEBUG, NULL, "libevent: %s", text);
 }
 
+struct event_base *channel_base(void)
+{
+	event_set_log_callback(log_event);
+	return event_base_new();
+}
+
 struct channel *channel_new(struct event_base *base, int fd, channel_message_fn *on_message,
 			    channel_closed_fn *on_closed, void *context)
 {
@@ -135,7 +141,6 @@ struct channel *channel_new(struct event_base *base, int fd, channel_message_fn 
 		close(fd);
 		return NULL;
 	}
-	event_set_log_callback(log_event);
 	channel->fd = fd;
 	channel->last = &channel->first;
 	channel->on_message = on_message;

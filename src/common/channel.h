@@ -15,6 +15,8 @@ typedef void channel_message_fn(void *context, struct ipc_inbox *inbox);
  * the owner's to free, in this callback or later. */
 typedef void channel_closed_fn(void *context);
 
+/* The loop of a process; what libevent says goes to the log. NULL: no memory. */
+struct event_base *channel_base(void);
 /* Takes fd over and makes it non-blocking. NULL: no memory (fd is closed). */
 struct channel *channel_new(struct event_base *base, int fd, channel_message_fn *on_message,
 			    channel_closed_fn *on_closed, void *context);

@@ -174,11 +174,10 @@ static int enter_nowhere(void)
 	return result;
 }
 
-void sandbox_leave_root(const struct conf *conf, const struct process_identity *identity)
+int sandbox_leave_root(const struct conf *conf, const struct process_identity *identity)
 {
 	tzset(); /* the log's times are UTC, but the C library reads the zone's file once */
-	if (leaves_root(conf, identity) && enter_nowhere() != 0)
-		log_say(POPGATE_LOG_INFO, NULL, "sandbox: cannot leave the root directory: %s", strerror(errno));
+	return leaves_root(conf, identity) && enter_nowhere() != 0 ? fail(conf, "empty root directory") : 0;
 }
 
 static int enter_files(enum sandbox_role role, const struct conf *conf, const struct sandbox_paths *paths)

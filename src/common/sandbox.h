@@ -38,8 +38,9 @@ void sandbox_judge(const struct conf *conf, struct conf_report *report);
 /* The process's rights never grow again, by no program that it could start. Any process, at its beginning. */
 void sandbox_begin(void);
 /* Started as root: a root directory that is empty and can't be filled; not where the log is syslog, whose socket may
- * have to be found again. To be called before the change of user, when all files are open. */
-void sandbox_leave_root(const struct conf *conf, const struct process_identity *identity);
+ * have to be found again. To be called before the change of user, when all files are open. 0, or -1 as for
+ * sandbox_enter. */
+int sandbox_leave_root(const struct conf *conf, const struct process_identity *identity);
 /* Enters the role's sandbox; SANDBOX_SPAWNER is what its sessions inherit, because a filter for each
  * would cost every login; only that they don't fork is a limit of their own. `paths` (may be NULL) is for it. Returns
  * 0, or -1 (logged): the configuration requires what failed. */

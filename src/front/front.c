@@ -418,7 +418,7 @@ static int load_tls(struct front *front)
 
 static int make_events(struct front *front)
 {
-	front->base = event_base_new();
+	front->base = channel_base();
 	if (front->base == NULL)
 		return -1;
 	front->stop_poll = event_new(front->base, -1, EV_PERSIST, on_stop_poll, front);
@@ -437,10 +437,9 @@ static int run(struct front *front, const struct process *process)
 	front->most = (process->conf->limits.max_connections + process->conf->fronts - 1) / process->conf->fronts;
 	if (load_tls(front) != 0)
 		return PROCESS_EXIT_CONF;
-	sandbox_leave_root(process->conf, process->identity);
-	if (process_identity_assume(process->identity) != 0 || make_events(front) != 0 ||
-	    sandbox_enter(SANDBOX_FRONT, process->conf, NULL) != 0 ||
-	    channel_send(front->control, &ready, NULL) != 0)
+	if (sandbox_leave_root(process->conf, process->identity) != 0 ||
+	    process_identity_assume(process->identity) != 0 || make_events(front) != 0 ||
+	    sandbox_enter(SANDBOX_FRONT, process->conf, NULL) != 0 || channel_send(front->control, &ready, NULL) != 0)
 		return PROCESS_EXIT_FAILURE;
 	event_base_dispatch(front->base);
 	return PROCESS_EXIT_OK;

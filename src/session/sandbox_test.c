@@ -38,8 +38,8 @@ static int enter(const struct stage *stage, enum sandbox_role role)
 {
 	process_ignore_signals();
 	process_keep_private();
-	if (role != SANDBOX_SPAWNER)
-		sandbox_leave_root(stage->conf, stage->identity);
+	if (role != SANDBOX_SPAWNER && sandbox_leave_root(stage->conf, stage->identity) != 0)
+		return -1;
 	if (process_identity_assume(stage->identity) != 0)
 		return -1;
 	if (role == SANDBOX_SPAWNER)

@@ -338,6 +338,13 @@ void generation_end_sessions(pid_t spawner)
 	kill(-spawner, SIGKILL);
 }
 
+bool generation_has_orphans(struct generation *generation)
+{
+	if (generation->orphans != 0 && kill(-generation->orphans, 0) != 0)
+		generation->orphans = 0;
+	return generation->orphans != 0;
+}
+
 void generation_kill(const struct generation *generation)
 {
 	for (size_t i = 0; i < generation->count; i++) {
@@ -349,6 +356,8 @@ void generation_kill(const struct generation *generation)
 		if (process->role == PROCESS_SPAWNER)
 			generation_end_sessions(process->pid);
 	}
+	if (generation->orphans != 0)
+		generation_end_sessions(generation->orphans);
 }
 
 size_t generation_alive(const struct generation *generation, enum process_role role)

@@ -31,6 +31,7 @@ struct generation {
 	struct process_identity identity;
 	enum generation_state state;
 	bool retiring;	/* broker and spawner have been told to drain */
+	pid_t orphans;	/* the process group of sessions whose spawner was ended while popgate stops; 0: none */
 	int *listeners; /* as conf->listeners; -1: not bound */
 	struct tally *tally;
 	struct ticket_ring *tickets;	      /* the supervisor's */
@@ -70,6 +71,8 @@ void generation_use_log(const struct generation *generation);
 void generation_log(struct generation *generation, int fd);
 /* Kills what is left of a spawner and its sessions, which are a process group. */
 void generation_end_sessions(pid_t spawner);
+/* Whether there are sessions whose spawner was ended while popgate stops. */
+bool generation_has_orphans(struct generation *generation);
 /* Kills all processes. */
 void generation_kill(const struct generation *generation);
 /* How many processes of a role (PROCESS_ROLES: of all) are alive. */

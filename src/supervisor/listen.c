@@ -101,3 +101,20 @@ void listen_log(const struct conf_listener *listener, int fd)
 		    "listener %s port %u: profile legacy takes TLS 1.0 and suites that do not keep a secret for long",
 		    listener->address, port);
 }
+
+void listen_announce(const struct conf_listener *listener, int fd)
+{
+	bool bracketed = strchr(listener->address, ':') != NULL;
+	unsigned port = listen_port(fd);
+
+	printf("popgate is ready. In the POP3 program:\n"
+	       "  server      %s\n"
+	       "  port        %u\n"
+	       "  encryption  none (this listener is reachable from this machine only)\n"
+	       "  name        the IMAP account's name, often the whole mail address\n"
+	       "  password    the IMAP account's password (or the app password that the provider wants)\n"
+	       "Try it:  curl --user NAME pop3://%s%s%s:%u/\n"
+	       "Stop it with Ctrl-C.\n",
+	       listener->address, port, bracketed ? "[" : "", listener->address, bracketed ? "]" : "", port);
+	fflush(stdout);
+}

@@ -12,5 +12,7 @@ int listen_duplicate(int fd);
 unsigned listen_port(int fd);
 /* Tells the log that clients may come here, and what the administrator should know of it. */
 void listen_log(const struct conf_listener *listener, int fd);
+/* Tells on standard output what to enter into the POP3 program; of a listener that this machine alone can reach. */
+void listen_announce(const struct conf_listener *listener, int fd);
 
 #endif

@@ -104,23 +104,6 @@ static void log_listeners(const struct generation *generation)
 		listen_log(&generation->conf->listeners[i], generation->listeners[i]);
 }
 
-static void announce(const struct generation *generation)
-{
-	const struct conf_listener *listener = &generation->conf->listeners[0];
-
-	printf("popgate is ready. In the POP3 program:\n"
-	       "  server      %s\n"
-	       "  port        %u\n"
-	       "  encryption  none (this listener is reachable from this machine only)\n"
-	       "  name        the IMAP account's name, often the whole mail address\n"
-	       "  password    the IMAP account's password (or the app password that the provider wants)\n"
-	       "Try it:  curl --user NAME pop3://%s%s%s:%u/\n"
-	       "Stop it with Ctrl-C.\n",
-	       listener->address, listen_port(generation->listeners[0]), strchr(listener->address, ':') ? "[" : "",
-	       listener->address, strchr(listener->address, ':') ? "]" : "", listen_port(generation->listeners[0]));
-	fflush(stdout);
-}
-
 /* A generation has become RUNNING: it takes over. */
 static void take_over(struct supervisor *supervisor, struct generation *generation)
 {
@@ -132,7 +115,7 @@ static void take_over(struct supervisor *supervisor, struct generation *generati
 	notify_say(NOTIFY_READY);
 	if (old == NULL) {
 		if (supervisor->plan->announce)
-			announce(generation);
+			listen_announce(&generation->conf->listeners[0], generation->listeners[0]);
 		return;
 	}
 	old->state = GENERATION_DRAINING;
@@ -201,6 +184,16 @@ static void take_death(struct supervisor *supervisor, struct generation *generat
 	    deadline_now() - process->started < QUICK_DEATH ? deadline_in(RESTART_PAUSE) : deadline_now();
 }
 
+/* While popgate stops. One that ended by itself has given its sessions their time; those of one that was ended may be
+ * in UPDATE, and get the time that is left. */
+static void take_last_spawner(struct generation *generation, pid_t pid, int status)
+{
+	if (WIFEXITED(status))
+		generation_end_sessions(pid);
+	else
+		generation->orphans = pid;
+}
+
 static void reap(struct supervisor *supervisor)
 {
 	int status;
@@ -213,7 +206,7 @@ static void reap(struct supervisor *supervisor)
 
 			if (index >= 0) {
 				if (supervisor->stopping && g->processes[index].role == PROCESS_SPAWNER)
-					generation_end_sessions(pid); /* their time is over */
+					take_last_spawner(g, pid, status);
 				take_death(supervisor, g, (size_t)index, status);
 				break;
 			}
@@ -251,7 +244,7 @@ static void retire(struct supervisor *supervisor)
 			generation_drain(generation, PROCESS_BROKER);
 			generation_drain(generation, PROCESS_SPAWNER);
 		}
-		if (generation_alive(generation, PROCESS_ROLES) > 0) {
+		if (generation_alive(generation, PROCESS_ROLES) > 0 || generation_has_orphans(generation)) {
 			at = &generation->next;
 			continue;
 		}

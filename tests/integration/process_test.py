@@ -472,6 +472,13 @@ class Shutdown(ExampleCase):
 
     @unittest.skipUnless(dovecot.available(), "there is no Dovecot on this machine")
     def test_input_82_removal_under_way_is_finished(self):
+        self.stop_in_update()
+
+    @unittest.skipUnless(dovecot.available(), "there is no Dovecot on this machine")
+    def test_input_79_input_82_removal_under_way_outlives_its_spawner(self):
+        self.stop_in_update(lambda gate: gate.kill_process("spawner"))
+
+    def stop_in_update(self, meanwhile=lambda gate: None):
         with Dovecot() as server, Proxy(server.imap_port) as proxy:
             server.append("ann", [b"Subject: %d\r\n\r\n1\r\n" % i for i in range(3)])
             gate = Gateway([imap_backend(server, port=proxy.port)])
@@ -484,6 +491,8 @@ class Shutdown(ExampleCase):
             client.send(b"QUIT\r\n")
             gate.wait_until(lambda: b"STORE" in bytes(proxy.sent).upper(), "UPDATE to begin")
             gate.signal(signal.SIGTERM)
+            gate.wait_for_log("stopping")
+            meanwhile(gate)
             self.assertRegex(client.line(), rb"^\+OK")
             gate.check_end(15)
             self.assertEqual([body.split()[1] for body in server.bodies("ann").values()], [b"0", b"2"])

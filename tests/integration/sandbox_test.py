@@ -3,6 +3,7 @@
 import ctypes
 import os
 import re
+import shutil
 import struct
 import subprocess
 import unittest
@@ -186,6 +187,17 @@ class Configuration(SandboxCase):
             done = self.run_verb(gate, verb, prepare=without_landlock)
             self.assertRegex(done.stderr, 'sandbox = "required", but this kernel has no Landlock: it needs Linux 5.13')
             self.assertEqual(done.returncode, 3)
+
+    @unittest.skipUnless(os.geteuid() == 0 and shutil.which("setpriv"), "not root, or no setpriv")
+    def test_without_an_empty_root_auto_does_with_the_rest_and_required_refuses(self):
+        self.need(self.configured(), "seccomp", "Landlock", "chroot")
+        no_chroot = ("setpriv", "--bounding-set", "-sys_chroot")
+        gate = self.gateway(prefix=no_chroot)
+        gate.expect_warning("sandbox: empty root directory: Operation not permitted")
+        self.client(gate)
+        gate = self.configured(prefix=no_chroot, sandbox="required")
+        with self.assertRaisesRegex(AssertionError, "sandbox: empty root directory: Operation not permitted"):
+            gate.start()
 
 
 if __name__ == "__main__":
