@@ -1,6 +1,6 @@
 """Thousands of connections that never log in, from many addresses: a new client logs in within a second all the same.
 
-    slowloris_test.py --connections 10000      the long run: tells what it measured"""
+    slowloris_test.py --connections 10000 [--tls]      the long run: tells what it measured"""
 
 import argparse
 import socket
@@ -10,7 +10,7 @@ import time
 import unittest
 
 import tap
-from gateway import SANITIZED, Gateway, example_backend
+from gateway import CLEAR, IMPLICIT, SANITIZED, Gateway, example_backend
 from pop3client import Client
 from slowloris import Slowloris
 
@@ -32,8 +32,9 @@ def memory(gate, role):
 class Siege:
     """A gateway with a crowd before it."""
 
-    def __init__(self, connections, limits):
-        self.gate = Gateway([example_backend()], fronts=2, limits=limits)
+    def __init__(self, connections, limits, tls=False):
+        self.tls = tls
+        self.gate = Gateway([example_backend()], fronts=2, limits=limits, listeners=[IMPLICIT if tls else CLEAR])
         self.gate.allow_warning("had not logged in made way")
         self.gate.start()
         self.before = {role: memory(self.gate, role) for role in ("front", "broker")}
@@ -42,7 +43,8 @@ class Siege:
         self.crowd = None
 
     def begin(self):
-        self.crowd = Slowloris(self.gate.port, self.connections, ADDRESSES, returns=max(self.connections // 20, 200))
+        self.crowd = Slowloris(self.gate.port, self.connections, ADDRESSES, returns=max(self.connections // 20, 200),
+                               tls=self.tls)
 
     def wait_until_full(self, seconds):
         self.gate.wait_until(lambda: self.crowd.standing.value > self.connections * 0.9, "the crowd", seconds)
@@ -50,7 +52,7 @@ class Siege:
     def log_in(self, number):
         """Seconds from the connect to the end of a login, of an address like any other."""
         begun = time.monotonic()
-        with Client(self.gate.port, source="127.0.2.1") as client:
+        with Client(self.gate.port, source="127.0.2.1", tls=self.tls) as client:
             reply = client.login(f"user{number}", "password")
             took = time.monotonic() - begun
             if not reply.startswith(b"+OK"):
@@ -69,14 +71,20 @@ class Siege:
 
 
 class Crowded(unittest.TestCase):
-    def besiege(self, connections, **limits):
-        siege = Siege(connections, {"max_connections_per_address": 0, **limits})
+    def besiege(self, connections, *, tls=False, **limits):
+        siege = Siege(connections, {"max_connections_per_address": 0, **limits}, tls)
         self.addCleanup(siege.gate.kill)
         self.addCleanup(siege.stop)
         return siege
 
     def test_input_29_input_30_who_never_logs_in_makes_way_for_who_does(self):
-        siege = self.besiege(IN_CHECK, max_connections=100)
+        self.make_way(False)
+
+    def test_input_29_input_30_likewise_in_the_handshake(self):
+        self.make_way(True)
+
+    def make_way(self, tls):
+        siege = self.besiege(IN_CHECK, tls=tls, max_connections=100)
         siege.gate.expect_warning("had not logged in made way")
         siege.begin()
         siege.gate.wait_until(lambda: siege.crowd.dropped.value > IN_CHECK - 100, "the fronts to be full")
@@ -120,8 +128,8 @@ class Crowded(unittest.TestCase):
                 client.close()
 
 
-def measure(connections, seconds):
-    siege = Siege(connections, {"max_connections": 0, "max_connections_per_address": 1000, "login_penalty": 15})
+def measure(connections, seconds, tls):
+    siege = Siege(connections, {"max_connections": 0, "max_connections_per_address": 1000, "login_penalty": 15}, tls)
     try:
         siege.begin()
         siege.wait_until_full(120)
@@ -147,10 +155,11 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--connections", type=int)
     parser.add_argument("--seconds", type=int, default=90)
+    parser.add_argument("--tls", action="store_true", help="a TLS port, and a crowd in its handshakes")
     chosen, _ = parser.parse_known_args()
     if chosen.connections is None:
         tap.main()
-    return measure(chosen.connections, chosen.seconds)
+    return measure(chosen.connections, chosen.seconds, chosen.tls)
 
 
 if __name__ == "__main__":

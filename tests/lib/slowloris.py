@@ -1,18 +1,35 @@
 """Connections that never log in: silent, typing an octet now and then, or in the middle of an AUTH, from many
-addresses of the loopback. Whichever is dropped comes again."""
+addresses of the loopback. On a TLS port: silent, in the middle of the ClientHello, or leaving the server's answer to it
+without one. Whichever is dropped comes again."""
 
 import multiprocessing
 import resource
 import selectors
 import socket
+import ssl
 import time
 
 BEGINNINGS = (b"", b"US", b"AUTH PLAIN\r\n", b"CAPA\r\n")
+DRIPPING = 1  # which of them goes on, an octet at a time
+
+
+def client_hello():
+    outgoing = ssl.MemoryBIO()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        context.wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname="localhost").do_handshake()
+    except ssl.SSLWantReadError:
+        pass
+    return outgoing.read()
 
 
 class Slowloris:
-    def __init__(self, port, connections, addresses, *, drip=5.0, returns=500):
+    def __init__(self, port, connections, addresses, *, drip=5.0, returns=500, tls=False):
         """drip: seconds between two octets of a connection. returns: how many may come again in a second."""
+        hello = client_hello() if tls else b""
+        self.tls = tls
+        self.beginnings = (b"", hello[:40], hello, hello) if tls else BEGINNINGS
+        self.more = hello[40:] if tls else b"E" * 1000
         self.port, self.connections, self.addresses = port, connections, addresses
         self.drip, self.returns = drip, returns
         context = multiprocessing.get_context("fork")
@@ -57,15 +74,14 @@ class Slowloris:
         connection.setsockopt(socket.IPPROTO_IP, 24, 1)  # IP_BIND_ADDRESS_NO_PORT
         connection.bind((f"127.0.1.{number % self.addresses + 1}", 0))
         connection.connect_ex(("127.0.0.1", self.port))
-        self.selector.register(connection, selectors.EVENT_READ, [number, False])
+        self.selector.register(connection, selectors.EVENT_READ, [number, 0])
 
     def _take(self, key):
         """False: it was dropped."""
         try:
             data = key.fileobj.recv(4096)
-            if data and not key.data[1]:
-                key.data[1] = True
-                key.fileobj.send(BEGINNINGS[key.data[0] % len(BEGINNINGS)])
+            if data and key.data[1] == 0:
+                self._begin(key)
         except OSError:
             data = b""
         if not data:
@@ -73,10 +89,21 @@ class Slowloris:
             key.fileobj.close()
         return data != b""
 
+    def _begin(self, key):
+        key.data[1] = 1
+        key.fileobj.send(self.beginnings[key.data[0] % len(self.beginnings)])
+
+    def _drip(self, key):
+        number, sent = key.data
+        if sent == 0 and self.tls:  # no greeting comes first
+            self._begin(key)
+        elif sent > 0 and number % len(self.beginnings) == DRIPPING:
+            key.data[1] += 1
+            key.fileobj.send(self.more[sent - 1:sent])
+
     def _drip_all(self):
         for key in list(self.selector.get_map().values()):
-            if key.data[1] and key.data[0] % len(BEGINNINGS) == 1:
-                try:
-                    key.fileobj.send(b"E")
-                except OSError:
-                    pass
+            try:
+                self._drip(key)
+            except OSError:
+                pass
