@@ -60,6 +60,7 @@ static bool find_address(int fd, union address *address_r)
 	int type = 0, listens = 0;
 	socklen_t size = sizeof(type), whole = sizeof(*address_r);
 
+	address_r->any.ss_family = AF_UNSPEC;
 	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) != 0 || type != SOCK_STREAM)
 		return false;
 	size = sizeof(listens);
