@@ -215,7 +215,6 @@ static void warm_up(const struct conf *conf)
 	ERR_clear_error(); /* OpenSSL's beginnings */
 	limits_inherit(&conf->limits);
 	heap_keep(conf->limits.read_ahead);
-	(void)heap_settle();
 }
 
 int spawner_run(const struct process *process)
@@ -235,8 +234,10 @@ int spawner_run(const struct process *process)
 		return PROCESS_EXIT_FAILURE;
 	warm_up(process->conf);
 	sigaction(SIGCHLD, &action, NULL);
-	if (sandbox_enter(SANDBOX_SPAWNER, process->conf, &spawner->plugins.paths) != 0 ||
-	    ipc_send(process->control, &ready, NULL) != IPC_OK)
+	if (sandbox_enter(SANDBOX_SPAWNER, process->conf, &spawner->plugins.paths) != 0)
+		return PROCESS_EXIT_FAILURE;
+	(void)heap_settle(); /* last: to make a filter takes much for a moment, and leaves gaps */
+	if (ipc_send(process->control, &ready, NULL) != IPC_OK)
 		return PROCESS_EXIT_FAILURE;
 	loop(spawner);
 	return PROCESS_EXIT_OK;
