@@ -8,11 +8,11 @@ import struct
 import time
 
 import tap
-from cutcase import ALL, CUT, TEMP, WHOLE, CutCase, line_ends
+from cutcase import ALL, CUT, TEMP, WHOLE, CutCase
 from dovecot import PASSWORD
 from examplecase import wait_until
 from gateway import CLEAR, IMPLICIT
-from proxy import Fault, hold, stall
+from proxy import Fault, hold, line_end, stall
 from removalcase import VICTIM, RemovalCase
 
 AGAIN = 3  # seconds until what died must be there again: one, and what a busy machine takes
@@ -68,9 +68,9 @@ class Update(Killing, RemovalCase):
                "supervisor": rb"^(\+OK|-ERR \[SYS/TEMP\]|$)", "imap": rb"^(\+OK|-ERR \[SYS/TEMP\])",
                "client": rb"^\+OK"}
 
-    def attempt(self, role, side, at):
+    def attempt(self, role, side, line, short):
         with self.begin() as client:
-            self.proxy.fault = Fault(hold(lambda: self.kill(role, client)), at, side)
+            self.proxy.fault = Fault(hold(lambda: self.kill(role, client)), line_end(line, short), side)
             client.send(b"QUIT\r\n")
             reply = self.last_words(client) if role != "client" else b"+OK"  # nobody takes QUIT back
             self.gate.wait_until(lambda: not self.gate.pids("session"), "the session to end")
@@ -78,26 +78,26 @@ class Update(Killing, RemovalCase):
         self.proxy.fault = None
         if role == "imap":
             self.meet()
-        self.assertRegex(reply, self.REPLIES[role], (role, side, at))
+        self.assertRegex(reply, self.REPLIES[role], (role, side, line, short))
         self.check_mailbox(reply)
         self.come_back(role)
 
     def steps(self):
-        """(side, octets) of all that is said, line by line."""
+        """(side, line, octets before its end) of all that is said, but for the last line."""
         found = []
         for side in ("client", "server"):
             reply, fault = self.quit(side=side)
             self.assertRegex(reply, rb"^\+OK")
-            ends = line_ends(fault.octets)[:-2]
-            found += [(side, at) for at in (ends if ALL else ends[::2])]
+            found += [(side, line, short) for line in range(fault.octets.count(b"\r\n"))
+                      for short in ((0, 1) if ALL and line else (0,))]
         return found
 
     def kill_at_steps(self, *roles, every=1, **settings):
         self.start_for_kills(**settings)
         steps = self.steps()
         for role in roles:
-            for side, at in steps if ALL else steps[1::every]:
-                self.attempt(role, side, at)
+            for side, line, short in steps if ALL else steps[1::every]:
+                self.attempt(role, side, line, short)
 
     def test_input_79_invariant_02_invariant_04_invariant_12_session(self):
         self.kill_at_steps("session", every=2)

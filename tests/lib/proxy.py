@@ -3,6 +3,7 @@
     with Proxy(server.imap_port) as proxy:
         proxy.fault = Fault(rst, 200)       # RST once 200 further octets of the server have passed"""
 
+import re
 import socket
 import struct
 import threading
@@ -97,9 +98,19 @@ def hold(action):
     return act
 
 
+def line_end(number, short=0):
+    """The place where line `number` ends (the first is 1; 0 is the start), or `short` octets before, of a stream whose
+    lines are not always as long: servers tell in them how long they took."""
+    def find(octets):
+        ends = [match.end() for match in re.finditer(rb"\r\n", octets)]
+        return 0 if not number else ends[number - 1] - short if len(ends) >= number else None
+    return find
+
+
 class Fault:
     """Once `at` octets of one side ("server" or "client") have passed since this was set, `act` happens to what comes
-    behind them: once, on the connection on which it was reached. `happened` is an Event; `octets` what passed before."""
+    behind them: once, on the connection on which it was reached. `at` may be a function that finds the place in what
+    has come so far, None where it isn't there yet. `happened` is an Event; `octets` what passed before."""
 
     def __init__(self, act=None, at=None, side="server"):
         self.act, self.at, self.side = act, at, side
@@ -110,7 +121,8 @@ class Fault:
     def take(self, link, end, data):
         """What is to go on of `data`."""
         with self._lock:
-            left = None if self.happened.is_set() or self.at is None else self.at - len(self.octets)
+            place = self.at(bytes(self.octets + data)) if callable(self.at) else self.at
+            left = None if self.happened.is_set() or place is None else max(place - len(self.octets), 0)
             if left is None or left > len(data):
                 if not self.happened.is_set():
                     self.octets += data
