@@ -37,13 +37,14 @@ class Killing:
         time.sleep(0.02)
 
     def come_back(self, role):
-        """What died is there again, and so is the service."""
+        """What died is there again, and so is the service. Dovecot itself starts nothing for up to a minute where too
+        much has died."""
         if role == "supervisor":
             self.gate.process.wait()
             self.gate.start()
         elif role in RESTARTED:
             self.gate.wait_until(lambda: set(self.gate.pids(role)) - self.killed, f"another {role}", AGAIN)
-        self.assertTrue(wait_until(self.is_let_in, AGAIN), role)
+        self.assertTrue(wait_until(self.is_let_in, 70 if role == "imap" else AGAIN), role)
 
     def is_let_in(self):
         try:
