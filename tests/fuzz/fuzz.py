@@ -1,7 +1,8 @@
-"""Builds the fuzz targets with clang's libFuzzer and runs them in turn, or takes what they have found into the corpus:
+"""Builds the fuzz targets with clang's libFuzzer and runs them, or takes what they have found into the corpus:
 `make fuzz` and `make fuzz-corpus`. What to compile comes from the Makefile in the environment."""
 
 import argparse
+import concurrent.futures
 import glob
 import hashlib
 import os
@@ -153,6 +154,7 @@ def write(name, kept):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--time", type=int, default=60, help="seconds for each target")
+    parser.add_argument("--jobs", type=int, default=1, help="targets at once (1)")
     parser.add_argument("--merge", action="store_true", help="rewrite the corpus instead")
     parser.add_argument("names", nargs="*", help="targets; all if none is named")
     options = parser.parse_args()
@@ -164,7 +166,9 @@ def main():
             merge(name)
         return
     begun = time.monotonic()
-    found = [name for name in names if not run(name, options.time)]
+    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+        fine = list(pool.map(lambda name: run(name, options.time), names))
+    found = [name for name, one in zip(names, fine) if not one]
     print(f"{len(names)} targets in {time.monotonic() - begun:.0f} s; "
           + (f"something was found: {', '.join(found)}" if found else "nothing was found"))
     sys.exit(1 if found else 0)
