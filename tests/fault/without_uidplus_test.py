@@ -47,6 +47,17 @@ def marking(*uids):
     return select
 
 
+def showing(flags):
+    """A look at the flags, whatever they are: each message with this behind its UID."""
+    def look(talk, tag, rest):
+        if "FLAGS" not in rest.upper():
+            return talk.usual("LISTING", tag, rest)
+        for number, uid in talk.wanted(rest):
+            talk.line(f"* {number} FETCH (UID {uid}{flags})")
+        return talk.ok(tag)
+    return look
+
+
 class Alone(Quits):
     """without_uidplus = "alone", the default."""
 
@@ -157,7 +168,6 @@ class Alone(Quits):
         self.nothing_removed()
         self.never_sent("EXPUNGE", "UID STORE")
 
-
     def test_input_57_invariant_03_alone_takes_its_marks_back_when_the_expunge_takes_nothing(self):
         self.quit(rb"^-ERR", {"SELECT": marking(101), "EXPUNGE": lambda talk, tag, rest: talk.ok(tag)})
         self.nothing_removed()
@@ -168,13 +178,7 @@ class Alone(Quits):
             talk.line("* SEARCH")
             talk.ok(tag)
 
-        def look(talk, tag, rest):
-            if "FLAGS" not in rest.upper():
-                return talk.usual("LISTING", tag, rest)
-            for number, uid in talk.wanted(rest):
-                talk.line(f"* {number} FETCH (UID {uid} FLAGS ())")
-            return talk.ok(tag)
-        self.quit(rb"^-ERR", {"UID SEARCH": search, "LISTING": look})
+        self.quit(rb"^-ERR", {"UID SEARCH": search, "LISTING": showing(" FLAGS ()")})
         self.nothing_removed()
         self.assertEqual(self.marked(), set())
         self.never_sent("EXPUNGE")
@@ -186,13 +190,7 @@ class Alone(Quits):
             talk.line(f"* SEARCH{next(found)}")
             talk.ok(tag)
 
-        def look(talk, tag, rest):
-            if "FLAGS" not in rest.upper():
-                return talk.usual("LISTING", tag, rest)
-            for number, uid in talk.wanted(rest):
-                talk.line(f"* {number} FETCH (UID {uid})")
-            return talk.ok(tag)
-        self.quit(rb"^-ERR", {"UID SEARCH": search, "LISTING": look})
+        self.quit(rb"^-ERR", {"UID SEARCH": search, "LISTING": showing("")})
         self.nothing_removed()
         self.never_sent("EXPUNGE")
 
