@@ -118,7 +118,7 @@ static int run_check(const struct options *options)
 		tls_server_free(&tls);
 	}
 	if (conf != NULL)
-		sandbox_judge(conf, &report);
+		sandbox_judge(conf, &identity, &report);
 	if (report.count == 0) {
 		sandbox_describe(conf, &identity, sandbox, sizeof(sandbox));
 		printf("%s: no fault found\nsandbox: %s\n", conf->source, sandbox);

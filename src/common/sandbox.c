@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -88,6 +89,19 @@ static bool leaves_root(const struct conf *conf, const struct process_identity *
 	return !is_off(conf) && identity->change && conf->log.target != CONF_LOG_SYSLOG;
 }
 
+/* Root in a container may lack the right. */
+static bool may_leave_root(void)
+{
+	return prctl(PR_CAPBSET_READ, CAP_SYS_CHROOT, 0, 0, 0) != 0;
+}
+
+static const char *describe_root(const struct conf *conf, const struct process_identity *identity)
+{
+	if (!leaves_root(conf, identity))
+		return "";
+	return may_leave_root() ? ", chroot (as root)" : ", no chroot";
+}
+
 void sandbox_describe(const struct conf *conf, const struct process_identity *identity, char *text, size_t size)
 {
 	int version = sandbox_files_version();
@@ -100,10 +114,10 @@ void sandbox_describe(const struct conf *conf, const struct process_identity *id
 	if (version > 0)
 		snprintf(landlock, sizeof(landlock), "Landlock ABI %d", version);
 	snprintf(text, size, "%s, %s%s", sandbox_calls_available() ? "seccomp" : "no seccomp", landlock,
-		 leaves_root(conf, identity) ? ", chroot (as root)" : "");
+		 describe_root(conf, identity));
 }
 
-void sandbox_judge(const struct conf *conf, struct conf_report *report)
+void sandbox_judge(const struct conf *conf, const struct process_identity *identity, struct conf_report *report)
 {
 	if (conf->sandbox != CONF_SANDBOX_REQUIRED)
 		return;
@@ -119,6 +133,10 @@ void sandbox_judge(const struct conf *conf, struct conf_report *report)
 		conf_report_add(report, conf->source, 0,
 				"sandbox = \"required\", but this kernel has no Landlock: it needs Linux 5.13, and "
 				"landlock among its security modules (lsm=)");
+	else if (leaves_root(conf, identity) && !may_leave_root())
+		conf_report_add(report, conf->source, 0,
+				"sandbox = \"required\", but root may not change its root directory here: grant "
+				"CAP_SYS_CHROOT, or start popgate as another user");
 }
 
 /* ---- entering ---- */

@@ -33,7 +33,7 @@ void sandbox_paths_free(struct sandbox_paths *paths);
 /* What this machine and this build have, as a line: "seccomp, Landlock ABI 6, chroot (as root)". */
 void sandbox_describe(const struct conf *conf, const struct process_identity *identity, char *text, size_t size);
 /* Where the configuration requires a sandbox and a part is missing: a fault in report. */
-void sandbox_judge(const struct conf *conf, struct conf_report *report);
+void sandbox_judge(const struct conf *conf, const struct process_identity *identity, struct conf_report *report);
 
 /* The process's rights never grow again, by no program that it could start. Any process, at its beginning. */
 void sandbox_begin(void);

@@ -93,7 +93,7 @@ struct generation *prepare_generation(const struct supervisor_plan *plan, const 
 		conf_free(&conf);
 		return NULL;
 	}
-	sandbox_judge(conf, report);
+	sandbox_judge(conf, &identity, report);
 	generation = generation_new(plan, conf, &identity);
 	if (generation == NULL) {
 		conf_report_add(report, NULL, 0, "out of memory");

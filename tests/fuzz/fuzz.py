@@ -111,11 +111,11 @@ def run(name, seconds):
         text = file.read()
     coverage = re.findall(r"cov: (\d+) ft: (\d+)", text) or [("0", "0")]
     executions = re.search(r"number_of_executed_units: (\d+)", text)
-    print(f"{name:14} {executions.group(1) if executions else '?':>10} executions  {coverage[-1][0]:>6} edges  "
-          f"{coverage[-1][1]:>6} features  {'fine' if done.returncode == 0 else 'FOUND SOMETHING'}", flush=True)
+    told = [f"{name:14} {executions.group(1) if executions else '?':>10} executions  {coverage[-1][0]:>6} edges  "
+            f"{coverage[-1][1]:>6} features  {'fine' if done.returncode == 0 else 'FOUND SOMETHING'}"]
     if done.returncode != 0:
-        print("\n".join(text.splitlines()[-40:]))
-        print(f"the whole: {log}; again: {os.path.join(WORK, name)} INPUT")
+        told += [*text.splitlines()[-40:], f"the whole: {log}; again: {os.path.join(WORK, name)} INPUT"]
+    print("\n".join(told), flush=True)
     return done.returncode == 0
 
 

@@ -1,6 +1,7 @@
 """kill -9 of each process at each step of what it does: the mailbox holds what it must, no reply lies, the maildrop
 is free, and what died comes back at once."""
 
+import imaplib
 import os
 import signal
 import socket
@@ -37,14 +38,23 @@ class Killing:
         time.sleep(0.02)
 
     def come_back(self, role):
-        """What died is there again, and so is the service. Dovecot itself starts nothing for up to a minute where too
-        much has died."""
+        """What died is there again, and so is the service. Dovecot starts nothing for up to a minute where too much
+        has died."""
         if role == "supervisor":
             self.gate.process.wait()
             self.gate.start()
         elif role in RESTARTED:
             self.gate.wait_until(lambda: set(self.gate.pids(role)) - self.killed, f"another {role}", AGAIN)
-        self.assertTrue(wait_until(self.is_let_in, 70 if role == "imap" else AGAIN), role)
+        if role == "imap":
+            self.assertTrue(wait_until(self.is_let_in_upstream, 70), role)
+        self.assertTrue(wait_until(self.is_let_in, AGAIN), role)
+
+    def is_let_in_upstream(self):
+        try:
+            self.server.imap(self.user).logout()
+            return True
+        except (OSError, imaplib.IMAP4.error):
+            return False
 
     def is_let_in(self):
         try:
@@ -84,13 +94,14 @@ class Update(Killing, RemovalCase):
         self.come_back(role)
 
     def steps(self):
-        """(side, line, octets before its end) of all that is said, until the last answer has come: from there on the
-        session may be quicker than its end."""
+        """(side, line, octets before its end) of all that is said before the farewell, but for the last line of each
+        side: once the session has its last answer it may be quicker than its end."""
         found = []
-        for side, behind in (("client", 1), ("server", 2)):
+        for side, farewell in (("client", b"ZZ LOGOUT"), ("server", b"* BYE")):
             reply, fault = self.quit(side=side)
             self.assertRegex(reply, rb"^\+OK")
-            found += [(side, line, short) for line in range(fault.octets.count(b"\r\n") - behind)
+            told = bytes(fault.octets).partition(farewell)[0]
+            found += [(side, line, short) for line in range(told.count(b"\r\n"))
                       for short in ((0, 1) if ALL and line else (0,))]
         return found
 

@@ -7,6 +7,8 @@ Leaving the block stops the gateway and demands exit status 0, no process left b
 `level=warn` line in the log but those that the test expects."""
 
 import atexit
+import functools
+import glob
 import os
 import re
 import shutil
@@ -16,6 +18,7 @@ import tempfile
 import time
 
 import certificates
+import tap
 
 PLUGINS = os.environ.get("POPGATE_PLUGINS", "plugins/.libs")
 PROGRAM = os.environ.get("POPGATE", "./popgate")
@@ -27,6 +30,19 @@ IMPLICIT = {"address": "127.0.0.1", "port": 0, "tls": "implicit"}
 
 with open(PROGRAM, "rb") as _program:
     SANITIZED = b"__asan_init" in _program.read()
+
+
+@functools.cache
+def for_nobody():
+    """(program, folder of plugins) for one who is not root: copies, where only root may enter the tree."""
+    if os.geteuid() != 0 or subprocess.run((*NOBODY, "test", "-x", PROGRAM), check=False).returncode == 0:
+        return PROGRAM, PLUGINS
+    folder = tempfile.mkdtemp(prefix="popgate-test-", dir="/tmp")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    os.chmod(folder, 0o755)
+    for path in (PROGRAM, *glob.glob(os.path.join(PLUGINS, "*.so"))):
+        shutil.copy(path, folder)
+    return os.path.join(folder, os.path.basename(PROGRAM)), folder
 
 
 def memory_bound(octets):
@@ -108,12 +124,15 @@ class Gateway:
         atexit.register(self.kill)
         self.imap_url = imap_url
         self.unprivileged = unprivileged and os.geteuid() == 0
+        self.program, self.plugins = for_nobody() if self.unprivileged else (PROGRAM, PLUGINS)
         self.prefix, self.options = tuple(prefix), tuple(options)
         self.environment = environment or {}
         self._expected, self._allowed = [], []
         self._authority = None
+        self._last_words = ""
+        tap.witnesses.append(self)
         # Few connections, so that any limit of open files is enough; wrong passwords are answered at once.
-        self.sections = {"fronts": 1, "plugin_directory": PLUGINS, "runtime_directory": self.path("run"),
+        self.sections = {"fronts": 1, "plugin_directory": self.plugins, "runtime_directory": self.path("run"),
                          "listeners": [dict(one) for one in listeners], "backends": list(backends),
                          "limits": {"max_connections": 200, "login_penalty": 0, **sections.pop("limits", {})}}
         if backends:
@@ -162,11 +181,11 @@ class Gateway:
         command = list(self.prefix)
         if self.unprivileged:
             command += NOBODY
-        command += [PROGRAM, verb]
+        command += [self.program, verb]
         if self.imap_url is None:
             command += ["-c", self.config_file]
         else:
-            command += ["--imap", self.imap_url, "--plugin-dir", PLUGINS]
+            command += ["--imap", self.imap_url, "--plugin-dir", self.plugins]
         return command + list(self.options)
 
     def launch(self):
@@ -216,6 +235,13 @@ class Gateway:
 
     def warnings(self):
         return [line for line in self.log().splitlines() if " level=warn " in f" {line} "]
+
+    def story(self):
+        """The end of its log, for whoever looks into a failure."""
+        return "".join(f"{line}\n" for line in self.log().splitlines()[-20:]) or self._last_words
+
+    def is_over(self):
+        return self.process is None and self._last_words != ""
 
     def expect_warning(self, pattern):
         """A line at level warn that must be in the log when the gateway has stopped."""
@@ -301,6 +327,7 @@ class Gateway:
             self.process.wait()
             self.process = None
         atexit.unregister(self.kill)
+        self._last_words = self.story()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def __enter__(self):

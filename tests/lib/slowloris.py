@@ -59,8 +59,8 @@ class Slowloris:
                 allowance -= 1
                 if len(self.selector.get_map()) % 64 == 0:
                     break  # a look at the others
-            for key, _ in self.selector.select(0.02):
-                if not self._take(key):
+            for key, events in self.selector.select(0.02):
+                if not self._take(key, events):
                     absent.append(key.data[0])
                     self.dropped.value += 1
             self.standing.value = len(self.selector.get_map())
@@ -74,11 +74,16 @@ class Slowloris:
         connection.setsockopt(socket.IPPROTO_IP, 24, 1)  # IP_BIND_ADDRESS_NO_PORT
         connection.bind((f"127.0.1.{number % self.addresses + 1}", 0))
         connection.connect_ex(("127.0.0.1", self.port))
-        self.selector.register(connection, selectors.EVENT_READ, [number, 0])
+        # under TLS no greeting comes first
+        self.selector.register(connection, selectors.EVENT_WRITE if self.tls else selectors.EVENT_READ, [number, 0])
 
-    def _take(self, key):
+    def _take(self, key, events):
         """False: it was dropped."""
         try:
+            if events & selectors.EVENT_WRITE:
+                self._begin(key)
+                self.selector.modify(key.fileobj, selectors.EVENT_READ, key.data)
+                return True
             data = key.fileobj.recv(4096)
             if data and key.data[1] == 0:
                 self._begin(key)
@@ -90,14 +95,12 @@ class Slowloris:
         return data != b""
 
     def _begin(self, key):
-        key.data[1] = 1
         key.fileobj.send(self.beginnings[key.data[0] % len(self.beginnings)])
+        key.data[1] = 1
 
     def _drip(self, key):
         number, sent = key.data
-        if sent == 0 and self.tls:  # no greeting comes first
-            self._begin(key)
-        elif sent > 0 and number % len(self.beginnings) == DRIPPING:
+        if sent > 0 and number % len(self.beginnings) == DRIPPING:
             key.data[1] += 1
             key.fileobj.send(self.more[sent - 1:sent])
 

@@ -6,11 +6,19 @@ import traceback
 import unittest
 
 
+# Whoever has logged something: objects with `story()`, told with a failure, and `is_over()`, of no more use to later tests.
+witnesses = []
+
+
 class _TapResult(unittest.TestResult):
     def __init__(self, stream):
         super().__init__()
         self.stream = stream
         self.number = 0
+
+    def startTest(self, test):
+        super().startTest(test)
+        witnesses[:] = [one for one in witnesses if not one.is_over()]
 
     def _line(self, word, test, suffix="", detail=""):
         self.number += 1
@@ -28,7 +36,8 @@ class _TapResult(unittest.TestResult):
         self._line("ok", test, f" # SKIP {reason}")
 
     def _bad(self, test, error):
-        self._line("not ok", test, detail="".join(traceback.format_exception(*error)))
+        told = "".join(traceback.format_exception(*error))
+        self._line("not ok", test, detail=told + "".join(one.story() for one in witnesses))
 
     def addFailure(self, test, err):
         super().addFailure(test, err)
