@@ -113,6 +113,13 @@ static void extend(struct guard *g, unsigned char c)
 	g->length++;
 }
 
+/* A word, a list or a string: what libetpan makes of it takes memory. */
+static enum guard_verdict charge(struct guard *g)
+{
+	g->octets += GUARD_WORD_COST;
+	return g->octets > g->limits.octets ? GUARD_TOO_MUCH : GUARD_FINE;
+}
+
 /* The token, if there is one, has ended. */
 static enum guard_verdict finish(struct guard *g)
 {
@@ -132,8 +139,7 @@ static enum guard_verdict finish(struct guard *g)
 	}
 	g->tokens++;
 	g->length = 0;
-	g->octets += GUARD_WORD_COST;
-	return GUARD_FINE;
+	return charge(g);
 }
 
 static enum guard_verdict end_line(struct guard *g)
@@ -183,8 +189,8 @@ static enum guard_verdict begin_literal(struct guard *g)
 	g->size_begun = false;
 	g->state = GUARD_IN_SIZE;
 	if (!g->body)
-		g->octets += GUARD_WORD_COST;
-	return g->body && ++g->bodies > g->limits.bodies ? GUARD_MANY_BODIES : GUARD_FINE;
+		return charge(g);
+	return ++g->bodies > g->limits.bodies ? GUARD_MANY_BODIES : GUARD_FINE;
 }
 
 /* A delimiter in data; the token before it is finished. */
@@ -192,15 +198,13 @@ static enum guard_verdict delimiter(struct guard *g, unsigned char c)
 {
 	switch (c) {
 	case '(':
-		g->octets += GUARD_WORD_COST;
-		return ++g->depth > g->bounds.depth ? GUARD_DEEP : GUARD_FINE;
+		return ++g->depth > g->bounds.depth ? GUARD_DEEP : charge(g);
 	case ')':
 		g->depth -= g->depth > 0;
 		return GUARD_FINE;
 	case '"':
 		g->state = GUARD_IN_QUOTED;
-		g->octets += GUARD_WORD_COST;
-		return GUARD_FINE;
+		return charge(g);
 	case '{':
 		return begin_literal(g);
 	case '<':
