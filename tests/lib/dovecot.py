@@ -22,6 +22,7 @@ import tempfile
 import time
 
 import certificates
+import tap
 
 PASSWORD = "secret"
 
@@ -160,6 +161,8 @@ class Dovecot:
         os.chmod(self.folder, 0o755)
         self.authority = None
         self.process = None
+        self._last_words = ""
+        tap.witnesses.append(self)
         atexit.register(self.stop)
         try:
             if certificate is None:
@@ -221,6 +224,13 @@ class Dovecot:
         except FileNotFoundError:
             return ""
 
+    def story(self):
+        """The end of its log, for whoever looks into a failure."""
+        return "".join(f"{line}\n" for line in self.log().splitlines()[-10:]) or self._last_words
+
+    def is_over(self):
+        return self.process is None and self._last_words != ""
+
     # ---- running --------------------------------------------------------
 
     def start(self):
@@ -264,6 +274,7 @@ class Dovecot:
 
     def _remove(self):
         atexit.unregister(self.stop)
+        self._last_words = self.story()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def __enter__(self):
