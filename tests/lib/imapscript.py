@@ -18,6 +18,8 @@ import socket
 import ssl
 import threading
 
+from listener import Listener
+
 HANG_UP = object()
 
 CAPABILITY = "IMAP4rev1 SASL-IR AUTH=PLAIN UIDPLUS MOVE ID"
@@ -254,21 +256,14 @@ class Server:
         if certificate is not None:
             self.use_certificate(certificate)
         self._talks = []
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._listener = Listener(self._take)
+        self.port = self._listener.port
 
-    def _accept(self):
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self.connections += 1
-            talk = self.talk_class(self, connection, self.connections)
-            self._talks.append(talk)
-            threading.Thread(target=talk.run, daemon=True).start()
+    def _take(self, connection):
+        self.connections += 1
+        talk = self.talk_class(self, connection, self.connections)
+        self._talks.append(talk)
+        threading.Thread(target=talk.run, daemon=True).start()
 
     def use_certificate(self, certificate):
         """For connections to come; (certificate, key)."""
@@ -298,7 +293,6 @@ class Server:
 
     def refuse(self):
         """Takes no more connections."""
-        self._listener.shutdown(socket.SHUT_RDWR)  # or the thread that waits would take one more
         self._listener.close()
 
     def close(self):

@@ -9,6 +9,8 @@ import struct
 import threading
 import time
 
+from listener import Listener
+
 
 class _Link:
     """One proxied connection: `near` is who connected, `far` the server."""
@@ -156,32 +158,25 @@ class Proxy:
         self.received = 0  # octets from the server
         self.connections = 0
         self._links = []
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._listener = Listener(self._take)
+        self.port = self._listener.port
 
-    def _accept(self):
-        while True:
-            try:
-                near, _ = self._listener.accept()
-            except OSError:
-                return
-            self.connections += 1
-            try:
-                far = socket.create_connection(("127.0.0.1", self.target)) if self.accepting else None
-            except OSError:
-                far = None
-            if far is None:
-                near.close()
-                continue
-            for end in (near, far):
-                end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            link = _Link(near, far)
-            link.pumps = [threading.Thread(target=self._up, args=(link,), daemon=True),
-                          threading.Thread(target=self._down, args=(link,), daemon=True)]
-            self._links = [one for one in self._links if any(pump.is_alive() for pump in one.pumps)] + [link]
-            for pump in link.pumps:
-                pump.start()
+    def _take(self, near):
+        self.connections += 1
+        try:
+            far = socket.create_connection(("127.0.0.1", self.target)) if self.accepting else None
+        except OSError:
+            far = None
+        if far is None:
+            near.close()
+            return
+        far.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        link = _Link(near, far)
+        link.pumps = [threading.Thread(target=self._up, args=(link,), daemon=True),
+                      threading.Thread(target=self._down, args=(link,), daemon=True)]
+        self._links = [one for one in self._links if any(pump.is_alive() for pump in one.pumps)] + [link]
+        for pump in link.pumps:
+            pump.start()
 
     def _up(self, link):
         while data := _read(link.near):
