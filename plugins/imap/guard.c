@@ -113,6 +113,11 @@ static void extend(struct guard *g, unsigned char c)
 	g->length++;
 }
 
+static bool begins_with_digit(const struct guard *g)
+{
+	return g->token[0] >= '0' && g->token[0] <= '9';
+}
+
 /* A word, a list or a string: what libetpan makes of it takes memory. */
 static enum guard_verdict charge(struct guard *g)
 {
@@ -131,6 +136,8 @@ static enum guard_verdict finish(struct guard *g)
 	if (g->digits && g->tokens > 0) {
 		if (g->number > UINT32_MAX && (origin || word_in(g->word, number_words)))
 			return GUARD_BIG_NUMBER;
+	} else if (begins_with_digit(g) && word_in(g->word, number_words)) {
+		return GUARD_BAD_SYNTAX; /* libetpan would read a number and another word */
 	} else {
 		size_t length = g->length < GUARD_WORD_MAX - 1 ? g->length : GUARD_WORD_MAX - 1;
 

@@ -158,6 +158,19 @@ static void input_56_numbers_that_wrap_are_refused(void **state)
 	assert_int_equal(judge("* 7 FETCH (BODY[] {3}\r\nabc UID 4294967297)\r\n"), GUARD_BIG_NUMBER);
 }
 
+/* libetpan takes the digits for the number, wraps them, and reads the next word right behind them. */
+static void input_56_numbers_glued_to_a_word_are_refused(void **state)
+{
+	(void)state;
+	assert_int_equal(judge("* 7 FETCH (UID 4294967307BODY[] {3}\r\nabc)\r\n"), GUARD_BAD_SYNTAX);
+	assert_int_equal(judge("* 7 FETCH (UID 11BODY[] {3}\r\nabc)\r\n"), GUARD_BAD_SYNTAX);
+	assert_int_equal(judge("* 4294967297EXISTS \r\n"), GUARD_BAD_SYNTAX);
+	assert_int_equal(judge("* SEARCH 4294967297x\r\n"), GUARD_BAD_SYNTAX);
+	assert_int_equal(judge("* OK [UIDVALIDITY 4294967297x] x\r\n"), GUARD_BAD_SYNTAX);
+	assert_int_equal(judge("1 OK 2nd time\r\n"), GUARD_FINE);
+	assert_int_equal(judge("* 7 FETCH (FLAGS (4ever) UID 11)\r\n"), GUARD_FINE);
+}
+
 /* The text is taken, and becomes this, wherever reads end. */
 static void becomes(const char *text, const char *expected)
 {
@@ -421,6 +434,7 @@ int main(void)
 	    cmocka_unit_test(input_49_malformed_literals_are_refused),
 	    cmocka_unit_test(input_49_large_literals_are_refused),
 	    cmocka_unit_test(input_56_numbers_that_wrap_are_refused),
+	    cmocka_unit_test(input_56_numbers_glued_to_a_word_are_refused),
 	    cmocka_unit_test(leaves_what_is_needed),
 	    cmocka_unit_test(shows_no_lists_of_codes_that_nobody_needs),
 	    cmocka_unit_test(shows_no_bracket_of_alert_and_parse),
