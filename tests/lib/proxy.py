@@ -15,7 +15,8 @@ from listener import Listener
 class _Link:
     """One proxied connection: `near` is who connected, `far` the server."""
 
-    def __init__(self, near, far):
+    def __init__(self, number, near, far):
+        self.number = number
         self.near, self.far = near, far
         self.pumps = []
         self.pace = None  # seconds between two octets from here on
@@ -111,12 +112,14 @@ def line_end(number, short=0):
 
 class Fault:
     """Once `at` octets of one side ("server" or "client") have passed since this was set, `act` happens to what comes
-    behind them: once, on the connection on which it was reached. `at` may be a function that finds the place in what
+    behind them: once, on the connection on which it was reached. Connections that were not the last one when it was
+    set don't count: they may still be at their farewell. `at` may be a function that finds the place in what
     has come so far, None where it isn't there yet. `happened` is an Event; `octets` what passed before."""
 
     def __init__(self, act=None, at=None, side="server"):
         self.act, self.at, self.side = act, at, side
         self.octets = bytearray()
+        self.since = 0  # the number of the first connection that counts
         self.happened = threading.Event()
         self._lock = threading.Lock()
 
@@ -152,14 +155,24 @@ class Proxy:
     def __init__(self, target, *, from_client=None, from_server=None, delay=0.0):
         self.target = target
         self.from_client, self.from_server, self.delay = from_client, from_server, delay
-        self.fault = None
+        self._fault = None
         self.accepting = True
         self.sent = bytearray()  # by clients
         self.received = 0  # octets from the server
-        self.connections = 0
+        self.connections = 0  # made so far
         self._links = []
         self._listener = Listener(self._take)
         self.port = self._listener.port
+
+    @property
+    def fault(self):
+        return self._fault
+
+    @fault.setter
+    def fault(self, fault):
+        if fault is not None:
+            fault.since = self.connections
+        self._fault = fault
 
     def _take(self, near):
         self.connections += 1
@@ -171,7 +184,7 @@ class Proxy:
             near.close()
             return
         far.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        link = _Link(near, far)
+        link = _Link(self.connections, near, far)
         link.pumps = [threading.Thread(target=self._up, args=(link,), daemon=True),
                       threading.Thread(target=self._down, args=(link,), daemon=True)]
         self._links = [one for one in self._links if any(pump.is_alive() for pump in one.pumps)] + [link]
@@ -197,8 +210,10 @@ class Proxy:
         self._finish(link.near)
 
     def _fail(self, side, link, end, data):
-        fault = self.fault
-        return data if fault is None or fault.side != side else fault.take(link, end, data)
+        fault = self._fault
+        if fault is None or fault.side != side or link.number < fault.since:
+            return data
+        return fault.take(link, end, data)
 
     @staticmethod
     def _finish(end):
