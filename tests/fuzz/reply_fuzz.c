@@ -49,7 +49,7 @@ static void check_uidset(const uint8_t *data, size_t size)
 	char set[80];
 
 	for (; count < 64 && (count + 1) * 2 <= size; count++) {
-		uint32_t step = 1 + (data[count * 2] < 128 ? 0 : data[count * 2 + 1] * 16777u);
+		uint32_t step = data[count * 2] < 128 ? 1 + data[count * 2] % 3u : 1 + data[count * 2 + 1] * 16777u;
 
 		uids[count] = count == 0 ? step : uids[count - 1] + step;
 		if (count > 0 && uids[count] <= uids[count - 1])

@@ -18,7 +18,8 @@ static void check_url(const char *text)
 		REQUIRE(why != NULL && *why != '\0');
 		return;
 	}
-	REQUIRE(*url.host != '\0' && url.port >= 1 && url.port <= 65535);
+	REQUIRE(memchr(url.host, '\0', sizeof(url.host)) != NULL && *url.host != '\0');
+	REQUIRE(url.port >= 1 && url.port <= 65535);
 	for (const char *at = url.host; *at != '\0'; at++)
 		REQUIRE(*at > 0x20 && *at < 0x7f && strchr("@/?#[]\"\\", *at) == NULL);
 	v6 = strchr(url.host, ':') != NULL;
