@@ -184,7 +184,8 @@ class Reading(Killing, CutCase):
         self.start_for_kills()
         for role in ("session", "front", "broker", "spawner", "supervisor"):
             with self.connect() as client:
-                self.proxy.fault = fault = Fault(hold(lambda role=role, client=client: self.kill(role, client)), 20)
+                kill = hold(lambda role=role, client=client: self.kill(role, client))
+                self.proxy.fault = fault = Fault(kill, 20, coming=True)
                 client.send(f"USER {self.user}\r\nPASS {PASSWORD}\r\n".encode())
                 client.line()
                 self.assertRegex(self.last_words(client), rb"^(\+OK|-ERR \[SYS/TEMP\]|$)", role)

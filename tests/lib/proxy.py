@@ -116,8 +116,9 @@ class Fault:
     set don't count: they may still be at their farewell. `at` may be a function that finds the place in what
     has come so far, None where it isn't there yet. `happened` is an Event; `octets` what passed before."""
 
-    def __init__(self, act=None, at=None, side="server"):
-        self.act, self.at, self.side = act, at, side
+    def __init__(self, act=None, at=None, side="server", coming=False):
+        """coming: only connections made from now on count."""
+        self.act, self.at, self.side, self.coming = act, at, side, coming
         self.octets = bytearray()
         self.since = 0  # the number of the first connection that counts
         self.happened = threading.Event()
@@ -171,7 +172,7 @@ class Proxy:
     @fault.setter
     def fault(self, fault):
         if fault is not None:
-            fault.since = self.connections
+            fault.since = self.connections + fault.coming
         self._fault = fault
 
     def _take(self, near):
