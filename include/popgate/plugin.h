@@ -24,12 +24,14 @@
  *
  * Strings are NUL-terminated UTF-8, owned by whoever passed them, valid until
  * the call returns unless said otherwise. Times are milliseconds of
- * CLOCK_MONOTONIC; a deadline is such a time, never a duration.
+ * CLOCK_MONOTONIC; a deadline is such a time, never a duration. A call whose
+ * deadline has passed fails with TEMP, at once.
  *
  * Versions. POPGATE_ABI_MAJOR grows when an existing plugin would break,
  * POPGATE_ABI_MINOR when something was added at the end of a structure. A
  * module is loaded when its major equals the host's and its minor is not
- * newer. Every structure that may grow begins with its size.
+ * newer; what came after its minor is absent, and no bit of it counts. Every
+ * structure that may grow begins with its size.
  */
 #ifndef POPGATE_PLUGIN_H
 #define POPGATE_PLUGIN_H
@@ -43,7 +45,7 @@ extern "C" {
 
 #define POPGATE_PLUGIN_MAGIC 0x50474154u /* "PGAT" */
 #define POPGATE_ABI_MAJOR    1u
-#define POPGATE_ABI_MINOR    1u
+#define POPGATE_ABI_MINOR    2u
 
 /* ---- errors ---------------------------------------------------------- */
 
@@ -176,7 +178,7 @@ struct popgate_host {
 struct popgate_message {
 	const char *uidl; /* RFC 1939: 1-70 octets of 0x21-0x7E; the same for the same content for ever,
 			   * never used again; unique within the maildrop. The host checks. */
-	uint64_t octets;  /* with CRLF line ends; below 2^63 */
+	uint64_t octets;  /* with CRLF line ends, the last line's too; below 2^63. See POPGATE_EXACT_SIZE */
 	unsigned flags;	  /* POPGATE_SEEN */
 };
 
@@ -214,9 +216,17 @@ struct popgate_open {
 	int64_t deadline; /* for connect, login and select together */
 };
 
-/* Capabilities: which optional functions are there. */
+/* Capabilities: which optional functions are there, */
 #define POPGATE_CAN_PREFETCH 1u
 #define POPGATE_CAN_REFRESH  2u
+/* and, from ABI 1.2, facts about what is listed.
+ * EXACT_SIZE: `octets` is what the whole message has once the host has made each line end CRLF, without stuffed
+ * dots; a last line that lacks its end gets one. The host holds the plugin to it: a whole message of other size fails
+ * as with PROTOCOL.
+ * STABLE_ID: ids come from the messages, not from the server's numbering, and survive a move of the mailbox to another
+ * server. */
+#define POPGATE_EXACT_SIZE 4u
+#define POPGATE_STABLE_ID  8u
 
 struct popgate_plugin {
 	uint32_t magic;	    /* POPGATE_PLUGIN_MAGIC */
@@ -225,10 +235,10 @@ struct popgate_plugin {
 	size_t size;	    /* sizeof(struct popgate_plugin) */
 	size_t key_size;    /* sizeof(struct popgate_key) */
 
-	const char *name;    /* as in `plugin = "NAME"`; 1-32 of a-z 0-9 - */
-	const char *version; /* the plugin's own */
-	const char *summary; /* one line */
-	unsigned capabilities;
+	const char *name;		/* as in `plugin = "NAME"`; 1-32 of a-z 0-9 - */
+	const char *version;		/* the plugin's own */
+	const char *summary;		/* one line */
+	unsigned capabilities;		/* what the module is able to; offers() may leave some out */
 	const struct popgate_key *keys; /* what a backend's section may hold; checked by the host */
 
 	/* Makes an instance out of checked settings: parse, load, verify what can be
@@ -270,6 +280,10 @@ struct popgate_plugin {
 	void (*prefetch)(void *drop, const size_t *messages, size_t count, int64_t lines, uint64_t octets);
 	/* POPGATE_CAN_REFRESH: reserved for drops kept open between two sessions. */
 	int (*refresh)(void *drop, popgate_list_fn *add, void *context, int64_t deadline, struct popgate_error *error);
+
+	/* ABI 1.2: which of `capabilities` hold for this drop, where some depend on what its server has. Called once,
+	 * right after open(); does not block. NULL: all of them. The host uses no other. */
+	unsigned (*offers)(void *drop);
 };
 
 /* The one symbol a module exports. */

@@ -95,7 +95,8 @@ static int open_drop(void *instance, struct popgate_session *session, const stru
 	struct example *example = instance;
 	struct drop *drop;
 
-	(void)open;
+	if (example->host->now() >= open->deadline)
+		return fail(error, POPGATE_TEMP, "the deadline has passed");
 	if (strcmp(example->fail, "temp") == 0)
 		return fail(error, POPGATE_TEMP, "told to fail");
 	if (strcmp(example->fail, "perm") == 0)
@@ -174,7 +175,8 @@ static int commit(void *context, const size_t *messages, size_t count, unsigned 
 {
 	struct drop *drop = context;
 
-	(void)deadline;
+	if (drop->example->host->now() >= deadline)
+		return fail(error, POPGATE_TEMP, "the deadline has passed");
 	for (size_t i = 0; i < count; i++) {
 		if (i > 0 && strcmp(drop->example->fail, "commit") == 0)
 			return fail(error, POPGATE_TEMP, "told to fail after the first");
@@ -193,6 +195,7 @@ const struct popgate_plugin popgate_plugin = {
     .name = "example",
     .version = "1",
     .summary = "a maildrop in memory",
+    .capabilities = POPGATE_EXACT_SIZE | POPGATE_STABLE_ID,
     .keys = keys,
     .configure = configure,
     .destroy = destroy,

@@ -126,6 +126,17 @@ static char *folder_of(const char *path)
 	return folder;
 }
 
+int conf_tree_parse(struct conf *conf, struct conf_report *report)
+{
+	struct conf_reader reader = {conf->source, NULL, report};
+
+	reader.folder = conf->folder = folder_of(conf->source);
+	if (conf->folder != NULL)
+		return read_file(&reader, conf->config);
+	conf_report_add(report, conf->source, 0, "cannot be read: its folder is not there, or closed to this user");
+	return -1;
+}
+
 struct conf *conf_read(const char *path, struct conf_report *report)
 {
 	struct conf *conf = conf_tree_new(path);
@@ -136,10 +147,10 @@ struct conf *conf_read(const char *path, struct conf_report *report)
 		conf_reader_no_memory(&reader);
 		return NULL;
 	}
-	if ((reader.folder = conf->folder = folder_of(path)) == NULL)
-		conf_report_add(report, path, 0, "cannot be read: its folder is not there, or closed to this user");
-	else if (read_file(&reader, conf->config) == 0)
+	if (conf_tree_parse(conf, report) == 0) {
+		reader.folder = conf->folder;
 		conf_tree_read(&reader, conf);
+	}
 	if (report->count != before)
 		conf_free(&conf);
 	return conf;

@@ -140,6 +140,9 @@ struct conf *conf_read(const char *path, struct conf_report *report);
  * ca_file may be NULL; relative, it starts from the current directory. Faults
  * name the option ("--imap: ...") instead of file and line. */
 struct conf *conf_from_url(const char *url, const char *listen, const char *ca_file, struct conf_report *report);
+/* For one plugin without a gateway: the whole file is what a backend's section holds. One backend of that
+ * name, limits as they are by default, nothing else. path NULL: an empty section. As conf_read otherwise. */
+struct conf *conf_read_section(const char *path, const char *name, const char *plugin, struct conf_report *report);
 void conf_free(struct conf **conf);
 
 /* Checks one backend's section against its plugin's key table. Returns the

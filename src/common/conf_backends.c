@@ -8,6 +8,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "common/conf_tree.h"
+
 #define LONGEST_NAME   260
 #define LONGEST_PLUGIN 32
 
@@ -105,4 +107,41 @@ struct popgate_settings *conf_backend_settings(const struct conf *conf, const st
 	settings = conf_keys_read(&reader, backend->section, &schema);
 	free(what);
 	return settings;
+}
+
+static struct conf *section_new(const char *source, const char *name, const char *plugin)
+{
+	struct conf *conf = conf_tree_new(source);
+	struct conf_backend *backend;
+
+	if (conf == NULL || (conf->backends = backend = calloc(1, sizeof(*backend))) == NULL) {
+		conf_free(&conf);
+		return NULL;
+	}
+	conf->backend_count = 1;
+	backend->name = strdup(name);
+	backend->plugin = strdup(plugin);
+	backend->file = strdup(source);
+	if (backend->name == NULL || backend->plugin == NULL || backend->file == NULL)
+		conf_free(&conf);
+	return conf;
+}
+
+struct conf *conf_read_section(const char *path, const char *name, const char *plugin, struct conf_report *report)
+{
+	struct conf *conf = section_new(path == NULL ? "no settings" : path, name, plugin);
+	struct conf_reader reader = {path == NULL ? "no settings" : path, "/", report};
+
+	if (conf == NULL) {
+		conf_reader_no_memory(&reader);
+		return NULL;
+	}
+	conf_read_limits(&reader, config_root_setting((config_t *)conf->config),
+			 conf); /* none are there: the defaults */
+	if ((path == NULL ? (conf->folder = strdup("/")) == NULL : conf_tree_parse(conf, report) != 0)) {
+		conf_free(&conf);
+		return NULL;
+	}
+	conf->backends[0].section = config_root_setting((config_t *)conf->config);
+	return conf;
 }

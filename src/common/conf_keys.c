@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/conf_near.h"
+#include "common/conf_words.h"
 #include "common/number.h"
 #include "common/text.h"
 
@@ -68,35 +69,29 @@ static const char *standing(const config_setting_t *setting)
 	return "nothing";
 }
 
-static int mistyped(const struct reading *reading, const char *takes)
+static int mistyped(const struct reading *reading)
 {
 	char *message = NULL;
-	int size = asprintf(&message, "takes %s, not %s", takes, standing(reading->setting));
+	int size =
+	    asprintf(&message, "takes %s, not %s", conf_words_takes(reading->key->type), standing(reading->setting));
 
 	return fault_made(reading, size, message);
 }
 
 /* ---- values ---------------------------------------------------------- */
 
-static const char *unit(enum popgate_key_type type)
-{
-	if (type == POPGATE_KEY_SECONDS)
-		return " seconds";
-	return type == POPGATE_KEY_OCTETS ? " octets" : "";
-}
-
 static int store_number(const struct reading *reading, int64_t number)
 {
 	const struct popgate_key *key = reading->key;
-	char *message = NULL;
+	char range[96], *message = NULL;
 	int size;
 
-	if ((key->min == 0 && key->max == 0) || (number >= key->min && number <= key->max)) {
+	if (!conf_words_bounded(key) || (number >= key->min && number <= key->max)) {
 		reading->value->number = number;
 		return 0;
 	}
-	size = asprintf(&message, "is %lld: it must be from %lld to %lld%s", (long long)number, (long long)key->min,
-			(long long)key->max, unit(key->type));
+	conf_words_range(key, range, sizeof(range));
+	size = asprintf(&message, "is %lld: it must be %s", (long long)number, range);
 	return fault_made(reading, size, message);
 }
 
@@ -122,23 +117,6 @@ static int keep_string(const struct reading *reading, const char *string)
 	return -1;
 }
 
-/* "a", "b" or "c"; NULL without memory. */
-static char *join_choices(const char *const *choices)
-{
-	char *list = strdup("");
-
-	for (size_t i = 0; list != NULL && choices[i] != NULL; i++) {
-		const char *between = i == 0 ? "" : choices[i + 1] == NULL ? " or " : ", ";
-		char *longer;
-
-		if (asprintf(&longer, "%s%s\"%s\"", list, between, choices[i]) < 0)
-			longer = NULL;
-		free(list);
-		list = longer;
-	}
-	return list;
-}
-
 static int store_choice(const struct reading *reading, const char *string)
 {
 	struct conf_near near = {.word = string};
@@ -151,7 +129,7 @@ static int store_choice(const struct reading *reading, const char *string)
 		conf_near_offer(&near, reading->key->choices[i]);
 	}
 	text_harmless(string, strlen(string), shown, sizeof(shown));
-	if ((choices = join_choices(reading->key->choices)) != NULL)
+	if ((choices = conf_words_choices(reading->key->choices)) != NULL)
 		size =
 		    asprintf(&message, "is \"%s\": it must be %s%s%s%s", shown, choices,
 			     near.best ? "; did you mean \"" : "", near.best ? near.best : "", near.best ? "\"?" : "");
@@ -178,7 +156,7 @@ static int read_number(const struct reading *reading)
 	int type = config_setting_type(reading->setting);
 
 	if (type != CONFIG_TYPE_INT && type != CONFIG_TYPE_INT64)
-		return mistyped(reading, "a number");
+		return mistyped(reading);
 	if (config_setting_get_hook(reading->setting) != NULL)
 		return -1; /* beyond 64 bits, faulted already */
 	return store_number(reading, config_setting_get_int64(reading->setting));
@@ -187,7 +165,7 @@ static int read_number(const struct reading *reading)
 static int read_bool(const struct reading *reading)
 {
 	if (config_setting_type(reading->setting) != CONFIG_TYPE_BOOL)
-		return mistyped(reading, "true or false");
+		return mistyped(reading);
 	reading->value->number = config_setting_get_bool(reading->setting) ? 1 : 0;
 	return 0;
 }
@@ -195,7 +173,7 @@ static int read_bool(const struct reading *reading)
 static int read_string(const struct reading *reading)
 {
 	if (config_setting_type(reading->setting) != CONFIG_TYPE_STRING)
-		return mistyped(reading, "a string");
+		return mistyped(reading);
 	return store_string(reading, config_setting_get_string(reading->setting));
 }
 
@@ -331,6 +309,25 @@ static int check_unknown(const struct conf_reader *reader, config_setting_t *gro
 		unknown(reader, setting, schema);
 		result = -1;
 	}
+	return result;
+}
+
+int conf_key_judge(const struct popgate_key *key, struct conf_report *report)
+{
+	const struct conf_reader reader = {.source = "the key table", .folder = "/", .report = report};
+	const struct popgate_key table[] = {*key, {.name = NULL}};
+	const struct conf_schema schema = {.keys = table};
+	struct popgate_settings *settings = conf_settings_new(table);
+	int result;
+
+	if (settings == NULL) {
+		conf_reader_no_memory(&reader);
+		return -1;
+	}
+	result = key->fallback == NULL
+		     ? 0
+		     : read_fallback(&(struct reading){&reader, &schema, &table[0], NULL, settings->values});
+	conf_settings_free(&settings);
 	return result;
 }
 

@@ -19,5 +19,7 @@ struct conf_schema {
  * reported. Returns the values, or NULL with at least one fault. */
 struct popgate_settings *conf_keys_read(const struct conf_reader *reader, struct config_setting_t *group,
 					const struct conf_schema *schema);
+/* Whether a key's default fits the key itself (whose choices are there). 0, or -1 with a fault in report. */
+int conf_key_judge(const struct popgate_key *key, struct conf_report *report);
 
 #endif

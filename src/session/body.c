@@ -32,6 +32,12 @@ static bool nothing_but_cr(char last, const char *data, size_t size)
 	return size == 0 || (size == 1 && data[0] == '\r' && last != '\r');
 }
 
+static int put(struct body *body, const char *data, size_t size, body_emit_fn *emit, void *context)
+{
+	body->octets += size;
+	return size == 0 ? 0 : emit(context, data, size);
+}
+
 int body_feed(struct body *body, const char *data, size_t size, body_emit_fn *emit, void *context)
 {
 	const char *end = data + size, *run = data, *at = data;
@@ -44,7 +50,7 @@ int body_feed(struct body *body, const char *data, size_t size, body_emit_fn *em
 		const char *line_end = lf == NULL ? end : lf;
 
 		if (body->line_start && *at == '.') {
-			if ((at > run && emit(context, run, (size_t)(at - run)) != 0) || emit(context, ".", 1) != 0)
+			if (put(body, run, (size_t)(at - run), emit, context) != 0 || emit(context, ".", 1) != 0)
 				return -1;
 			run = at;
 		}
@@ -56,7 +62,8 @@ int body_feed(struct body *body, const char *data, size_t size, body_emit_fn *em
 		if (lf == NULL)
 			break;
 		if (body->last != '\r') {
-			if ((lf > run && emit(context, run, (size_t)(lf - run)) != 0) || emit(context, "\r\n", 2) != 0)
+			if (put(body, run, (size_t)(lf - run), emit, context) != 0 ||
+			    put(body, "\r\n", 2, emit, context) != 0)
 				return -1;
 			run = lf + 1;
 		}
@@ -67,9 +74,16 @@ int body_feed(struct body *body, const char *data, size_t size, body_emit_fn *em
 			break;
 		}
 	}
-	if (end > run && emit(context, run, (size_t)(end - run)) != 0)
+	if (put(body, run, (size_t)(end - run), emit, context) != 0)
 		return -1;
 	return body->enough ? 1 : 0;
+}
+
+uint64_t body_octets(const struct body *body)
+{
+	if (body->last == '\r')
+		return body->octets + 1;
+	return body->octets + (body->any && body->last != '\n' ? 2 : 0);
 }
 
 int body_finish(struct body *body, body_emit_fn *emit, void *context)

@@ -16,6 +16,7 @@ struct body {
 	bool line_start; /* the next octet begins a line */
 	bool enough;	 /* TOP's lines are through */
 	bool any;	 /* an octet has come */
+	uint64_t octets; /* fed and taken, with CRLF line ends, without stuffed dots */
 	char last;	 /* the octet before this chunk */
 	bool line_empty; /* nothing but perhaps a CR on this line so far */
 };
@@ -27,6 +28,8 @@ typedef int body_emit_fn(void *context, const char *data, size_t size);
 void body_init(struct body *body, int64_t lines);
 /* Feeds raw octets. Returns 0, 1 when TOP's lines are through, -1 when emit said stop. */
 int body_feed(struct body *body, const char *data, size_t size, body_emit_fn *emit, void *context);
+/* What the message would have if it ended here: its octets with CRLF line ends, the last line's too. */
+uint64_t body_octets(const struct body *body);
 /* The message has ended: completes its last line and emits the final dot. 0 or -1. */
 int body_finish(struct body *body, body_emit_fn *emit, void *context);
 

@@ -2,6 +2,7 @@
  * and says so; none reads from the client. */
 #include "session/commands.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -175,9 +176,7 @@ static bool follows(const struct popgate_session *session, const struct command_
 
 static bool can_prefetch(const struct popgate_session *session)
 {
-	const struct popgate_plugin *plugin = session->plugin->plugin;
-
-	return (plugin->capabilities & POPGATE_CAN_PREFETCH) != 0 && session->conf->limits.read_ahead > 0;
+	return (session->offers & POPGATE_CAN_PREFETCH) != 0 && session->conf->limits.read_ahead > 0;
 }
 
 /* Tells the plugin what comes next, when the client's way of reading says so. */
@@ -201,6 +200,20 @@ void commands_pause(struct popgate_session *session)
 	session->plugin->plugin->prefetch(session->drop, NULL, 0, POPGATE_WHOLE, session->conf->limits.read_ahead);
 }
 
+/* Where a plugin lists exact sizes, a whole message that has another is not the one that was listed. */
+static int check_size(const struct delivery *delivery, int64_t lines, struct popgate_error *error)
+{
+	uint64_t octets = body_octets(&delivery->body);
+
+	if (lines != POPGATE_WHOLE || (delivery->session->offers & POPGATE_EXACT_SIZE) == 0 ||
+	    octets == delivery->entry->octets)
+		return 0;
+	error->status = POPGATE_PROTOCOL;
+	snprintf(error->text, sizeof(error->text), "the message has %llu octets, and was listed with %llu",
+		 (unsigned long long)octets, (unsigned long long)delivery->entry->octets);
+	return -1;
+}
+
 static enum command_event deliver(struct popgate_session *session, const struct command_call *call, int64_t lines)
 {
 	const struct conf_limits *limits = &session->conf->limits;
@@ -214,7 +227,8 @@ static enum command_event deliver(struct popgate_session *session, const struct 
 	body_init(&delivery.body, lines == POPGATE_WHOLE ? INT64_MAX : lines);
 	hint(session, call, lines);
 	if (session->plugin->plugin->fetch(session->drop, (size_t)(call->message - 1), lines, &sink, &pace, &error) !=
-	    0)
+		0 ||
+	    check_size(&delivery, lines, &error) != 0)
 		return fail_delivery(&delivery, &error);
 	begin_delivery(&delivery);
 	body_finish(&delivery.body, emit, &delivery);

@@ -37,6 +37,7 @@ struct popgate_session {
 	/* What came of it. */
 	int in; /* the client's octets */
 	void *drop;
+	unsigned offers; /* the capabilities that hold for it */
 	struct lock lock;
 	struct maildrop maildrop;
 	struct pattern pattern;

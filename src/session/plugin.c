@@ -16,25 +16,31 @@
 
 #define PATH_OCTETS 4096
 
+/* The capabilities that each version of the contract knows. */
+#define CAPABILITIES_1_0 (POPGATE_CAN_PREFETCH | POPGATE_CAN_REFRESH)
+#define CAPABILITIES_1_2 (CAPABILITIES_1_0 | POPGATE_EXACT_SIZE | POPGATE_STABLE_ID)
+
 /* What a fault refers to. */
 struct place {
-	const struct conf_backend *backend;
+	const char *name; /* the module's */
+	const char *file; /* where the configuration names it; NULL: nowhere */
+	unsigned line;
 	struct conf_report *report;
-	const char *path;
+	char path[PATH_OCTETS];
 };
 
-#define FAULT(place, ...) conf_report_add((place)->report, (place)->backend->file, (place)->backend->line, __VA_ARGS__)
+#define FAULT(place, ...) conf_report_add((place)->report, (place)->file, (place)->line, __VA_ARGS__)
 
 static int check_owner(const struct place *place, const char *path, const struct stat *status, uid_t owner)
 {
 	if (status->st_uid != 0 && status->st_uid != owner) {
 		FAULT(place, "plugin %s: %s belongs to user %lu, who is neither root nor the service user: chown it",
-		      place->backend->plugin, path, (unsigned long)status->st_uid);
+		      place->name, path, (unsigned long)status->st_uid);
 		return -1;
 	}
 	if ((status->st_mode & (S_IWGRP | S_IWOTH)) != 0) {
 		FAULT(place, "plugin %s: %s can be written by its group or by others (mode %04o): chmod go-w it",
-		      place->backend->plugin, path, (unsigned)status->st_mode & 07777u);
+		      place->name, path, (unsigned)status->st_mode & 07777u);
 		return -1;
 	}
 	return 0;
@@ -46,11 +52,11 @@ static int check_file(const struct place *place, const char *directory, uid_t ow
 
 	if (stat(directory, &status) != 0 || stat(place->path, &status) != 0) {
 		FAULT(place, "plugin %s: no module %s (%s); the folder is plugin_directory or --plugin-dir",
-		      place->backend->plugin, place->path, strerror(errno));
+		      place->name, place->path, strerror(errno));
 		return -1;
 	}
 	if (!S_ISREG(status.st_mode)) {
-		FAULT(place, "plugin %s: %s is not a regular file", place->backend->plugin, place->path);
+		FAULT(place, "plugin %s: %s is not a regular file", place->name, place->path);
 		return -1;
 	}
 	if (check_owner(place, place->path, &status, owner) != 0 || stat(directory, &status) != 0)
@@ -82,6 +88,12 @@ static const char *missing_function(const struct popgate_plugin *plugin)
 	return NULL;
 }
 
+/* What a module of that minor version must have at least. */
+static size_t size_of_minor(unsigned minor)
+{
+	return minor < 2 ? offsetof(struct popgate_plugin, offers) : sizeof(struct popgate_plugin);
+}
+
 /* Looks at data only. */
 static int check_table(const struct place *place, const struct popgate_plugin *plugin)
 {
@@ -90,33 +102,32 @@ static int check_table(const struct place *place, const struct popgate_plugin *p
 	if (plugin->magic != POPGATE_PLUGIN_MAGIC) {
 		FAULT(place,
 		      "plugin %s: %s exports something else as `popgate_plugin`: rebuild it with popgate's header",
-		      place->backend->plugin, place->path);
+		      place->name, place->path);
 		return -1;
 	}
 	if (plugin->abi_major != POPGATE_ABI_MAJOR || plugin->abi_minor > POPGATE_ABI_MINOR) {
-		FAULT(place, "plugin %s: %s was built for plugin ABI %u.%u, this popgate has %u.%u: %s",
-		      place->backend->plugin, place->path, plugin->abi_major, plugin->abi_minor, POPGATE_ABI_MAJOR,
-		      POPGATE_ABI_MINOR,
+		FAULT(place, "plugin %s: %s was built for plugin ABI %u.%u, this popgate has %u.%u: %s", place->name,
+		      place->path, plugin->abi_major, plugin->abi_minor, POPGATE_ABI_MAJOR, POPGATE_ABI_MINOR,
 		      plugin->abi_major > POPGATE_ABI_MAJOR || plugin->abi_minor > POPGATE_ABI_MINOR
 			  ? "upgrade popgate, or rebuild the plugin with its header"
 			  : "rebuild the plugin");
 		return -1;
 	}
-	if (plugin->size < sizeof(*plugin) || plugin->key_size != sizeof(struct popgate_key)) {
+	if (plugin->size < size_of_minor(plugin->abi_minor) || plugin->key_size != sizeof(struct popgate_key)) {
 		FAULT(place,
 		      "plugin %s: %s has structures of other sizes (%zu and %zu octets, not %zu and %zu): rebuild it",
-		      place->backend->plugin, place->path, plugin->size, plugin->key_size, sizeof(*plugin),
+		      place->name, place->path, plugin->size, plugin->key_size, size_of_minor(plugin->abi_minor),
 		      sizeof(struct popgate_key));
 		return -1;
 	}
-	if (plugin->name == NULL || strcmp(plugin->name, place->backend->plugin) != 0 || plugin->keys == NULL) {
-		FAULT(place, "plugin %s: %s calls itself %s or has no key table", place->backend->plugin, place->path,
+	if (plugin->name == NULL || strcmp(plugin->name, place->name) != 0 || plugin->keys == NULL) {
+		FAULT(place, "plugin %s: %s calls itself %s or has no key table", place->name, place->path,
 		      plugin->name == NULL ? "nothing" : plugin->name);
 		return -1;
 	}
 	missing = missing_function(plugin);
 	if (missing != NULL) {
-		FAULT(place, "plugin %s: %s lacks the function %s", place->backend->plugin, place->path, missing);
+		FAULT(place, "plugin %s: %s lacks the function %s", place->name, place->path, missing);
 		return -1;
 	}
 	return 0;
@@ -131,14 +142,45 @@ static const struct popgate_plugin *load_module(const struct place *place, const
 		return NULL;
 	module = dlopen(place->path, RTLD_NOW | RTLD_LOCAL);
 	if (module == NULL) {
-		FAULT(place, "plugin %s: cannot be loaded: %s", place->backend->plugin, dlerror());
+		FAULT(place, "plugin %s: cannot be loaded: %s", place->name, dlerror());
 		return NULL;
 	}
 	plugin = dlsym(module, "popgate_plugin");
 	if (plugin == NULL)
-		FAULT(place, "plugin %s: %s exports no `popgate_plugin`: it is not a popgate plugin",
-		      place->backend->plugin, place->path);
+		FAULT(place, "plugin %s: %s exports no `popgate_plugin`: it is not a popgate plugin", place->name,
+		      place->path);
 	return plugin != NULL && check_table(place, plugin) == 0 ? plugin : NULL;
+}
+
+static const struct popgate_plugin *load_named(struct place *place, const char *directory, uid_t owner)
+{
+	int size = snprintf(place->path, sizeof(place->path), "%s/%s.so", directory, place->name);
+
+	if (size < 0 || (size_t)size >= sizeof(place->path)) {
+		FAULT(place, "plugin %s: plugin_directory is too long", place->name);
+		return NULL;
+	}
+	return load_module(place, directory, owner);
+}
+
+const struct popgate_plugin *plugin_load_module(const char *directory, const char *name, uid_t owner,
+						struct conf_report *report)
+{
+	struct place place = {.name = name, .report = report};
+
+	return load_named(&place, directory == NULL ? PLUGIN_DIRECTORY : directory, owner);
+}
+
+unsigned plugin_capabilities(const struct popgate_plugin *plugin)
+{
+	return plugin->capabilities & (plugin->abi_minor < 2 ? CAPABILITIES_1_0 : CAPABILITIES_1_2);
+}
+
+unsigned plugin_offers(const struct popgate_plugin *plugin, void *drop)
+{
+	unsigned capabilities = plugin_capabilities(plugin);
+
+	return plugin->abi_minor < 2 || plugin->offers == NULL ? capabilities : capabilities & plugin->offers(drop);
 }
 
 static int load_backend(struct plugin_backend *item, const struct conf *conf, const struct conf_backend *backend,
@@ -146,17 +188,10 @@ static int load_backend(struct plugin_backend *item, const struct conf *conf, co
 			struct conf_report *report)
 {
 	const char *directory = conf->plugin_directory == NULL ? PLUGIN_DIRECTORY : conf->plugin_directory;
-	struct place place = {.backend = backend, .report = report};
+	struct place place = {.name = backend->plugin, .file = backend->file, .line = backend->line, .report = report};
 	struct popgate_error error = {.status = POPGATE_PERM};
-	char path[PATH_OCTETS];
-	int size = snprintf(path, sizeof(path), "%s/%s.so", directory, backend->plugin);
 
-	if (size < 0 || (size_t)size >= sizeof(path)) {
-		FAULT(&place, "plugin %s: plugin_directory is too long", backend->plugin);
-		return -1;
-	}
-	place.path = path;
-	item->plugin = load_module(&place, directory, owner);
+	item->plugin = load_named(&place, directory, owner);
 	if (item->plugin == NULL)
 		return -1;
 	item->settings = conf_backend_settings(conf, backend, item->plugin->keys, report);

@@ -1,5 +1,5 @@
 /* plugin - loads backend modules and makes the configured instances of them.
- * The only place with dlopen. Spawner, `popgate session`, `popgate check`. */
+ * The only place with dlopen. Spawner, `popgate session`, `popgate check`, `popgate plugins`, `popgate plugin-test`. */
 #ifndef POPGATE_SESSION_PLUGIN_H
 #define POPGATE_SESSION_PLUGIN_H
 
@@ -32,6 +32,16 @@ struct plugin_set {
 int plugin_load(struct plugin_set *set, const struct conf *conf, const struct popgate_host *host, uid_t owner,
 		struct conf_report *report);
 void plugin_unload(struct plugin_set *set);
+
+/* Loads one module that no configuration names, and judges its data. directory NULL: the built-in one.
+ * Returns what it exports, or NULL with a fault in report. */
+const struct popgate_plugin *plugin_load_module(const char *directory, const char *name, uid_t owner,
+						struct conf_report *report);
+
+/* The capabilities that count: those that the plugin's version of the contract knows. */
+unsigned plugin_capabilities(const struct popgate_plugin *plugin);
+/* Those that hold for a drop that has just been opened. */
+unsigned plugin_offers(const struct popgate_plugin *plugin, void *drop);
 
 /* Loads what the C library would load at a session's first look for a host, when it is no longer allowed to: the
  * modules that /etc/nsswitch.conf names. */

@@ -80,7 +80,12 @@ int session_open(struct popgate_session *session, char *text, size_t size, struc
 	watchdog_arm(session->conf->limits.upstream_timeout);
 	/* host is the plugin's since configure() */
 	if (session->plugin->plugin->open(session->plugin->instance, session, &open, &session->drop, error) != 0 ||
-	    check_locked(session, error) != 0 || list(session, error) != 0) {
+	    check_locked(session, error) != 0) {
+		host_bound_error(error);
+		return -1;
+	}
+	session->offers = plugin_offers(session->plugin->plugin, session->drop);
+	if (list(session, error) != 0) {
 		host_bound_error(error);
 		return -1;
 	}

@@ -18,6 +18,7 @@ struct text {
 	char data[1024];
 	size_t size;
 	int calls, fail_at; /* the call of emit that says stop; 0: none */
+	size_t octets;	    /* without stuffed dots and the final line */
 };
 
 static int emit(void *context, const char *data, size_t size)
@@ -39,13 +40,14 @@ static void expect(const char *message, size_t size, int64_t lines, struct text 
 	bool in_body = false;
 	int64_t body_lines = 0;
 
-	out->size = 0;
+	out->size = out->octets = 0;
 	for (size_t at = 0; at < size && !(in_body && body_lines >= lines);) {
 		const char *lf = memchr(message + at, '\n', size - at);
 		size_t end = lf == NULL ? size : (size_t)(lf - message), content = end;
 
 		if (content > at && message[content - 1] == '\r')
 			content--;
+		out->octets += content - at + 2;
 		if (content > at && message[at] == '.')
 			out->data[out->size++] = '.';
 		memcpy(out->data + out->size, message + at, content - at);
@@ -77,6 +79,7 @@ static void feed(const char *message, size_t size, size_t cut1, size_t cut2, int
 			(void)body_feed(&body, message + at, cuts[i] - at, emit, out);
 		at = cuts[i] > at ? cuts[i] : at;
 	}
+	out->octets = body_octets(&body);
 	assert_int_equal(body_finish(&body, emit, out), 0);
 }
 
@@ -89,6 +92,7 @@ static void feed_octets(const char *message, size_t size, int64_t lines, struct 
 	body_init(&body, lines);
 	for (size_t i = 0; i < size; i++)
 		(void)body_feed(&body, message + i, 1, emit, out);
+	out->octets = body_octets(&body);
 	assert_int_equal(body_finish(&body, emit, out), 0);
 }
 
@@ -112,10 +116,12 @@ static void check(const char *message, size_t size, int64_t lines)
 	expect(message, size, lines, &wanted);
 	for (size_t cut = 0; cut <= size; cut++) {
 		feed(message, size, cut, cut, lines, &got);
+		assert_int_equal(got.octets, wanted.octets);
 		compare(&got, &wanted, message, size, lines);
 	}
 	for (size_t cut = 1; cut < size; cut++) {
 		feed(message, size, cut, cut + 1, lines, &got);
+		assert_int_equal(got.octets, wanted.octets);
 		compare(&got, &wanted, message, size, lines);
 	}
 	feed_octets(message, size, lines, &got);
