@@ -9,11 +9,14 @@
 
 #include "broker/broker.h"
 #include "common/log.h"
+#include "common/number.h"
 #include "common/process.h"
 #include "common/sandbox.h"
 #include "config.h"
 #include "front/front.h"
 #include "session/host.h"
+#include "session/plugin_list.h"
+#include "session/plugin_test.h"
 #include "session/sandbox_test.h"
 #include "session/spawner.h"
 #include "session/standalone.h"
@@ -22,12 +25,18 @@
 
 struct options {
 	const char *file, *imap, *listen, *ca_file, *plugin_directory;
-	bool debug;
+	const char *word; /* without an option */
+	const char *settings, *user, *password_file, *deadline;
+	bool debug, destructive;
 };
+
+/* Which options a verb takes. */
+enum takes { TAKES_CONF = 1, TAKES_WORD = 2, TAKES_TEST = 4 };
 
 struct verb {
 	const char *name, *summary, *help;
 	int (*run)(const struct options *options);
+	unsigned takes; /* beside --plugin-dir and --help */
 };
 
 #define HELP_OPTIONS                                                                                                   \
@@ -39,6 +48,10 @@ struct verb {
 	"      --ca-file FILE     with --imap: certificates to trust instead of the system's\n"                        \
 	"      --plugin-dir DIR   where the modules are (default " PLUGIN_DIRECTORY ")\n"                              \
 	"      --debug            log the protocol's course too\n"                                                     \
+	"  -h, --help             this text\n"
+
+#define HELP_PLUGIN_OPTIONS                                                                                            \
+	"      --plugin-dir DIR   where the modules are (default " PLUGIN_DIRECTORY ")\n"                              \
 	"  -h, --help             this text\n"
 
 #define HELP_EXIT                                                                                                      \
@@ -143,6 +156,36 @@ static int run_sandbox_test(const struct options *options)
 	return result;
 }
 
+static int run_plugins(const struct options *options)
+{
+	return plugin_list_run(options->plugin_directory, options->word);
+}
+
+#define TEST_PATIENCE 60 /* seconds, where no --deadline is given */
+
+static int run_plugin_test(const struct options *options)
+{
+	struct plugin_test_options test = {.module = options->word,
+					   .directory = options->plugin_directory,
+					   .settings = options->settings,
+					   .user = options->user,
+					   .password_file = options->password_file,
+					   .destructive = options->destructive};
+	uint64_t seconds = TEST_PATIENCE;
+
+	if (options->word == NULL) {
+		fputs("popgate plugin-test: which module? See popgate plugin-test --help\n", stderr);
+		return PROCESS_EXIT_USAGE;
+	}
+	if (options->deadline != NULL &&
+	    (number_parse(options->deadline, strlen(options->deadline), 86400, &seconds) != 0 || seconds == 0)) {
+		fputs("popgate plugin-test: --deadline takes a number of seconds, 1 to 86400\n", stderr);
+		return PROCESS_EXIT_USAGE;
+	}
+	test.patience = (int64_t)seconds * 1000;
+	return plugin_test_run(&test);
+}
+
 static const struct verb verbs[] = {
     {"serve", "run the gateway in the foreground",
      "Usage: popgate serve [-c FILE]\n"
@@ -151,21 +194,43 @@ static const struct verb verbs[] = {
      "the certificates again, SIGUSR1 reopens the log file.\n\n" HELP_OPTIONS
      "      --listen ADDR:PORT with --imap: where POP3 clients connect, loopback only\n"
      "                         (default 127.0.0.1:1110)\n" HELP_EXIT,
-     run_serve},
+     run_serve, TAKES_CONF},
     {"session", "speak one POP3 session on standard input and output",
      "Usage: popgate session [-c FILE | --imap URL [--ca-file FILE]]\n"
      "\nFor inetd, ssh and tests: no port is opened, names and passwords come from\n"
      "standard input, which is taken for private. Logs go to standard error.\n\n" HELP_OPTIONS HELP_EXIT,
-     run_session},
+     run_session, TAKES_CONF},
     {"check", "read the configuration and tell its faults",
      "Usage: popgate check [-c FILE]\n"
      "\nReads the file, loads the plugins and certificates it names, and prints every\n"
      "fault with file, line, key and remedy. Nothing is started.\n\n" HELP_OPTIONS HELP_EXIT,
-     run_check},
+     run_check, TAKES_CONF},
     {"sandbox-test", NULL,
      "Usage: popgate sandbox-test [-c FILE]\n"
      "\nEnters the sandbox of each process, and tries there what must be impossible.\n\n" HELP_OPTIONS HELP_EXIT,
-     run_sandbox_test},
+     run_sandbox_test, TAKES_CONF},
+    {"plugins", "list the installed plugins and their settings",
+     "Usage: popgate plugins [NAME] [--plugin-dir DIR]\n"
+     "\nPrints of each module, or of one, what it is, what it can do, and which settings\n"
+     "a backend's section may hold for it. Of one that popgate would refuse, the reason.\n\n" HELP_PLUGIN_OPTIONS
+	 HELP_EXIT,
+     run_plugins, TAKES_WORD},
+    {"plugin-test", "try whether a plugin keeps the contract",
+     "Usage: popgate plugin-test MODULE [--settings FILE]\n"
+     "                           [--user NAME [--password-file FILE]] [--destructive]\n"
+     "\nMODULE is a path to a module (NAME.so), or the name of an installed one. Tells of\n"
+     "each check `ok`, `FAILED` or `not tried`. Each runs in a process of its own. The\n"
+     "maildrop should be one that nothing else changes meanwhile; without --destructive\n"
+     "nothing is removed from it. The plugin runs in no sandbox: a session's refuses\n"
+     "more. `popgate session` shows a plugin in it.\n\n"
+     "      --settings FILE    what its backend's section would hold: key = value; ...\n"
+     "      --user NAME        opens this maildrop; without it no drop is opened\n"
+     "      --password-file FILE\n"
+     "                         the password is its first line (default: standard\n"
+     "                         input's, if that is no terminal)\n"
+     "      --destructive      also removes messages, for good\n"
+     "      --deadline SECONDS how long a check may take (default 60)\n" HELP_PLUGIN_OPTIONS HELP_EXIT,
+     run_plugin_test, TAKES_WORD | TAKES_TEST},
 };
 
 #define VERBS (sizeof(verbs) / sizeof(verbs[0]))
@@ -177,14 +242,25 @@ static void print_usage(FILE *stream)
 	      stream);
 	for (size_t i = 0; i < VERBS; i++)
 		if (verbs[i].summary != NULL)
-			fprintf(stream, "  %-10s %s\n", verbs[i].name, verbs[i].summary);
+			fprintf(stream, "  %-11s %s\n", verbs[i].name, verbs[i].summary);
 	fputs("\n  popgate VERB --help   the options of a verb\n"
 	      "  popgate --version     the version\n\n"
 	      "To try it:  popgate serve --imap imaps://imap.example.org\n",
 	      stream);
 }
 
-enum option_id { OPTION_IMAP = 256, OPTION_LISTEN, OPTION_CA_FILE, OPTION_PLUGIN_DIR, OPTION_DEBUG };
+enum option_id {
+	OPTION_IMAP = 256,
+	OPTION_LISTEN,
+	OPTION_CA_FILE,
+	OPTION_PLUGIN_DIR,
+	OPTION_DEBUG,
+	OPTION_SETTINGS,
+	OPTION_USER,
+	OPTION_PASSWORD_FILE,
+	OPTION_DEADLINE,
+	OPTION_DESTRUCTIVE
+};
 
 static const struct option long_options[] = {
     {"config", required_argument, NULL, 'c'},
@@ -193,6 +269,11 @@ static const struct option long_options[] = {
     {"ca-file", required_argument, NULL, OPTION_CA_FILE},
     {"plugin-dir", required_argument, NULL, OPTION_PLUGIN_DIR},
     {"debug", no_argument, NULL, OPTION_DEBUG},
+    {"settings", required_argument, NULL, OPTION_SETTINGS},
+    {"user", required_argument, NULL, OPTION_USER},
+    {"password-file", required_argument, NULL, OPTION_PASSWORD_FILE},
+    {"deadline", required_argument, NULL, OPTION_DEADLINE},
+    {"destructive", no_argument, NULL, OPTION_DESTRUCTIVE},
     {"help", no_argument, NULL, 'h'},
     {NULL, 0, NULL, 0},
 };
@@ -212,38 +293,63 @@ static int check_options(const struct verb *verb, const struct options *options)
 	return PROCESS_EXIT_OK;
 }
 
+/* Where an option's argument goes; NULL: it has none, or the verb does not take it. */
+static const char **place_of(const struct verb *verb, struct options *options, int option)
+{
+	const struct {
+		int option;
+		unsigned takes;
+		const char **place;
+	} places[] = {
+	    {'c', TAKES_CONF, &options->file},
+	    {OPTION_IMAP, TAKES_CONF, &options->imap},
+	    {OPTION_LISTEN, TAKES_CONF, &options->listen},
+	    {OPTION_CA_FILE, TAKES_CONF, &options->ca_file},
+	    {OPTION_SETTINGS, TAKES_TEST, &options->settings},
+	    {OPTION_USER, TAKES_TEST, &options->user},
+	    {OPTION_PASSWORD_FILE, TAKES_TEST, &options->password_file},
+	    {OPTION_DEADLINE, TAKES_TEST, &options->deadline},
+	};
+
+	if (option == OPTION_PLUGIN_DIR)
+		return &options->plugin_directory;
+	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++)
+		if (places[i].option == option && (places[i].takes & verb->takes) != 0)
+			return places[i].place;
+	return NULL;
+}
+
+/* 0, or -1: the verb does not take it. */
+static int take_option(const struct verb *verb, struct options *options, int option)
+{
+	const char **place = place_of(verb, options, option);
+
+	if (place != NULL)
+		*place = optarg;
+	else if (option == OPTION_DEBUG && (verb->takes & TAKES_CONF) != 0)
+		options->debug = true;
+	else if (option == OPTION_DESTRUCTIVE && (verb->takes & TAKES_TEST) != 0)
+		options->destructive = true;
+	else
+		return -1;
+	return 0;
+}
+
 static int run_verb(const struct verb *verb, int argc, char **argv)
 {
 	struct options options = {0};
 	int option, result;
 
 	while ((option = getopt_long(argc, argv, "c:h", long_options, NULL)) != -1) {
-		switch (option) {
-		case 'c':
-			options.file = optarg;
-			break;
-		case OPTION_IMAP:
-			options.imap = optarg;
-			break;
-		case OPTION_LISTEN:
-			options.listen = optarg;
-			break;
-		case OPTION_CA_FILE:
-			options.ca_file = optarg;
-			break;
-		case OPTION_PLUGIN_DIR:
-			options.plugin_directory = optarg;
-			break;
-		case OPTION_DEBUG:
-			options.debug = true;
-			break;
-		case 'h':
+		if (option == 'h') {
 			fputs(verb->help, stdout);
 			return PROCESS_EXIT_OK;
-		default:
-			return usage_error(verb, "unknown or incomplete option");
 		}
+		if (take_option(verb, &options, option) != 0)
+			return usage_error(verb, "unknown or incomplete option");
 	}
+	if ((verb->takes & TAKES_WORD) != 0 && optind < argc)
+		options.word = argv[optind++];
 	if (optind < argc)
 		return usage_error(verb, "words without an option");
 	result = check_options(verb, &options);

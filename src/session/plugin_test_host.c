@@ -1,0 +1,216 @@
+/* plugin_test_host - see plugin_test_host.h. Takes no lock of a maildrop and speaks with no client. */
+#include "session/plugin_test_host.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/conf_settings.h"
+#include "common/deadline.h"
+#include "session/plugin_test.h"
+
+#define ERRORS_OPEN                                                                                                    \
+	(1u << POPGATE_AUTH | 1u << POPGATE_TEMP | 1u << POPGATE_PERM | 1u << POPGATE_IN_USE |                         \
+	 1u << POPGATE_PROTOCOL | 1u << POPGATE_STOPPED)
+#define ERRORS_LIST (1u << POPGATE_TEMP | 1u << POPGATE_PERM | 1u << POPGATE_PROTOCOL | 1u << POPGATE_STOPPED)
+
+/* ---- what the plugin sees ---- */
+
+static struct probe *probe_of(struct popgate_session *session)
+{
+	return (struct probe *)session; /* its first member */
+}
+
+static enum popgate_wait test_wait(struct popgate_session *session, int fd, unsigned events, int64_t deadline)
+{
+	struct probe *probe = probe_of(session);
+
+	probe->waits++;
+	if (probe->script == PROBE_TRUTH || (probe->after_octets && !probe->octets))
+		return host_functions.wait(session, fd, events, deadline);
+	if (!probe->scripted)
+		probe->since = deadline_now();
+	probe->scripted = true;
+	return probe->script == PROBE_GONE ? POPGATE_CLIENT_GONE : POPGATE_TIMEOUT;
+}
+
+static int test_credential(struct popgate_session *session, struct popgate_credential *credential_r,
+			   struct popgate_error *error)
+{
+	probe_of(session)->credentials++;
+	return host_functions.credential(session, credential_r, error);
+}
+
+static int test_lock(struct popgate_session *session, const char *folder, struct popgate_error *error)
+{
+	struct probe *probe = probe_of(session);
+
+	(void)error;
+	if (folder == NULL)
+		plugin_test_fail(probe->test, "expected a folder's name for lock(), came NULL");
+	if (probe->locks++ == 0)
+		probe->locked_first = probe->credentials == 0;
+	return 0;
+}
+
+static void test_log(struct popgate_session *session, enum popgate_log_level level, const char *format, ...)
+{
+	const struct secret *secret = session == NULL ? NULL : &session->secret;
+	char text[900];
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	if (secret != NULL && secret->size >= 4 && strstr(text, (const char *)secret->data) != NULL)
+		plugin_test_fail(probe_of(session)->test, "expected no secret in log(), came the password");
+	host_functions.log(session, level, "%s", text);
+}
+
+static int test_use_path(const struct popgate_settings *settings, const char *path, unsigned flags)
+{
+	return host_functions.use_path(settings, path, flags);
+}
+
+const struct popgate_host plugin_test_host = {
+    .size = sizeof(struct popgate_host),
+    .abi_major = POPGATE_ABI_MAJOR,
+    .abi_minor = POPGATE_ABI_MINOR,
+    .setting_string = conf_setting_string,
+    .setting_int = conf_setting_int,
+    .setting_bool = conf_setting_bool,
+    .now = deadline_now,
+    .wait = test_wait,
+    .credential = test_credential,
+    .lock = test_lock,
+    .log = test_log,
+    .use_path = test_use_path,
+};
+
+/* ---- drops ---- */
+
+struct probe *probe_new(struct plugin_test *test)
+{
+	struct probe *probe = calloc(1, sizeof(*probe));
+
+	if (probe == NULL || secret_set(&probe->session.secret, test->password->data, test->password->size) != 0)
+		plugin_test_skip(test, "out of memory");
+	probe->test = test;
+	probe->session.conf = test->conf;
+	probe->session.backend = test->conf->backends;
+	probe->session.lock.fd = -1;
+	probe->session.in = -1;
+	probe->session.output.fd = probe->session.output.watched = -1;
+	probe->session.upstream_user = strdup(test->options->user);
+	return probe;
+}
+
+int64_t probe_deadline(const struct probe *probe)
+{
+	return deadline_in(probe->session.conf->limits.upstream_timeout);
+}
+
+int probe_try(struct probe *probe, int64_t deadline, struct popgate_error *error)
+{
+	struct plugin_test *test = probe->test;
+	const struct popgate_open open = {
+	    .size = sizeof(open), .user = probe->session.upstream_user, .deadline = deadline};
+	void *const nothing = &probe->session.drop; /* no drop of a plugin is there */
+	int result;
+
+	probe->session.drop = nothing;
+	plugin_test_soil(error);
+	test->child->call = "open";
+	result = test->plugin->open(test->instance, &probe->session, &open, &probe->session.drop, error);
+	test->child->call = NULL;
+	if (result == 0 && probe->session.drop == nothing)
+		plugin_test_fail(test, "expected a drop of a successful open, came none");
+	if (result == 0)
+		return 0;
+	if (probe->session.drop != nothing)
+		plugin_test_fail(test, "expected no drop of an open that failed, came one");
+	probe->session.drop = NULL;
+	plugin_test_judge(test, "open", error, ERRORS_OPEN, &probe->session.secret);
+	return -1;
+}
+
+struct probe *probe_open(struct plugin_test *test)
+{
+	struct probe *probe = probe_new(test);
+	struct popgate_error error;
+
+	if (probe_try(probe, probe_deadline(probe), &error) != 0)
+		plugin_test_fail(test, "expected open to succeed, came %s: %s", plugin_test_status(error.status),
+				 error.text);
+	test->child->call = "offers";
+	probe->session.offers = plugin_offers(test->plugin, probe->session.drop);
+	test->child->call = NULL;
+	return probe;
+}
+
+struct listing {
+	struct probe *probe;
+	enum maildrop_fault fault;
+};
+
+static int take_listed(void *context, const struct popgate_message *message)
+{
+	struct listing *listing = context;
+	const struct conf_limits *limits = &listing->probe->session.conf->limits;
+
+	if (listing->fault == MAILDROP_FINE)
+		listing->fault = maildrop_add(&listing->probe->session.maildrop, message, limits->max_messages);
+	if (listing->fault != MAILDROP_FINE) /* at once: whoever goes on need not come back */
+		plugin_test_fail(listing->probe->test, "message %zu: %s", listing->probe->session.maildrop.count + 1,
+				 maildrop_fault_text(listing->fault));
+	return 0;
+}
+
+void probe_list(struct probe *probe)
+{
+	struct plugin_test *test = probe->test;
+	struct listing listing = {.probe = probe};
+	struct popgate_error error;
+	int result;
+
+	plugin_test_soil(&error);
+	test->child->call = "list";
+	result = test->plugin->list(probe->session.drop, take_listed, &listing, probe_deadline(probe), &error);
+	test->child->call = NULL;
+	if (result != 0) {
+		plugin_test_judge(test, "list", &error, ERRORS_LIST, &probe->session.secret);
+		plugin_test_fail(test, "expected list to succeed, came %s: %s", plugin_test_status(error.status),
+				 error.text);
+	}
+	listing.fault = maildrop_check(&probe->session.maildrop);
+	if (listing.fault != MAILDROP_FINE)
+		plugin_test_fail(test, "%s", maildrop_fault_text(listing.fault));
+}
+
+struct probe *probe_listed(struct plugin_test *test, size_t least)
+{
+	struct probe *probe = probe_open(test);
+	size_t count;
+
+	probe_list(probe);
+	count = probe->session.maildrop.count;
+	if (count < least)
+		plugin_test_skip(test, "the maildrop has %zu message%s, %zu are needed", count, count == 1 ? "" : "s",
+				 least);
+	return probe;
+}
+
+void probe_close(struct probe **probe)
+{
+	struct plugin_test *test = (*probe)->test;
+
+	test->child->call = "close";
+	test->plugin->close((*probe)->session.drop);
+	test->child->call = NULL;
+	maildrop_clear(&(*probe)->session.maildrop);
+	secret_clear(&(*probe)->session.secret);
+	free((*probe)->session.upstream_user);
+	free(*probe);
+	*probe = NULL;
+}

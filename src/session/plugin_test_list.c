@@ -1,0 +1,106 @@
+/* plugin_test_list - checks of list(). The check's own process. */
+#include <string.h>
+
+#include "common/deadline.h"
+#include "session/plugin_test.h"
+#include "session/plugin_test_host.h"
+
+static void list(struct plugin_test *test)
+{
+	const struct probe *probe = probe_listed(test, 0);
+
+	plugin_test_note(test, "%zu messages, %llu octets", probe->session.maildrop.count,
+			 (unsigned long long)probe->session.maildrop.octets);
+}
+
+static void list_again(struct plugin_test *test)
+{
+	struct probe *first = probe_listed(test, 0), *second;
+	struct maildrop before = first->session.maildrop;
+	const struct maildrop *after;
+
+	first->session.maildrop = (struct maildrop){0};
+	probe_close(&first);
+	second = probe_listed(test, 0);
+	after = &second->session.maildrop;
+	if (before.count != after->count)
+		plugin_test_fail(test, "expected %zu messages again, came %zu", before.count, after->count);
+	for (size_t i = 0; i < before.count; i++) {
+		const char *id = maildrop_id(&before, &before.entries[i]),
+			   *other = maildrop_id(after, &after->entries[i]);
+
+		if (strcmp(id, other) != 0)
+			plugin_test_fail(test, "message %zu: expected the id %s again, came %s", i + 1, id, other);
+		if (before.entries[i].octets != after->entries[i].octets)
+			plugin_test_fail(test, "message %zu: expected %llu octets again, came %llu", i + 1,
+					 (unsigned long long)before.entries[i].octets,
+					 (unsigned long long)after->entries[i].octets);
+	}
+}
+
+/* ---- a host that wants no more ---- */
+
+struct refusal {
+	size_t at, calls;
+};
+
+static int refuse_at(void *context, const struct popgate_message *message)
+{
+	struct refusal *refusal = context;
+
+	(void)message;
+	return ++refusal->calls >= refusal->at ? -1 : 0;
+}
+
+static void list_refused_at(struct plugin_test *test, size_t at)
+{
+	struct probe *probe = probe_open(test);
+	struct refusal refusal = {.at = at};
+	struct popgate_error error;
+	int result;
+
+	plugin_test_soil(&error);
+	test->child->call = "list";
+	result = test->plugin->list(probe->session.drop, refuse_at, &refusal, probe_deadline(probe), &error);
+	test->child->call = NULL;
+	if (refusal.calls > at)
+		plugin_test_fail(test, "expected no add() after the one that was refused, came %zu",
+				 refusal.calls - at);
+	if (result == 0)
+		plugin_test_fail(test, "expected -1 with STOPPED, came success");
+	plugin_test_judge(test, "list", &error, 1u << POPGATE_STOPPED, &probe->session.secret);
+	probe_close(&probe);
+}
+
+static void list_refused(struct plugin_test *test)
+{
+	struct probe *probe = probe_listed(test, 1);
+	size_t count = probe->session.maildrop.count;
+
+	probe_close(&probe);
+	list_refused_at(test, 1);
+	if (count > 1)
+		list_refused_at(test, 2);
+}
+
+/* Of two instances the second lives, whatever becomes of the first. */
+static void list_second(struct plugin_test *test)
+{
+	void *second = plugin_test_configure(test);
+	struct probe *probe;
+
+	test->child->call = "destroy";
+	test->plugin->destroy(test->instance);
+	test->instance = second;
+	probe = probe_open(test);
+	probe_list(probe);
+	probe_close(&probe);
+}
+
+const struct plugin_check plugin_checks_list[] = {
+    {.name = "list", .needs = STAGE_OPEN, .gives = STAGE_LISTED, .run = list},
+    {.name = "list: the same again", .needs = STAGE_LISTED, .run = list_again},
+    {.name = "list: add refuses", .needs = STAGE_LISTED, .run = list_refused},
+    {.name = "list: of two instances", .needs = STAGE_LISTED, .run = list_second},
+    {.name = NULL},
+};
