@@ -22,17 +22,44 @@ static struct probe *probe_of(struct popgate_session *session)
 	return (struct probe *)session; /* its first member */
 }
 
+#define DAY 86400000 /* milliseconds */
+
+/* How far the plugin's clock is ahead: a scripted wait takes no time, and yet its deadline has passed then. */
+static int64_t ahead;
+
+static int64_t test_now(void)
+{
+	return deadline_now() + ahead;
+}
+
+static int64_t true_time(int64_t time)
+{
+	return time > INT64_MAX / 2 ? time : time - ahead;
+}
+
+static enum popgate_wait time_out(const struct probe *probe, int64_t deadline)
+{
+	int64_t left = deadline - test_now();
+
+	if (left > DAY)
+		plugin_test_fail(probe->test, "expected a wait that ends, came one without a deadline");
+	ahead += left;
+	return POPGATE_TIMEOUT;
+}
+
+/* A deadline that has passed makes it a look, which tells what is even of an upstream that says nothing any more. */
 static enum popgate_wait test_wait(struct popgate_session *session, int fd, unsigned events, int64_t deadline)
 {
 	struct probe *probe = probe_of(session);
+	bool begun = !probe->after_octets || probe->octets, look = deadline <= test_now();
 
 	probe->waits++;
-	if (probe->script == PROBE_TRUTH || (probe->after_octets && !probe->octets))
-		return host_functions.wait(session, fd, events, deadline);
+	if (probe->script == PROBE_TRUTH || !begun || (look && probe->script == PROBE_TIMEOUT))
+		return host_functions.wait(session, fd, events, true_time(deadline));
 	if (!probe->scripted)
 		probe->since = deadline_now();
 	probe->scripted = true;
-	return probe->script == PROBE_GONE ? POPGATE_CLIENT_GONE : POPGATE_TIMEOUT;
+	return probe->script == PROBE_GONE ? POPGATE_CLIENT_GONE : time_out(probe, deadline);
 }
 
 static int test_credential(struct popgate_session *session, struct popgate_credential *credential_r,
@@ -80,7 +107,7 @@ const struct popgate_host plugin_test_host = {
     .setting_string = conf_setting_string,
     .setting_int = conf_setting_int,
     .setting_bool = conf_setting_bool,
-    .now = deadline_now,
+    .now = test_now,
     .wait = test_wait,
     .credential = test_credential,
     .lock = test_lock,
@@ -108,7 +135,7 @@ struct probe *probe_new(struct plugin_test *test)
 
 int64_t probe_deadline(const struct probe *probe)
 {
-	return deadline_in(probe->session.conf->limits.upstream_timeout);
+	return test_now() + probe->session.conf->limits.upstream_timeout;
 }
 
 int probe_try(struct probe *probe, int64_t deadline, struct popgate_error *error)
