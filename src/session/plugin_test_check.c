@@ -64,6 +64,31 @@ const char *plugin_test_status(enum popgate_status status)
 	return "no status";
 }
 
+/* "TEMP, PERM" of a set. */
+static void list_statuses(unsigned statuses, char *text, size_t size)
+{
+	size_t used = 0;
+
+	*text = '\0';
+	for (unsigned status = POPGATE_AUTH; status <= POPGATE_STOPPED && used < size; status++)
+		if ((statuses & 1u << status) != 0)
+			used += (size_t)snprintf(text + used, size - used, "%s%s", used == 0 ? "" : ", ",
+						 plugin_test_status((enum popgate_status)status));
+}
+
+static void judge_status(const struct plugin_test *test, const char *call, const struct popgate_error *error,
+			 unsigned statuses)
+{
+	char expected[96];
+
+	if (error->status < POPGATE_AUTH || error->status > POPGATE_STOPPED)
+		plugin_test_fail(test, "%s: expected a status of the header, came %d", call, (int)error->status);
+	list_statuses(statuses, expected, sizeof(expected));
+	if ((statuses & 1u << error->status) == 0)
+		plugin_test_fail(test, "%s: expected %s%s, came %s: %s", call, strchr(expected, ',') ? "one of " : "",
+				 expected, plugin_test_status(error->status), error->text);
+}
+
 void plugin_test_judge(const struct plugin_test *test, const char *call, const struct popgate_error *error,
 		       unsigned statuses, const struct secret *secret)
 {
@@ -80,11 +105,7 @@ void plugin_test_judge(const struct plugin_test *test, const char *call, const s
 		plugin_test_fail(test, "%s: expected an error text, came an empty one", call);
 	if (secret != NULL && secret->size >= LEAST_SECRET && strstr(error->text, (const char *)secret->data) != NULL)
 		plugin_test_fail(test, "%s: expected no secret in the error text, came the password", call);
-	if (error->status < POPGATE_AUTH || error->status > POPGATE_STOPPED)
-		plugin_test_fail(test, "%s: expected a status of the header, came %d", call, (int)error->status);
-	if ((statuses & 1u << error->status) == 0)
-		plugin_test_fail(test, "%s: expected a status that it may fail with, came %s: %s", call,
-				 plugin_test_status(error->status), error->text);
+	judge_status(test, call, error, statuses);
 }
 
 void *plugin_test_configure(struct plugin_test *test)

@@ -33,6 +33,26 @@ static void close_opened(struct plugin_test *test)
 	close_at(test, probe_open);
 }
 
+/* Who fails to open has nothing that anybody could close. */
+static void open_refused(struct plugin_test *test)
+{
+	size_t before = 0;
+
+	for (int i = 0; i < 2; i++) {
+		struct probe *probe = probe_new(test);
+		struct popgate_error error;
+
+		if (secret_set(&probe->session.secret, "\x01", 1) != 0)
+			plugin_test_skip(test, "out of memory");
+		if (probe_try(probe, probe_deadline(probe), &error) == 0)
+			plugin_test_skip(test, "a wrong password is accepted");
+		if (i > 0 && plugin_test_descriptors() > before)
+			plugin_test_fail(test, "expected %zu open descriptors as before open, came %zu", before,
+					 plugin_test_descriptors());
+		before = plugin_test_descriptors();
+	}
+}
+
 static struct probe *listed(struct plugin_test *test)
 {
 	return probe_listed(test, 0);
@@ -72,6 +92,7 @@ static void close_refused(struct plugin_test *test)
 const struct plugin_check plugin_checks_close[] = {
     {.name = "close: nothing", .needs = STAGE_CONFIGURED, .run = close_nothing},
     {.name = "close: after open", .needs = STAGE_OPEN, .run = close_opened},
+    {.name = "open: nothing left of a refused one", .needs = STAGE_OPEN, .run = open_refused},
     {.name = "close: after list", .needs = STAGE_LISTED, .run = close_listed},
     {.name = "close: after fetch", .needs = STAGE_FETCHED, .run = close_fetched},
     {.name = "close: after a refused fetch", .needs = STAGE_FETCHED, .run = close_refused},

@@ -189,8 +189,8 @@ static int take_listed(void *context, const struct popgate_message *message)
 	if (listing->fault == MAILDROP_FINE)
 		listing->fault = maildrop_add(&listing->probe->session.maildrop, message, limits->max_messages);
 	if (listing->fault != MAILDROP_FINE) /* at once: whoever goes on need not come back */
-		plugin_test_fail(listing->probe->test, "message %zu: %s", listing->probe->session.maildrop.count + 1,
-				 maildrop_fault_text(listing->fault));
+		plugin_test_fail(listing->probe->test, "message %zu: expected one that popgate takes, came: %s",
+				 listing->probe->session.maildrop.count + 1, maildrop_fault_text(listing->fault));
 	return 0;
 }
 
@@ -212,7 +212,8 @@ void probe_list(struct probe *probe)
 	}
 	listing.fault = maildrop_check(&probe->session.maildrop);
 	if (listing.fault != MAILDROP_FINE)
-		plugin_test_fail(test, "%s", maildrop_fault_text(listing.fault));
+		plugin_test_fail(test, "expected a listing that popgate takes, came: %s",
+				 maildrop_fault_text(listing.fault));
 }
 
 struct probe *probe_listed(struct plugin_test *test, size_t least)
