@@ -215,12 +215,10 @@ static int try_check(struct report *report, const struct plugin_check *check)
 	child = plugin_child_run(run_check, &run, report->test.options->patience);
 	if (child == NULL)
 		return refuse(check->name, "no process can be made");
-	if (child->verdict == PLUGIN_UNUSABLE) {
-		fprintf(stderr, "%s\n", child->text);
-		result = -1;
-	} else {
+	if (child->verdict == PLUGIN_UNUSABLE)
+		result = -1; /* the check has said why */
+	else
 		tell(report, check, child->verdict, child->text);
-	}
 	plugin_child_free(&child);
 	return result;
 }

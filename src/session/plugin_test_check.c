@@ -124,9 +124,11 @@ void *plugin_test_configure(struct plugin_test *test)
 	plugin_test_fail(test, "expected configure to succeed, came PERM: %s", error.text);
 }
 
-static noreturn void tell_first(struct plugin_test *test, enum plugin_verdict verdict, const struct conf_report *report)
+/* The user's fault, not the plugin's; all of it is told. */
+static noreturn void tell_unusable(struct plugin_test *test, const struct conf_report *report)
 {
-	plugin_child_tell(test->child, verdict, "%s", report->first == NULL ? "out of memory" : report->first->text);
+	conf_report_print(report, stderr);
+	plugin_child_tell(test->child, PLUGIN_UNUSABLE, "%s", "");
 }
 
 size_t plugin_test_descriptors(void)
@@ -150,16 +152,16 @@ void plugin_test_prepare(struct plugin_test *test, const struct plugin_check *ch
 	test->plugin = plugin_load_module(test->directory, test->name, geteuid(), &report);
 	test->child->call = NULL;
 	if (test->plugin == NULL)
-		tell_first(test, PLUGIN_FAILED, &report);
+		plugin_test_fail(test, "%s", report.first == NULL ? "out of memory" : report.first->text);
 	test->conf = conf_read_section(test->options->settings, "plugin-test", test->name, &report);
 	if (test->conf == NULL)
-		tell_first(test, PLUGIN_UNUSABLE, &report);
+		tell_unusable(test, &report);
 	limits_inherit(&test->conf->limits);
 	if (strcmp(check->name, "configure") != 0 && check->needs < STAGE_CONFIGURED)
 		return;
 	test->settings = conf_backend_settings(test->conf, test->conf->backends, test->plugin->keys, &report);
 	if (test->settings == NULL)
-		tell_first(test, PLUGIN_UNUSABLE, &report);
+		tell_unusable(test, &report);
 	if (check->needs >= STAGE_CONFIGURED)
 		test->instance = plugin_test_configure(test);
 }

@@ -37,9 +37,11 @@ static void names(struct plugin_test *test)
 	if (size == 0 || size > NAME_MAX_OCTETS || plugin->name[strspn(plugin->name, SMALL "-")] != '\0')
 		plugin_test_fail(test, "expected a name of 1-32 octets of a-z 0-9 -, came `%s`", plugin->name);
 	if (plugin->version == NULL || !one_line(plugin->version))
-		plugin_test_fail(test, "expected a version of one line, came %s", plugin->version ? "none" : "NULL");
+		plugin_test_fail(test, "expected a version of one line, came `%s`",
+				 plugin->version == NULL ? "NULL" : plugin->version);
 	if (plugin->summary == NULL || !one_line(plugin->summary))
-		plugin_test_fail(test, "expected a summary of one line, came %s", plugin->summary ? "none" : "NULL");
+		plugin_test_fail(test, "expected a summary of one line, came `%s`",
+				 plugin->summary == NULL ? "NULL" : plugin->summary);
 }
 
 static void capabilities(struct plugin_test *test)
@@ -69,8 +71,8 @@ static void check_choices(const struct plugin_test *test, const struct popgate_k
 static void check_help(const struct plugin_test *test, const struct popgate_key *key)
 {
 	if (key->help == NULL || !one_line(key->help))
-		plugin_test_fail(test, "`%s`: expected a help of one line, came %s", key->name,
-				 key->help == NULL ? "NULL" : "another");
+		plugin_test_fail(test, "`%s`: expected a help of one line, came `%s`", key->name,
+				 key->help == NULL ? "NULL" : key->help);
 	if (key->help[strlen(key->help) - 1] == '.')
 		plugin_test_fail(test, "`%s`: expected a help without a final dot, came `%s`", key->name, key->help);
 }
