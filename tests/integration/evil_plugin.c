@@ -16,6 +16,8 @@ struct drop {
 	struct popgate_session *session;
 };
 
+#define LARGE 1000000 /* octets */
+
 static const struct popgate_key keys[] = {
     {.name = "step", .type = POPGATE_KEY_STRING, .flags = POPGATE_KEY_REQUIRED, .help = "open, list, fetch or commit"},
     {.name = "way", .type = POPGATE_KEY_STRING, .flags = POPGATE_KEY_REQUIRED, .help = "what goes wrong there"},
@@ -108,6 +110,10 @@ static int list(void *context, popgate_list_fn *add, void *add_context, int64_t 
 			snprintf(uidl, sizeof(uidl), "%080d", i);
 		if (strcmp(way, "none") == 0)
 			message.uidl = NULL;
+		if (strcmp(drop->evil->way, "large") == 0 && i > 0)
+			message.octets = LARGE;
+		if (strcmp(drop->evil->way, "octets") == 0 && i == 1)
+			message.octets++;
 		if (strcmp(way, "huge") == 0)
 			message.octets = UINT64_MAX;
 		if (strcmp(way, "sum") == 0)
@@ -117,14 +123,32 @@ static int list(void *context, popgate_list_fn *add, void *add_context, int64_t 
 	return 0;
 }
 
+/* A message of `size` octets, in pieces that leave the host's buffer. */
+static int fetch_large(const struct popgate_sink *sink, size_t size)
+{
+	static const char line[] = "0123456789012345678901234567890123456789012345678901234567890\r\n";
+	size_t done = 2;
+
+	if (sink->write(sink->context, "\r\n", 2) < 0)
+		return -1;
+	for (; size - done >= sizeof(line) - 1; done += sizeof(line) - 1)
+		if (sink->write(sink->context, line, sizeof(line) - 1) < 0)
+			return -1;
+	return sink->write(sink->context, line + (sizeof(line) - 1 - (size - done)), size - done) < 0 ? -1 : 0;
+}
+
 static int fetch(void *context, size_t message, int64_t lines, const struct popgate_sink *sink,
 		 const struct popgate_pace *pace, struct popgate_error *error)
 {
 	static const char text[] = "Subject: x\r\n\r\n0123456789abcd\r\n";
 	(void)message, (void)lines, (void)pace;
 
-	if (misbehave(context, "fetch", error) != 0)
+	const struct drop *drop = context;
+
+	if (misbehave(drop, "fetch", error) != 0)
 		return -1;
+	if (strcmp(drop->evil->way, "large") == 0 && message > 0)
+		return fetch_large(sink, message == 1 ? LARGE : LARGE - 1);
 	return sink->write(sink->context, text, sizeof(text) - 1) < 0 ? -1 : 0;
 }
 
@@ -141,6 +165,14 @@ static int commit(void *context, const size_t *messages, size_t count, unsigned 
 	return 0;
 }
 
+/* Sizes are exact where the step says so, which is the plugin's word alone. */
+static unsigned offers(void *context)
+{
+	const struct drop *drop = context;
+
+	return strcmp(drop->evil->step, "exact") == 0 ? POPGATE_EXACT_SIZE : 0;
+}
+
 const struct popgate_plugin popgate_plugin = {
     .magic = POPGATE_PLUGIN_MAGIC,
     .abi_major = POPGATE_ABI_MAJOR,
@@ -150,6 +182,7 @@ const struct popgate_plugin popgate_plugin = {
     .name = "evil",
     .version = "1",
     .summary = "goes wrong",
+    .capabilities = POPGATE_EXACT_SIZE,
     .keys = keys,
     .configure = configure,
     .destroy = free,
@@ -158,4 +191,5 @@ const struct popgate_plugin popgate_plugin = {
     .fetch = fetch,
     .commit = commit,
     .close = free,
+    .offers = offers,
 };

@@ -131,6 +131,41 @@ class Lies(PluginCase):
         gate = self.evil_gateway("endless", steps=("list",), limits={"max_messages": 1000})
         self.check(gate, "list-endless", status=rb"^-ERR \[SYS/PERM\]")
 
+    def fetch_all(self, gate, name):
+        """The replies to RETR 1 to 3, None where the connection ended instead."""
+        replies = []
+        for number in (1, 2, 3):
+            client = self.client(gate, None)
+            self.assertRegex(client.login(name, "password"), rb"^\+OK 3 ")
+            try:
+                replies.append(client.command(f"RETR {number}"))
+                if replies[-1].startswith(b"+OK"):
+                    replies[-1] = len(client.lines())
+                else:  # the drop is dead
+                    self.assertRegex(client.command("RETR 1"), rb"^-ERR \[SYS/TEMP\]")
+            except EOFError:
+                replies[-1] = None
+            client.close()
+        return replies
+
+    def test_input_71_whole_message_of_another_size_is_not_delivered_where_sizes_are_exact(self):
+        gate = self.evil_gateway("octets", "large", steps=("exact", "loose"))
+        self.assertEqual(self.fetch_all(gate, "loose-octets"), [30, 30, 30])
+        self.assertEqual(self.fetch_all(gate, "loose-large"), [30, 1000000, 999999])
+        replies = self.fetch_all(gate, "exact-octets")
+        self.assertEqual((replies[0], replies[2]), (30, 30))
+        self.assertRegex(replies[1], rb"^-ERR \[SYS/TEMP\]")
+        self.assertEqual(self.fetch_all(gate, "exact-large"), [30, 1000000, None])
+        self.assertRegex(gate.log(), r'event=fetch_failed message=2 uidl=1 msg="the message has 30 octets, and was listed '
+                                     r'with 31"')
+
+    def test_top_is_held_to_no_size(self):
+        gate = self.evil_gateway("octets", steps=("exact",))
+        client = self.client(gate, None)
+        self.assertRegex(client.login("exact-octets", "password"), rb"^\+OK 3 ")
+        self.assertRegex(client.command("TOP 2 100"), rb"^\+OK")
+        client.lines()
+
     def test_input_71_success_without_any_confirmed_is_none(self):
         gate = self.evil_gateway("lie", steps=("commit",))
         self.check(gate, "commit-lie", status=rb"^-ERR")

@@ -81,6 +81,51 @@ static void a_sound_module_is_loaded(void **state)
 	conf_report_free(&report);
 }
 
+/* What came with a later version is absent, and what it says there does not count. */
+static void a_module_of_an_earlier_version(void **state)
+{
+	static const char *const earlier[] = {"0", "1"};
+	char options[256];
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct conf_report report = {0};
+		const struct popgate_plugin *plugin;
+		char folder[256], name[16];
+
+		snprintf(name, sizeof(name), "earlier%s", earlier[i]);
+		snprintf(options, sizeof(options),
+			 "-DNAME='\"%s\"' -DMINOR=%s -DCAPABILITIES=12 -DOFFERS=never_offers "
+			 "-D'SIZE=offsetof(struct popgate_plugin,offers)'",
+			 name, earlier[i]);
+		build(name, options);
+		assert_int_equal(load_as(name, "greeting = \"hello\";", geteuid(), &report), 0);
+		assert_non_null(getcwd(folder, sizeof(folder)));
+		plugin = plugin_load_module(folder, name, geteuid(), &report);
+		assert_non_null(plugin);
+		assert_int_equal(plugin_capabilities(plugin), 0);
+		assert_int_equal(plugin_offers(plugin, NULL), 0);
+	}
+}
+
+static void what_a_drop_offers(void **state)
+{
+	struct conf_report report = {0};
+	const struct popgate_plugin *plugin;
+	char folder[256];
+
+	(void)state;
+	assert_non_null(getcwd(folder, sizeof(folder)));
+	build("all", "-DNAME='\"all\"' -DCAPABILITIES=12");
+	plugin = plugin_load_module(folder, "all", geteuid(), &report);
+	assert_non_null(plugin);
+	assert_int_equal(plugin_offers(plugin, NULL), POPGATE_EXACT_SIZE | POPGATE_STABLE_ID);
+	build("some", "-DNAME='\"some\"' -DCAPABILITIES=12 -DOFFERS=some_offers");
+	plugin = plugin_load_module(folder, "some", geteuid(), &report);
+	assert_non_null(plugin);
+	assert_int_equal(plugin_offers(plugin, NULL), POPGATE_STABLE_ID); /* never more than the module is able to */
+}
+
 static void a_configure_that_fails(void **state)
 {
 	(void)state;
@@ -126,6 +171,13 @@ static void input_69_sizes(void **state)
 	    sizeof(struct popgate_plugin) - 8, sizeof(struct popgate_key), sizeof(struct popgate_plugin),
 	    sizeof(struct popgate_key));
 	assert_refused("short", expected);
+	/* one octet less than that version had */
+	build("cut", "-DNEVER -DNAME='\"cut\"' -DMINOR=1 -D'SIZE=offsetof(struct popgate_plugin,offers)-1'");
+	snprintf(expected, sizeof(expected),
+		 "plugin cut: @/cut.so has structures of other sizes (%zu and %zu octets, not %zu and %zu): rebuild it",
+		 offsetof(struct popgate_plugin, offers) - 1, sizeof(struct popgate_key),
+		 offsetof(struct popgate_plugin, offers), sizeof(struct popgate_key));
+	assert_refused("cut", expected);
 	build("keysize", "-DNEVER -DNAME='\"keysize\"' -D'KEY_SIZE=sizeof(struct popgate_key)+8'");
 	snprintf(expected, sizeof(expected),
 		 "plugin keysize: @/keysize.so has structures of other sizes (%zu and %zu octets, not %zu and %zu): "
@@ -272,6 +324,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_sound_module_is_loaded),
+	    cmocka_unit_test(a_module_of_an_earlier_version),
+	    cmocka_unit_test(what_a_drop_offers),
 	    cmocka_unit_test(a_configure_that_fails),
 	    cmocka_unit_test(input_69_magic),
 	    cmocka_unit_test(input_69_abi_versions),

@@ -38,6 +38,9 @@
 #ifndef COMMIT
 #define COMMIT commit
 #endif
+#ifndef OFFERS
+#define OFFERS NULL
+#endif
 #ifndef SYMBOL
 #define SYMBOL popgate_plugin
 #endif
@@ -96,6 +99,19 @@ MAYBE int commit(void *drop, const size_t *messages, size_t count, unsigned char
 	return -1;
 }
 
+/* Of a version that has no such function. */
+MAYBE unsigned never_offers(void *drop)
+{
+	(void)drop;
+	abort();
+}
+
+MAYBE unsigned some_offers(void *drop)
+{
+	(void)drop;
+	return POPGATE_STABLE_ID | POPGATE_CAN_PREFETCH;
+}
+
 static void close_drop(void *drop)
 {
 	(void)drop;
@@ -120,4 +136,5 @@ const struct popgate_plugin SYMBOL = {
     .fetch = fetch,
     .commit = COMMIT,
     .close = close_drop,
+    .offers = OFFERS,
 };
