@@ -152,6 +152,7 @@ static enum command_event fail_delivery(struct delivery *delivery, struct popgat
 		return COMMAND_CUT;
 	session->output.inside = false;
 	session->dead = session->dead || error->status == POPGATE_PROTOCOL;
+	session->ahead = session->ahead && !session->dead; /* a dead drop gets no hint of a pause either */
 	output_line(&session->output, "-ERR %s", refusal_of_message(error->status));
 	return COMMAND_REPLIED;
 }

@@ -77,7 +77,7 @@ class StagedTest(unittest.TestCase):
         self.assertEqual(self.mode_of(r"/sbin/popgate$"), 0o755)
         for module in ("imap", "example"):
             self.assertEqual(self.mode_of(rf"/lib[^ ]*/popgate/{module}\.so$") & 0o022, 0)
-        for name in (r"/etc/popgate\.conf$", r"/man8/popgate\.8$", r"/man5/popgate\.conf\.5$",
+        for name in (r"/etc/popgate\.conf$", r"/man8/popgate\.8$", r"/man5/popgate\.conf\.5$", r"/man7/popgate-plugin\.7$",
                      r"/include/popgate/plugin\.h$", r"/pkgconfig/popgate\.pc$", r"/doc/popgate/README\.md$",
                      r"/doc/popgate/LICENSE$"):
             self.assertEqual(self.mode_of(name), 0o644)
@@ -189,6 +189,57 @@ class PrefixTest(unittest.TestCase):
             client.pass_("password")
             self.assertIn(b"Subject: message 2", client.retr(2)[1])
             client.quit()
+
+    def pkg_config(self, *arguments):
+        return run(os.environ.get("PKG_CONFIG", "pkg-config"), *arguments, "popgate",
+                   PKG_CONFIG_PATH=os.path.join(self.prefix, "lib", "pkgconfig")).split()
+
+    def install_own(self, name, source):
+        """Builds a plugin with nothing but what is installed, and installs it."""
+        work = os.path.join(self.folder, name)
+        os.mkdir(work)
+        with open(os.path.join(work, f"{name}.c"), "w", encoding="utf-8") as file:
+            file.write(source)
+        run(*os.environ.get("CC", "cc").split(), "-shared", "-fPIC", "-fvisibility=hidden", "-Wall", "-Wextra", "-Werror",
+            *self.pkg_config("--cflags"), "-o", f"{name}.so", f"{name}.c", folder=work)
+        [folder] = self.pkg_config("--variable=plugindir")
+        run("install", "-m", "644", os.path.join(work, f"{name}.so"), folder)
+        self.addCleanup(os.unlink, os.path.join(folder, f"{name}.so"))
+
+    def serve_own(self, name, password, settings=""):
+        """What one POP3 session with that plugin says to RETR 1."""
+        self.write('listeners = ({ address = "127.0.0.1"; port = 1110; tls = "none"; cleartext_login = true; });\n'
+                   f'backends = ({{ name = "main"; plugin = "{name}"; {settings} }});\n'
+                   'routes = ({ users = "*"; backend = "main"; });\n')
+        run(self.program, "check")
+        done = subprocess.run((self.program, "session"), input=f"USER ann\r\nPASS {password}\r\nRETR 1\r\nQUIT\r\n",
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=True, cwd="/",
+                              env={**os.environ, "XDG_RUNTIME_DIR": self.folder})
+        return done.stdout
+
+    def test_plugin_built_out_of_tree_serves_mail(self):
+        with open(os.path.join(SOURCE, "plugins", "example", "example.c"), encoding="utf-8") as file:
+            source = file.read()
+        self.assertEqual(source.count('.name = "example"'), 1)
+        self.install_own("own", source.replace('.name = "example"', '.name = "own"'))
+        self.assertTrue(run(self.program, "plugins", "own").startswith("own 1, ABI 1.2: a maildrop in memory\n"))
+        self.assertIn("\nSubject: message 1\n", self.serve_own("own", "sesame", 'password = "sesame"; messages = 1;'))
+
+    def test_plugin_of_the_manual_keeps_the_contract(self):
+        with open(os.path.join(self.prefix, "share", "man", "man7", "popgate-plugin.7"), encoding="utf-8") as file:
+            text = file.read().partition(".Bd -literal\n")[2].partition(".Ed\n")[0]
+        self.install_own("smallest", text.replace("\\e", "\\"))
+        self.assertIn("\n+OK 29 octets\nSubject: hello\n\nOne line.\n.\n", self.serve_own("smallest", "secret"))
+        password = os.path.join(self.folder, "password")
+        with open(password, "w", encoding="ascii") as file:
+            file.write("secret\n")
+        report = run(self.program, "plugin-test", "smallest", "--user", "ann", "--password-file", password)
+        self.assertIn(" ok, 0 failed, ", report)
+        self.assertIn("\nfetch: sizes: ok (declared exact; 0 of 1 differ)\n", report)
+
+    def test_package_file_tells_the_version_of_the_contract(self):
+        said = run(self.program, "--version").split()[-1]
+        self.assertEqual(self.pkg_config("--variable=abi"), [said])
 
     def test_package_file_serves_plugins(self):
         pkg_config = os.environ.get("PKG_CONFIG", "pkg-config")
