@@ -1,17 +1,22 @@
 /* example - a maildrop in memory, to learn the plugin contract from and to
  * test against: every user whose password is `password` finds the same few
  * messages in it. Setting `messages` says how many; `fail` makes a call go wrong.
+ * What is removed comes back, unless `removed` names a folder to note it in.
  *
  * Runs in the spawner (configure) and in the session (everything else). */
 #include <popgate/plugin.h>
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct example {
 	const struct popgate_host *host;
 	const char *password, *fail;
+	const char *removed; /* a folder; NULL: nothing is remembered */
 	size_t messages;
 };
 
@@ -19,6 +24,8 @@ struct drop {
 	const struct example *example;
 	struct popgate_session *session;
 	unsigned char *removed; /* one flag a message */
+	size_t *listed;		/* the message at each position of the listing */
+	char *notes;		/* this user's file; NULL: none */
 };
 
 static const char *const failures[] = {"none", "temp", "perm", "protocol", "gone", "torn", "commit", "crash", NULL};
@@ -35,6 +42,9 @@ static const struct popgate_key keys[] = {
      .fallback = "none",
      .choices = failures,
      .help = "how fetching (torn, gone, ...), opening (temp, perm) or removing (commit) goes wrong"},
+    {.name = "removed",
+     .type = POPGATE_KEY_FILE,
+     .help = "a folder where removals are noted, a file for each user; without it what is removed comes back"},
     {.name = NULL},
 };
 
@@ -56,6 +66,12 @@ static int configure(const struct popgate_host *host, const struct popgate_setti
 	example->password = host->setting_string(settings, "password");
 	example->fail = host->setting_string(settings, "fail");
 	example->messages = (size_t)host->setting_int(settings, "messages");
+	example->removed = host->setting_string(settings, "removed");
+	/* without this the sandbox would let no session look there */
+	if (example->removed != NULL && host->use_path(settings, example->removed, POPGATE_PATH_WRITE) != 0) {
+		free(example);
+		return fail(error, POPGATE_PERM, "removed: out of memory");
+	}
 	*instance_r = example;
 	return 0;
 }
@@ -72,6 +88,8 @@ static void close_drop(void *context)
 	if (drop == NULL)
 		return;
 	free(drop->removed);
+	free(drop->listed);
+	free(drop->notes);
 	free(drop);
 }
 
@@ -89,6 +107,69 @@ static int authenticate(const struct drop *drop, struct popgate_error *error)
 	return example->host->lock(drop->session, "INBOX", error) < 0 ? -1 : 0;
 }
 
+/* ---- what is removed ---- */
+
+/* A file whose name no user can choose freely: hex digits. */
+static char *name_notes(const char *folder, const char *user)
+{
+	size_t size = strlen(folder) + 1 + 2 * strlen(user) + 1, used;
+	char *name = malloc(size);
+
+	if (name == NULL)
+		return NULL;
+	used = (size_t)snprintf(name, size, "%s/", folder);
+	for (; *user != '\0'; user++)
+		used += (size_t)snprintf(name + used, size - used, "%02x", (unsigned char)*user);
+	return name;
+}
+
+/* A file that is not there says that nothing has been removed. */
+static int read_notes(struct drop *drop)
+{
+	int fd = drop->notes == NULL ? -1 : open(drop->notes, O_RDONLY | O_CLOEXEC);
+	ssize_t got = 0;
+
+	if (fd < 0)
+		return drop->notes == NULL || errno == ENOENT ? 0 : -1;
+	got = read(fd, drop->removed, drop->example->messages);
+	close(fd);
+	return got < 0 ? -1 : 0;
+}
+
+static int note(const struct drop *drop, size_t message)
+{
+	const unsigned char flag = 1;
+	int fd, result;
+
+	if (drop->notes == NULL)
+		return 0;
+	fd = open(drop->notes, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return -1;
+	result = pwrite(fd, &flag, 1, (off_t)message) == 1 && fsync(fd) == 0 ? 0 : -1;
+	close(fd);
+	return result;
+}
+
+/* ---- the drop ---- */
+
+static struct drop *drop_new(const struct example *example, const struct popgate_open *open)
+{
+	struct drop *drop = calloc(1, sizeof(*drop));
+
+	if (drop == NULL)
+		return NULL;
+	drop->example = example;
+	drop->removed = calloc(example->messages + 1, 1);
+	drop->listed = calloc(example->messages + 1, sizeof(*drop->listed));
+	if (example->removed != NULL)
+		drop->notes = name_notes(example->removed, open->user);
+	if (drop->removed != NULL && drop->listed != NULL && (example->removed == NULL || drop->notes != NULL))
+		return drop;
+	close_drop(drop);
+	return NULL;
+}
+
 static int open_drop(void *instance, struct popgate_session *session, const struct popgate_open *open, void **drop_r,
 		     struct popgate_error *error)
 {
@@ -101,16 +182,17 @@ static int open_drop(void *instance, struct popgate_session *session, const stru
 		return fail(error, POPGATE_TEMP, "told to fail");
 	if (strcmp(example->fail, "perm") == 0)
 		return fail(error, POPGATE_PERM, "told to fail");
-	drop = calloc(1, sizeof(*drop));
-	if (drop == NULL || (drop->removed = calloc(example->messages + 1, 1)) == NULL) {
-		free(drop);
+	drop = drop_new(example, open);
+	if (drop == NULL)
 		return fail(error, POPGATE_TEMP, "out of memory");
-	}
-	drop->example = example;
 	drop->session = session;
 	if (authenticate(drop, error) != 0) {
 		close_drop(drop);
 		return -1;
+	}
+	if (read_notes(drop) != 0) { /* under the lock: nobody else writes them */
+		close_drop(drop);
+		return fail(error, POPGATE_TEMP, "what was removed cannot be read");
 	}
 	*drop_r = drop;
 	return 0;
@@ -132,12 +214,16 @@ static int list(void *context, popgate_list_fn *add, void *add_context, int64_t 
 {
 	const struct drop *drop = context;
 	char text[TEXT_MAX], uidl[32];
+	size_t count = 0;
 
 	(void)deadline;
 	for (size_t i = 0; i < drop->example->messages; i++) {
 		const struct popgate_message message = {.uidl = uidl,
 							.octets = (uint64_t)text_of(i, text, sizeof(text))};
 
+		if (drop->removed[i])
+			continue;
+		drop->listed[count++] = i;
 		snprintf(uidl, sizeof(uidl), "example.%zu", i + 1);
 		if (add(add_context, &message) != 0)
 			return fail(error, POPGATE_STOPPED, "the host wants no more");
@@ -151,7 +237,7 @@ static int fetch(void *context, size_t message, int64_t lines, const struct popg
 	const struct drop *drop = context;
 	const char *way = drop->example->fail;
 	char text[TEXT_MAX];
-	size_t size = (size_t)text_of(message, text, sizeof(text));
+	size_t size = (size_t)text_of(drop->listed[message], text, sizeof(text));
 
 	(void)lines; /* the host cuts */
 	(void)pace;
@@ -173,14 +259,15 @@ static int fetch(void *context, size_t message, int64_t lines, const struct popg
 static int commit(void *context, const size_t *messages, size_t count, unsigned char *gone, int64_t deadline,
 		  struct popgate_error *error)
 {
-	struct drop *drop = context;
+	const struct drop *drop = context;
 
 	if (drop->example->host->now() >= deadline)
 		return fail(error, POPGATE_TEMP, "the deadline has passed");
 	for (size_t i = 0; i < count; i++) {
 		if (i > 0 && strcmp(drop->example->fail, "commit") == 0)
 			return fail(error, POPGATE_TEMP, "told to fail after the first");
-		drop->removed[messages[i]] = 1;
+		if (note(drop, drop->listed[messages[i]]) != 0)
+			return fail(error, POPGATE_TEMP, "a removal cannot be noted");
 		gone[i] = 1;
 	}
 	return 0;

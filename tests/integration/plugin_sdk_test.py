@@ -281,6 +281,9 @@ EXAMPLE = """example 1, ABI 1.2: a maildrop in memory
         "crash"; default "none"
         how fetching (torn, gone, ...), opening (temp, perm) or removing
         (commit) goes wrong
+    removed = a path
+        a folder where removals are noted, a file for each user; without it
+        what is removed comes back
 """
 
 
@@ -361,6 +364,17 @@ class Sound(FolderCase):
         self.assertEqual(told["list"], "ok (3 messages, 197 octets)")
         self.assertEqual(told["fetch: sizes"], "ok (declared exact; 0 of 3 differ)")
         self.assertEqual(told["commit: a part"], "not tried: it removes messages; --destructive allows that")
+
+    def test_example_removes(self):
+        settings = self.write("settings", "messages = 8; removed = \"notes\";")
+        os.mkdir(self.path("notes"))
+        arguments = ("plugin-test", "example", "--plugin-dir", PLUGINS, "--settings", settings, "--user", "ann/b")
+        report, _ = popgate(*arguments, "--destructive", said="password\n")
+        told = self.check_report(report, *self.PREFETCHES, *self.WAITS)
+        self.assertEqual(told["commit: a part"], "ok (2 of 8 messages removed)")
+        with open(self.path("notes/616e6e2f62"), "rb") as file:
+            self.assertEqual(file.read(), b"\1\1\1")
+        self.assertEqual(verdicts(popgate(*arguments, said="password\n")[0])["list"].split()[1], "(5")
 
     @unittest.skipUnless(dovecot.available(), "there is no Dovecot")
     def test_imap(self):

@@ -171,5 +171,21 @@ class Lies(PluginCase):
         self.check(gate, "commit-lie", status=rb"^-ERR")
 
 
+class Paths(ExampleCase):
+    def test_session_writes_where_its_plugin_has_said_so(self):
+        folder = tempfile.mkdtemp(prefix="popgate-notes-", dir="/tmp")
+        self.addCleanup(shutil.rmtree, folder)
+        os.chmod(folder, 0o777)
+        gate = Gateway([example_backend(removed=folder)])
+        self.addCleanup(gate.stop)
+        gate.start()
+        client = self.client(gate)
+        self.assertRegex(client.command("DELE 2"), rb"^\+OK")
+        self.assertRegex(client.command("QUIT"), rb"^\+OK")
+        self.assertEqual(os.listdir(folder), ["616e6e"])
+        self.assertEqual(self.client(gate).multiline("UIDL"), b"1 example.1\r\n2 example.3\r\n")
+        self.assertEqual(len(self.client(gate, "bob").multiline("UIDL").splitlines()), 3)
+
+
 if __name__ == "__main__":
     tap.main()
