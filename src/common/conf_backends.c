@@ -109,6 +109,11 @@ struct popgate_settings *conf_backend_settings(const struct conf *conf, const st
 	return settings;
 }
 
+static bool is_complete(const struct conf_backend *backend)
+{
+	return backend->name != NULL && backend->plugin != NULL && backend->file != NULL; /* fanalyzer: conf_free */
+}
+
 static struct conf *section_new(const char *source, const char *name, const char *plugin)
 {
 	struct conf *conf = conf_tree_new(source);
@@ -122,7 +127,7 @@ static struct conf *section_new(const char *source, const char *name, const char
 	backend->name = strdup(name);
 	backend->plugin = strdup(plugin);
 	backend->file = strdup(source);
-	if (backend->name == NULL || backend->plugin == NULL || backend->file == NULL)
+	if (!is_complete(backend)) /* fanalyzer: conf_free gives it back */
 		conf_free(&conf);
 	return conf;
 }
@@ -136,9 +141,11 @@ struct conf *conf_read_section(const char *path, const char *name, const char *p
 		conf_reader_no_memory(&reader);
 		return NULL;
 	}
-	conf_read_limits(&reader, config_root_setting((config_t *)conf->config),
-			 conf); /* none are there: the defaults */
-	if ((path == NULL ? (conf->folder = strdup("/")) == NULL : conf_tree_parse(conf, report) != 0)) {
+	/* nothing stands in it yet: the defaults */
+	conf_read_limits(&reader, config_root_setting((config_t *)conf->config), conf);
+	if (path == NULL)
+		conf->folder = strdup("/");
+	if (path == NULL ? conf->folder == NULL : conf_tree_parse(conf, report) != 0) { /* fanalyzer: conf_free */
 		conf_free(&conf);
 		return NULL;
 	}

@@ -12,22 +12,27 @@
 
 #include "common/deadline.h"
 
-noreturn void plugin_child_vtell(struct plugin_child *child, enum plugin_verdict verdict, const char *format,
-				 va_list arguments)
+void plugin_child_write(struct plugin_child *child, const char *format, va_list arguments)
 {
 	vsnprintf(child->text, sizeof(child->text), format, arguments);
+}
+
+void plugin_child_end(struct plugin_child *child, enum plugin_verdict verdict)
+{
 	child->verdict = verdict;
 	child->told = true;
 	fflush(stdout);
 	_exit(0); /* handlers that a module has left behind are not run */
 }
 
-noreturn void plugin_child_tell(struct plugin_child *child, enum plugin_verdict verdict, const char *format, ...)
+void plugin_child_tell(struct plugin_child *child, enum plugin_verdict verdict, const char *format, ...)
 {
 	va_list arguments;
 
 	va_start(arguments, format);
-	plugin_child_vtell(child, verdict, format, arguments);
+	plugin_child_write(child, format, arguments);
+	va_end(arguments);
+	plugin_child_end(child, verdict);
 }
 
 static void explain_end(struct plugin_child *child, int status)

@@ -6,7 +6,6 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdnoreturn.h>
 
 #define PLUGIN_VERDICT_TEXT 1200
 
@@ -34,9 +33,11 @@ struct plugin_child *plugin_child_run(plugin_child_fn *run, void *context, int64
 void plugin_child_free(struct plugin_child **child);
 
 /* In the child: ends it with a verdict. */
-noreturn void plugin_child_tell(struct plugin_child *child, enum plugin_verdict verdict, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-noreturn void plugin_child_vtell(struct plugin_child *child, enum plugin_verdict verdict, const char *format,
-				 va_list arguments) __attribute__((format(printf, 3, 0)));
+void plugin_child_tell(struct plugin_child *child, enum plugin_verdict verdict, const char *format, ...)
+    __attribute__((__noreturn__, format(printf, 3, 4)));
+/* The same in two steps. */
+void plugin_child_write(struct plugin_child *child, const char *format, va_list arguments)
+    __attribute__((format(printf, 2, 0)));
+void plugin_child_end(struct plugin_child *child, enum plugin_verdict verdict) __attribute__((__noreturn__));
 
 #endif

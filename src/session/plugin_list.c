@@ -62,10 +62,10 @@ static void print_wrapped(const char *text, size_t column, size_t indent)
 	putchar('\n');
 }
 
-static void print_line(size_t indent, const char *text, size_t further)
+static void print_line(size_t column, const char *text, size_t indent)
 {
-	printf("%*s", (int)indent, "");
-	print_wrapped(text, indent, further);
+	printf("%*s", (int)column, "");
+	print_wrapped(text, column, indent);
 }
 
 static void print_abilities(const struct popgate_plugin *plugin)

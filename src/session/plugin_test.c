@@ -22,6 +22,7 @@ static const struct plugin_check *const tables[] = {
 
 struct report {
 	struct plugin_test test; /* what each check's process begins with */
+	char *directory, *name;	 /* the module's, for it */
 	enum plugin_stage reached;
 	const char *broken; /* the check that got no further; NULL: none */
 	bool broken_failed;
@@ -54,32 +55,36 @@ static int exists(const char *directory, const char *name)
 	return result;
 }
 
-/* "DIR/NAME.so", "NAME.so" or a name in the directory. The strings last as long as the process. */
-static int find_module(const struct plugin_test_options *options, struct plugin_test *test)
+static char *folder_of(const struct plugin_test_options *options, bool is_path, const char *slash)
 {
+	if (!is_path)
+		return strdup(options->directory == NULL ? PLUGIN_DIRECTORY : options->directory);
+	if (slash == NULL)
+		return strdup(".");
+	return strndup(options->module, slash == options->module ? 1 : (size_t)(slash - options->module));
+}
+
+/* "DIR/NAME.so", "NAME.so" or a name in the directory. */
+static int find_module(struct report *report)
+{
+	const struct plugin_test_options *options = report->test.options;
 	const char *slash = strrchr(options->module, '/'), *base = slash == NULL ? options->module : slash + 1;
 	size_t size = strlen(base);
 	bool is_path = size > 3 && strcmp(base + size - 3, ".so") == 0;
 
 	if (slash != NULL && !is_path)
 		return refuse(options->module, "a path to a module ends with .so");
-	test->name = is_path ? strndup(base, size - 3) : base;
-	if (!is_path)
-		test->directory = options->directory == NULL ? PLUGIN_DIRECTORY : options->directory;
-	else if (slash == NULL)
-		test->directory = ".";
-	else
-		test->directory =
-		    slash == options->module ? "/" : strndup(options->module, (size_t)(slash - options->module));
-	if (test->name == NULL || test->directory == NULL)
+	report->test.name = report->name = strndup(base, is_path ? size - 3 : size);
+	report->test.directory = report->directory = folder_of(options, is_path, slash);
+	if (report->name == NULL || report->directory == NULL)
 		return refuse(options->module, "out of memory");
-	return exists(test->directory, test->name);
+	return exists(report->directory, report->name);
 }
 
 /* The first line of what can be read there. */
 static int read_line(int fd, struct secret *secret)
 {
-	char text[SECRET_MAX + 2];
+	char text[SECRET_MAX + 2] = "";
 	size_t used = 0;
 	ssize_t got = 1;
 	int result;
@@ -241,10 +246,12 @@ int plugin_test_run(const struct plugin_test_options *options)
 
 	process_keep_private();
 	log_set_process("plugin-test");
-	if (find_module(options, &report.test) == 0 && read_password(options, &password) == 0) {
+	if (find_module(&report) == 0 && read_password(options, &password) == 0) {
 		process_forget_stdin();
 		result = try_all(&report);
 	}
 	secret_clear(&password);
+	free(report.directory);
+	free(report.name);
 	return result;
 }

@@ -13,28 +13,34 @@
 
 #define LEAST_SECRET 4 /* octets of a password that are looked for in texts */
 
-noreturn void plugin_test_fail(const struct plugin_test *test, const char *format, ...)
+void plugin_test_fail(const struct plugin_test *test, const char *format, ...)
 {
 	va_list arguments;
 
 	va_start(arguments, format);
-	plugin_child_vtell(test->child, PLUGIN_FAILED, format, arguments);
+	plugin_child_write(test->child, format, arguments);
+	va_end(arguments);
+	plugin_child_end(test->child, PLUGIN_FAILED);
 }
 
-noreturn void plugin_test_skip(const struct plugin_test *test, const char *format, ...)
+void plugin_test_skip(const struct plugin_test *test, const char *format, ...)
 {
 	va_list arguments;
 
 	va_start(arguments, format);
-	plugin_child_vtell(test->child, PLUGIN_NOT_TRIED, format, arguments);
+	plugin_child_write(test->child, format, arguments);
+	va_end(arguments);
+	plugin_child_end(test->child, PLUGIN_NOT_TRIED);
 }
 
-noreturn void plugin_test_note(const struct plugin_test *test, const char *format, ...)
+void plugin_test_note(const struct plugin_test *test, const char *format, ...)
 {
 	va_list arguments;
 
 	va_start(arguments, format);
-	plugin_child_vtell(test->child, PLUGIN_OK, format, arguments);
+	plugin_child_write(test->child, format, arguments);
+	va_end(arguments);
+	plugin_child_end(test->child, PLUGIN_OK);
 }
 
 void plugin_test_soil(struct popgate_error *error)
@@ -125,7 +131,9 @@ void *plugin_test_configure(struct plugin_test *test)
 }
 
 /* The user's fault, not the plugin's; all of it is told. */
-static noreturn void tell_unusable(struct plugin_test *test, const struct conf_report *report)
+static void tell_unusable(struct plugin_test *test, const struct conf_report *report) __attribute__((__noreturn__));
+
+static void tell_unusable(struct plugin_test *test, const struct conf_report *report)
 {
 	conf_report_print(report, stderr);
 	plugin_child_tell(test->child, PLUGIN_UNUSABLE, "%s", "");

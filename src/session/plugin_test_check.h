@@ -6,7 +6,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdnoreturn.h>
 
 #include <popgate/plugin.h>
 
@@ -55,13 +54,13 @@ void plugin_test_prepare(struct plugin_test *test, const struct plugin_check *ch
 /* ---- verdicts: none of these returns ---- */
 
 /* "expected ..., came ..." */
-noreturn void plugin_test_fail(const struct plugin_test *test, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-noreturn void plugin_test_skip(const struct plugin_test *test, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
+void plugin_test_fail(const struct plugin_test *test, const char *format, ...)
+    __attribute__((__noreturn__, format(printf, 2, 3)));
+void plugin_test_skip(const struct plugin_test *test, const char *format, ...)
+    __attribute__((__noreturn__, format(printf, 2, 3)));
 /* Passed, with something to say. */
-noreturn void plugin_test_note(const struct plugin_test *test, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
+void plugin_test_note(const struct plugin_test *test, const char *format, ...)
+    __attribute__((__noreturn__, format(printf, 2, 3)));
 
 /* ---- instances and errors ---- */
 

@@ -16,6 +16,7 @@ static void begin(struct plugin_test *test, struct hinted *hinted)
 {
 	struct probe *plain;
 
+	*hinted = (struct hinted){0};
 	if ((plugin_capabilities(test->plugin) & POPGATE_CAN_PREFETCH) == 0)
 		plugin_test_skip(test, "the plugin has no prefetch");
 	plain = probe_listed(test, 2);

@@ -18,11 +18,11 @@ struct take {
 	bool keep;
 	/* What came of it. */
 	int result;
-	struct popgate_error error;  /* judged, where result is -1 */
+	struct popgate_error error; /* judged, where result is -1 */
+	bool refused;
 	uint64_t digest, raw;	     /* of the octets as they were written */
 	uint64_t octets;	     /* as the host would count them */
 	size_t writes, writes_after; /* after a refusal */
-	bool refused;
 	struct body body;
 	char *kept;
 	size_t kept_size;
