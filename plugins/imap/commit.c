@@ -476,6 +476,8 @@ int commit_messages(void *opaque, const size_t *messages, size_t count, unsigned
 
 	if (count == 0)
 		return 0;
+	if (drop->conn.host->now() >= deadline) /* what is begun now would be done, and not confirmed */
+		return status_fail(error, POPGATE_TEMP, "the time for removing is over");
 	if (remove_all == NULL) {
 		memset(gone, 1, count);
 		return 0;
