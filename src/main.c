@@ -242,7 +242,7 @@ static void print_usage(FILE *stream)
 	      stream);
 	for (size_t i = 0; i < VERBS; i++)
 		if (verbs[i].summary != NULL)
-			fprintf(stream, "  %-11s %s\n", verbs[i].name, verbs[i].summary);
+			fprintf(stream, "  %-12s %s\n", verbs[i].name, verbs[i].summary);
 	fputs("\n  popgate VERB --help   the options of a verb\n"
 	      "  popgate --version     the version\n\n"
 	      "To try it:  popgate serve --imap imaps://imap.example.org\n",

@@ -165,11 +165,19 @@ static int commit(void *context, const size_t *messages, size_t count, unsigned 
 	return 0;
 }
 
-/* Sizes are exact where the step says so, which is the plugin's word alone. */
+static void prefetch(void *context, const size_t *messages, size_t count, int64_t lines, uint64_t octets)
+{
+	(void)context, (void)messages, (void)count, (void)lines, (void)octets;
+	abort();
+}
+
+/* What holds is what the step says. */
 static unsigned offers(void *context)
 {
 	const struct drop *drop = context;
 
+	if (strcmp(drop->evil->step, "hint") == 0)
+		return POPGATE_CAN_PREFETCH;
 	return strcmp(drop->evil->step, "exact") == 0 ? POPGATE_EXACT_SIZE : 0;
 }
 
@@ -182,7 +190,7 @@ const struct popgate_plugin popgate_plugin = {
     .name = "evil",
     .version = "1",
     .summary = "goes wrong",
-    .capabilities = POPGATE_EXACT_SIZE,
+    .capabilities = POPGATE_CAN_PREFETCH | POPGATE_EXACT_SIZE,
     .keys = keys,
     .configure = configure,
     .destroy = free,
@@ -191,5 +199,6 @@ const struct popgate_plugin popgate_plugin = {
     .fetch = fetch,
     .commit = commit,
     .close = free,
+    .prefetch = prefetch,
     .offers = offers,
 };

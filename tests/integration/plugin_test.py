@@ -159,6 +159,17 @@ class Lies(PluginCase):
         self.assertRegex(gate.log(), r'event=fetch_failed message=2 uidl=1 msg="the message has 30 octets, and was listed '
                                      r'with 31"')
 
+    def test_hint_comes_only_where_it_is_offered_for_the_drop(self):
+        gate = self.evil_gateway("none", steps=("hint", "loose"))
+        for name, end in (("loose-none", rb"^\+OK"), ("hint-none", rb"^-ERR \[SYS/TEMP\]")):  # its prefetch aborts
+            client = self.client(gate, None)
+            self.assertRegex(client.login(name, "password"), rb"^\+OK 3 ")
+            for number in (1, 2, 3):
+                reply = client.command(f"RETR {number}")
+                if reply.startswith(b"+OK"):
+                    client.lines()
+            self.assertRegex(reply, end)
+
     def test_top_is_held_to_no_size(self):
         gate = self.evil_gateway("octets", steps=("exact",))
         client = self.client(gate, None)
