@@ -211,18 +211,18 @@ static const struct verb verbs[] = {
      run_sandbox_test, TAKES_CONF},
     {"plugins", "list the installed plugins and their settings",
      "Usage: popgate plugins [NAME] [--plugin-dir DIR]\n"
-     "\nPrints of each module, or of one, what it is, what it can do, and which settings\n"
-     "a backend's section may hold for it. Of one that popgate would refuse, the reason.\n\n" HELP_PLUGIN_OPTIONS
-	 HELP_EXIT,
+     "\nPrints of each module, or of one, what it is, what it can do, and which\n"
+     "settings a backend's section may hold for it. Of one that popgate would refuse,\n"
+     "the reason.\n\n" HELP_PLUGIN_OPTIONS HELP_EXIT,
      run_plugins, TAKES_WORD},
     {"plugin-test", "try whether a plugin keeps the contract",
      "Usage: popgate plugin-test MODULE [--settings FILE]\n"
      "                           [--user NAME [--password-file FILE]] [--destructive]\n"
-     "\nMODULE is a path to a module (NAME.so), or the name of an installed one. Tells of\n"
-     "each check `ok`, `FAILED` or `not tried`. Each runs in a process of its own. The\n"
-     "maildrop should be one that nothing else changes meanwhile; without --destructive\n"
-     "nothing is removed from it. The plugin runs in no sandbox: a session's refuses\n"
-     "more. `popgate session` shows a plugin in it.\n\n"
+     "\nMODULE is a path to a module (NAME.so), or the name of an installed one. Tells\n"
+     "of each check `ok`, `FAILED` or `not tried`; each is a process of its own. The\n"
+     "maildrop should be one that nothing else changes meanwhile; nothing is removed\n"
+     "from it without --destructive. The plugin runs in no sandbox, and is refused\n"
+     "nothing that a session's allows; `popgate session` runs it in that.\n\n"
      "      --settings FILE    what its backend's section would hold: key = value; ...\n"
      "      --user NAME        opens this maildrop; without it no drop is opened\n"
      "      --password-file FILE\n"

@@ -24,8 +24,9 @@
  *
  * Strings are NUL-terminated UTF-8, owned by whoever passed them, valid until
  * the call returns unless said otherwise. Times are milliseconds of
- * CLOCK_MONOTONIC; a deadline is such a time, never a duration. A call whose
- * deadline has passed fails with TEMP, at once.
+ * CLOCK_MONOTONIC; a deadline is such a time, never a duration. When it has
+ * passed a call fails with TEMP rather than wait; open() and commit() then
+ * begin nothing.
  *
  * Versions. POPGATE_ABI_MAJOR grows when an existing plugin would break,
  * POPGATE_ABI_MINOR when something was added at the end of a structure. A

@@ -5,6 +5,8 @@
 #include "session/plugin_test.h"
 #include "session/plugin_test_host.h"
 
+#define AT_ONCE 1000 /* milliseconds */
+
 static void list(struct plugin_test *test)
 {
 	const struct probe *probe = probe_listed(test, 0);
@@ -83,6 +85,31 @@ static void list_refused(struct plugin_test *test)
 		list_refused_at(test, 2);
 }
 
+static int take_none(void *context, const struct popgate_message *message)
+{
+	(void)context, (void)message;
+	return 0;
+}
+
+/* What is at hand may be listed; nothing is waited for. */
+static void list_late(struct plugin_test *test)
+{
+	struct probe *probe = probe_open(test);
+	int64_t begun = deadline_now(), taken;
+	struct popgate_error error;
+	int result;
+
+	plugin_test_soil(&error);
+	test->child->call = "list";
+	result = test->plugin->list(probe->session.drop, take_none, NULL, begun - 1, &error);
+	test->child->call = NULL;
+	taken = deadline_now() - begun;
+	if (result != 0)
+		plugin_test_judge(test, "list", &error, 1u << POPGATE_TEMP, &probe->session.secret);
+	if (taken > AT_ONCE)
+		plugin_test_fail(test, "expected an end within 1 s, came one after %lld ms", (long long)taken);
+}
+
 /* Of two instances the second lives, whatever becomes of the first. */
 static void list_second(struct plugin_test *test)
 {
@@ -101,6 +128,7 @@ const struct plugin_check plugin_checks_list[] = {
     {.name = "list", .needs = STAGE_OPEN, .gives = STAGE_LISTED, .run = list},
     {.name = "list: the same again", .needs = STAGE_LISTED, .run = list_again},
     {.name = "list: add refuses", .needs = STAGE_LISTED, .run = list_refused},
+    {.name = "list: deadline has passed", .needs = STAGE_LISTED, .run = list_late},
     {.name = "list: of two instances", .needs = STAGE_LISTED, .run = list_second},
     {.name = NULL},
 };

@@ -239,9 +239,13 @@ static int list(void *context, popgate_list_fn *add, void *add_context, int64_t 
 	struct drop *drop = context;
 	const struct shaky *shaky = drop->shaky;
 	char text[512], id[100];
-	(void)deadline;
+	bool late = shaky->host->now() >= deadline;
 
 	end(shaky, "list");
+	if (late && is(shaky, "late-list"))
+		sleep(2);
+	if (late && is(shaky, "late-list-perm"))
+		return fail(error, POPGATE_PERM, "too late");
 	lists++;
 	for (size_t i = 0; i < MESSAGES; i++) {
 		struct popgate_message message = {.uidl = id, .octets = text_of(i, text, sizeof(text))};
