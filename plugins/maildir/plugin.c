@@ -1,0 +1,91 @@
+/* plugin - the maildir plugin's table: a folder of a local Maildir as a maildrop.
+ *
+ * Glue between the contract and the files beside it. configure() and destroy() run in the spawner, the rest in one
+ * session process for each maildrop.
+ */
+#include <stdlib.h>
+
+#include <popgate/plugin.h>
+
+#include "commit.h"
+#include "conf.h"
+#include "drop.h"
+#include "fetch.h"
+#include "list.h"
+#include "proof.h"
+#include "status.h"
+
+static int configure(const struct popgate_host *host, const struct popgate_settings *settings, void **instance_r,
+		     struct popgate_error *error)
+{
+	struct maildir_conf *conf;
+
+	if (conf_new(host, settings, &conf, error) != 0)
+		return -1;
+	*instance_r = conf;
+	return 0;
+}
+
+static void destroy(void *instance)
+{
+	struct maildir_conf *conf = instance;
+
+	conf_free(&conf);
+}
+
+static void close_drop(void *opaque)
+{
+	struct drop *drop = opaque;
+
+	if (drop == NULL)
+		return;
+	drop_close(drop);
+	free(drop);
+}
+
+/* The password first, then the lock; only then anything of the mail is looked at. */
+static int enter(struct drop *drop, const char *user, struct popgate_error *error)
+{
+	const struct maildir_conf *conf = drop->conf;
+
+	if (proof_check(conf, drop->session, user, error) != 0)
+		return -1;
+	if (conf->host->lock(drop->session, conf->folder, error) < 0)
+		return -1;
+	return drop_open(drop, user, error);
+}
+
+static int open_drop(void *instance, struct popgate_session *session, const struct popgate_open *open, void **drop_r,
+		     struct popgate_error *error)
+{
+	struct drop *drop = calloc(1, sizeof(*drop));
+
+	if (drop == NULL)
+		return status_fail(error, POPGATE_TEMP, "out of memory");
+	*drop = (struct drop){.conf = instance, .session = session, .top = -1, .folder = -1, .fresh = -1, .cur = -1};
+	if (enter(drop, open->user, error) != 0) {
+		close_drop(drop);
+		return -1;
+	}
+	*drop_r = drop;
+	return 0;
+}
+
+const struct popgate_plugin popgate_plugin = {
+    .magic = POPGATE_PLUGIN_MAGIC,
+    .abi_major = POPGATE_ABI_MAJOR,
+    .abi_minor = POPGATE_ABI_MINOR,
+    .size = sizeof(struct popgate_plugin),
+    .key_size = sizeof(struct popgate_key),
+    .name = "maildir",
+    .version = MAILDIR_VERSION,
+    .summary = "a folder of a local Maildir",
+    .keys = conf_keys,
+    .configure = configure,
+    .destroy = destroy,
+    .open = open_drop,
+    .list = list_messages,
+    .fetch = fetch_message,
+    .commit = commit_messages,
+    .close = close_drop,
+};

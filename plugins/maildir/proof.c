@@ -1,0 +1,125 @@
+/* proof - see proof.h.
+ *
+ * Keeps no copy of a password, compares hashes in constant time, and tells the client nothing of why: no such user,
+ * no such password and a disabled one are the same to it. Blocks for as long as the hash takes. Runs in a session
+ * process.
+ */
+#include "proof.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <openssl/crypto.h>
+
+#include "status.h"
+#include "walk.h"
+
+#define HASH_ROOM 512u
+
+enum verdict { PROOF_YES, PROOF_NO, PROOF_MALFORMED, PROOF_FAILED };
+
+/* Hashes the password in the manner of `hash`, and compares. */
+static enum verdict try_hash(const struct popgate_credential *credential, const char *hash)
+{
+	struct crypt_data *data = calloc(1, sizeof(*data));
+	enum verdict verdict = PROOF_FAILED;
+	const char *made;
+
+	if (data == NULL)
+		return PROOF_FAILED;
+	errno = 0;
+	made = crypt_r((const char *)credential->secret, hash, data);
+	if (made != NULL && made[0] != '*') {
+		size_t size = strlen(made);
+		/* what is longer than the password is not compared: a password with NUL in it is none */
+		int equal = size == strlen(hash) && CRYPTO_memcmp(made, hash, size) == 0 &&
+			    strlen((const char *)credential->secret) == credential->secret_size;
+
+		verdict = equal ? PROOF_YES : PROOF_NO;
+	} else if (errno != ENOMEM) {
+		verdict = PROOF_MALFORMED;
+	}
+	explicit_bzero(data, sizeof(*data));
+	free(data);
+	return verdict;
+}
+
+/* Costs what a password costs. */
+static int refuse(const struct maildir_conf *conf, const struct popgate_credential *credential,
+		  struct popgate_error *error, const char *why)
+{
+	if (try_hash(credential, conf->dummy) == PROOF_FAILED)
+		return status_fail(error, POPGATE_TEMP, "out of memory");
+	return status_fail(error, POPGATE_AUTH, "%s", why);
+}
+
+static int check_file(const struct stat *status, const char *path, struct popgate_error *error)
+{
+	if ((status->st_mode & 077) == 0)
+		return 0;
+	return status_fail(error, POPGATE_PERM, "others may read %.150s: chmod 600 it", path);
+}
+
+/* The one line of the file; empty: there is none. */
+static int read_hash(int fd, char hash_r[HASH_ROOM])
+{
+	ssize_t got = read(fd, hash_r, HASH_ROOM - 1);
+	size_t size;
+
+	if (got < 0)
+		return -1;
+	hash_r[got] = '\0';
+	size = strcspn(hash_r, "\r\n");
+	if (strspn(hash_r + size, "\r\n") != (size_t)got - size || size == HASH_ROOM - 1)
+		size = 0;
+	hash_r[size] = '\0';
+	return 0;
+}
+
+static int prove(const struct maildir_conf *conf, const struct popgate_credential *credential, const char *hash,
+		 struct popgate_error *error)
+{
+	if (hash[0] == '\0' || hash[0] == '*' || hash[0] == '!')
+		return refuse(conf, credential, error, "the password is disabled");
+	switch (try_hash(credential, hash)) {
+	case PROOF_YES:
+		return 0;
+	case PROOF_NO:
+		return status_fail(error, POPGATE_AUTH, "wrong password");
+	case PROOF_MALFORMED:
+		return refuse(conf, credential, error, "the password's hash is malformed");
+	case PROOF_FAILED:
+		break;
+	}
+	return status_fail(error, POPGATE_TEMP, "out of memory");
+}
+
+int proof_check(const struct maildir_conf *conf, struct popgate_session *session, const char *user,
+		struct popgate_error *error)
+{
+	char path[PATH_ROOM], hash[HASH_ROOM];
+	struct popgate_credential credential;
+	struct stat status;
+	int fd, result;
+
+	if (conf->host->credential(session, &credential, error) != 0)
+		return -1;
+	if (path_fill(conf->passwords.rest, user, path) != 0)
+		return refuse(conf, &credential, error, "no user can have this name");
+	fd = walk_file(conf->passwords.base, path, &status);
+	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR || errno == ENAMETOOLONG))
+		return refuse(conf, &credential, error, "no such user");
+	if (fd < 0)
+		return status_errno(error, path);
+	result = check_file(&status, path, error);
+	if (result == 0 && read_hash(fd, hash) != 0)
+		result = status_errno(error, path);
+	close(fd);
+	if (result == 0)
+		result = prove(conf, &credential, hash, error);
+	explicit_bzero(hash, sizeof(hash));
+	return result;
+}
