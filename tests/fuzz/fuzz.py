@@ -79,11 +79,13 @@ def library(name, sources):
 
 def build(names):
     os.makedirs(os.path.join(WORK, "objects"), exist_ok=True)
-    own, plugin = library("popgate", words("FUZZ_SOURCES")), library("imap", words("FUZZ_PLUGIN_SOURCES"))
+    own = library("popgate", words("FUZZ_SOURCES"))
+    plugins = {"imap": library("imap", words("FUZZ_PLUGIN_SOURCES")), "maildir": library("maildir", words("FUZZ_MAILDIR_SOURCES"))}
     for name in names:
         sources = [f"tests/fuzz/{name}_fuzz.c"] + (["tests/fuzz/imap_peer.c"] if name == "imap" else [])
         with open(os.path.join(TOP, sources[0]), encoding="utf-8") as file:
-            lib = plugin if "plugins/imap" in file.read() else own
+            text = file.read()
+            lib = next((path for plugin, path in plugins.items() if f"plugins/{plugin}/" in text), own)
         subprocess.run((CLANG, "-fsanitize=fuzzer", *SANITIZE, *compile_all(sources), lib, *words("FUZZ_LIBS"), "-o",
                         os.path.join(WORK, name)), check=True)
 

@@ -75,7 +75,7 @@ class StagedTest(unittest.TestCase):
     def test_everything_in_its_place(self):
         self.make("install")
         self.assertEqual(self.mode_of(r"/sbin/popgate$"), 0o755)
-        for module in ("imap", "example"):
+        for module in ("imap", "maildir", "example"):
             self.assertEqual(self.mode_of(rf"/lib[^ ]*/popgate/{module}\.so$") & 0o022, 0)
         for name in (r"/etc/popgate\.conf$", r"/man8/popgate\.8$", r"/man5/popgate\.conf\.5$", r"/man7/popgate-plugin\.7$",
                      r"/include/popgate/plugin\.h$", r"/pkgconfig/popgate\.pc$", r"/doc/popgate/README\.md$",
@@ -248,7 +248,7 @@ class PrefixTest(unittest.TestCase):
         self.assertEqual(flags, [f"-I{self.prefix}/include"])
         folder = run(pkg_config, "--variable=plugindir", "popgate", **path).strip()
         self.assertEqual(sorted(name for name in os.listdir(folder) if name.endswith(".so")),
-                         ["example.so", "imap.so"])
+                         ["example.so", "imap.so", "maildir.so"])
         run(os.environ.get("CC", "cc"), "-shared", "-fPIC", *flags, "-o", os.path.join(self.folder, "own.so"),
             os.path.join(SOURCE, "plugins", "example", "example.c"))
 
