@@ -28,6 +28,7 @@ import machine  # noqa: E402
 import rival  # noqa: E402
 from delay import Delay  # noqa: E402
 from gateway import IMPLICIT, Gateway, imap_backend  # noqa: E402
+from localmail import LocalMail  # noqa: E402
 
 OPEN_FILES = 65536
 TRIP = 0.05  # seconds, of the far upstream
@@ -69,6 +70,22 @@ class World:
         self.secure = {trip: self.popgate(stack, [dict(secure, port=port)], [IMPLICIT])
                        for trip, port in self.secure_ports.items()}
         self.mail = {}
+        self.stack, self.maildir = stack, None
+
+    def local(self):
+        """A gateway before a Maildir, made when it is first asked for."""
+        if self.maildir is None:
+            mail = self.stack.enter_context(LocalMail())
+            mail.add("huge")
+            for message in some_messages(self.sizes["huge"], 300, "huge"):
+                size = len(message)
+                mail.number += 1
+                mail.deliver("huge", message, f"{1700000000 + mail.number}.M{mail.number}P1.host,S={size},W={size}:2,S", "cur")
+            user = {"user": "nobody"} if os.geteuid() == 0 else {}
+            self.maildir = Gateway([mail.backend()], fronts=2, **user)
+            self.stack.callback(self.maildir.kill)
+            self.maildir.start()
+        return self.maildir
 
     @staticmethod
     def started(stack, proxy):
@@ -109,7 +126,7 @@ class World:
 class Works:
     """Each method measures one round: {target: figure}. A figure is seconds, or what UNITS says."""
 
-    UNITS = {"storm": "logins/s", "memory": "MB", "first_octet": "ms", "idle": "kB"}
+    UNITS = {"storm": "logins/s", "memory": "MB", "maildir_memory": "MB", "first_octet": "ms", "idle": "kB"}
 
     def __init__(self, world):
         self.world, self.sizes = world, world.sizes
@@ -161,6 +178,19 @@ class Works:
         count = len(self.mailbox("huge", self.sizes["huge"], 300))
         return {"popgate": loads.listing(self.world.gates[TRIP].port, "huge", count),
                 "floor": self.floor(TRIP, "huge", "UID FETCH 1:* (UID RFC822.SIZE)")}
+
+    def maildir(self):
+        """{huge} messages in a local maildir: login, STAT, UIDL"""
+        return {"popgate": loads.listing(self.world.local().port, "huge", self.sizes["huge"])}
+
+    def maildir_memory(self):
+        """... the most memory that its session had"""
+        gate, client = self.world.local(), loads.Pop3(self.world.local().port)
+        client.login("huge")
+        found = max(machine.peak(pid) for pid in gate.pids("session"))
+        client.ask(b"QUIT")
+        client.close()
+        return {"popgate": found / 1e6}
 
     def large_message(self):
         if "large" not in self.world.mail:
@@ -266,8 +296,8 @@ class Works:
                 "floor": loads.download(self.world.gates[0].port, "many", self.many())}
 
 
-ORDER = ("download", "local", "pipelined", "listing", "far_listing", "large", "first_octet", "memory", "storm", "login",
-         "remove", "top", "tls", "tls_price", "local_tls", "local_tls_price",
+ORDER = ("download", "local", "pipelined", "listing", "far_listing", "maildir", "maildir_memory", "large", "first_octet",
+         "memory", "storm", "login", "remove", "top", "tls", "tls_price", "local_tls", "local_tls_price",
          "idle")  # last: a thousand sessions that end keep the machine busy for a while
 USUAL = {"small": 200, "many": 1000, "huge": 20000, "large": 100 << 20, "storm": 1000, "idle": 300}
 FULL = dict(USUAL, huge=100000, storm=2000, idle=1000, **growth.SIZES)

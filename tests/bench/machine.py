@@ -50,6 +50,12 @@ def memory(root):
     return total
 
 
+def peak(pid):
+    """The largest resident set that a process has had, octets; what it shares with others is in it."""
+    with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("VmHWM:")) * 1024
+
+
 def _busy():
     with open("/proc/stat", encoding="ascii") as file:
         return sum(map(int, file.readline().split()[1:4])) / TICK
