@@ -611,6 +611,22 @@ class Configuring(unittest.TestCase):
             if pattern is not None:
                 self.assertRegex(done.stdout, pattern)
 
+    def test_example_and_manual_have_every_key(self):
+        texts = {}
+        for name in ("plugins/maildir/conf.c", "doc/popgate.conf.5", "etc/popgate.conf"):
+            with open(os.path.join(os.environ.get("srcdir", "."), name), encoding="utf-8") as file:
+                texts[name] = file.read()
+        manual = texts["doc/popgate.conf.5"].partition(".Ss The plugin maildir")[2].partition("\n.Ss ")[0]
+        example = texts["etc/popgate.conf"].partition('plugin = "maildir"')[2]
+        keys = re.findall(r'\.name = "(\w+)"(?:(?!\.name =).)*?\.fallback = "([^"]*)"|\.name = "(\w+)"', texts["plugins/maildir/conf.c"],
+                          re.S)
+        self.assertEqual(len(keys), 6)
+        for key, fallback, plain in keys:
+            self.assertIn(f".It Ic {key or plain}\n", manual)
+            self.assertRegex(example, rf"#\t{key or plain} = ")
+            if key and key != "delete":
+                self.assertIn(f"Default:\n.Ql {fallback} ", manual)
+
     def test_faults_are_told(self):
         self.check(None)
         self.check(None, path="/tmp/Maildir")
