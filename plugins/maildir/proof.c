@@ -31,8 +31,8 @@ static enum verdict try_hash(const struct popgate_credential *credential, const 
 	if (data == NULL)
 		return PROOF_FAILED;
 	errno = 0;
-	made = crypt_r((const char *)credential->secret, hash, data);
-	if (made != NULL && made[0] != '*') {
+	made = crypt_rn((const char *)credential->secret, hash, data, sizeof(*data));
+	if (made != NULL) {
 		size_t size = strlen(made);
 		/* what is longer than the password is not compared: a password with NUL in it is none */
 		int equal = size == strlen(hash) && CRYPTO_memcmp(made, hash, size) == 0 &&
