@@ -5,6 +5,7 @@ import poplib
 import random
 import re
 import subprocess
+import time
 import unittest
 
 import dovecot
@@ -12,7 +13,7 @@ import localmail
 import messages
 import tap
 from dovecot import Dovecot, free_port
-from gateway import Gateway
+from gateway import SANITIZED, Gateway
 from localmail import PASSWORD, LocalMail
 from pop3client import Client
 
@@ -163,6 +164,14 @@ class Reading(Case):
         self.mail.write(self.mail.password_file("bob"), localmail.QUICK.encode())
         self.warned("No such file")
         self.client("bob", expected=rb"^-ERR \[SYS/PERM\]")
+
+    @unittest.skipIf(SANITIZED, "has no sandbox")
+    def test_it_works_in_the_sandbox_and_without_root(self):
+        self.client()
+        with open(f"/proc/{self.gate.pids('session')[0]}/status", encoding="ascii") as file:
+            status = file.read()
+        self.assertRegex(status, r"Seccomp:\t2\n")
+        self.assertNotRegex(status, r"Uid:.*\t0\b")
 
     def test_one_session_at_a_time(self):
         self.client()
@@ -378,9 +387,9 @@ class Strangers(Case):
 
     def test_links_pipes_and_folders_are_no_messages(self):
         other, new = self.other(), self.mail.place("ann", "new")
-        os.symlink(other, os.path.join(new, "1600000000.link"))
-        os.mkfifo(os.path.join(new, "1600000001.pipe"))
-        os.mkdir(os.path.join(new, "1600000002.folder"))
+        os.symlink(other, os.path.join(new, "1600000000.link,W=9"))
+        os.mkfifo(os.path.join(new, "1600000001.pipe,W=9"))
+        os.mkdir(os.path.join(new, "1600000002.folder,W=9"))
         self.mail.write(os.path.join(new, ".hidden"), b"hidden")
         self.mail.write(os.path.join(new, ":2,S"), b"nameless")
         self.assertEqual(list(self.visit().values()), [messages.on_the_wire(letter(n)) for n in range(1, 6)])
@@ -485,6 +494,19 @@ class Proving(Case):
     def refusal(self, user, password):
         with Client(self.gate.port) as client:
             return client.login(user, password)
+
+    def test_who_is_not_there_costs_as_much(self):
+        self.mail.add("bob", localmail.YESCRYPT)
+
+        times = {name: [] for name in ("bob", "nobody", "a/b", "x" * 200)}
+        for _ in range(6):
+            for name, found in times.items():
+                begun = time.monotonic()
+                self.refusal(name, "wrong")
+                found.append(time.monotonic() - begun)
+        least = {name: min(found) for name, found in times.items()}
+        for name in least:
+            self.assertGreater(least[name] * 4, least["bob"], least)
 
     def test_a_file_that_others_may_read_is_refused(self):
         for mode in (0o640, 0o604, 0o602, 0o610):
