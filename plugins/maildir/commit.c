@@ -33,14 +33,7 @@ typedef int removal_fn(struct removal *r, struct message *message, const char *n
 
 static int expunge(struct removal *r, struct message *message, const char *name)
 {
-	if (unlinkat(drop_place(r->drop, message), name, 0) != 0)
-		return -1;
-	if (!(message->marks & MESSAGE_DOUBLE))
-		return 0;
-	/* another file had its name in the other folder: it is looked for before the message counts as gone */
-	message->marks &= (uint8_t)~MESSAGE_DOUBLE;
-	errno = ENOENT;
-	return -1;
+	return unlinkat(drop_place(r->drop, message), name, 0);
 }
 
 static int flag(struct removal *r, struct message *message, const char *name)
@@ -67,6 +60,16 @@ static int move(struct removal *r, struct message *message, const char *name)
 static removal_fn *const removals[] = {
     [CONF_EXPUNGE] = expunge, [CONF_FLAG] = flag, [CONF_MOVE] = move, [CONF_KEEP] = NULL};
 
+/* Whether its file was all there was. Of one that had another file in the other folder, under the same base name, that
+ * is looked for before the message counts as gone. With a flag it stays, and so may that. */
+static bool was_all(const struct removal *r, struct message *message)
+{
+	bool all = !(message->marks & MESSAGE_DOUBLE) || r->drop->conf->delete == CONF_FLAG;
+
+	message->marks &= (uint8_t)~MESSAGE_DOUBLE;
+	return all;
+}
+
 /* One message, as far as is known where it is. */
 static void try_one(struct removal *r, struct message *message, unsigned char *missed, unsigned char *gone)
 {
@@ -76,7 +79,7 @@ static void try_one(struct removal *r, struct message *message, unsigned char *m
 	}
 	*missed = 0;
 	if (removals[r->drop->conf->delete](r, message, messages_name(&r->drop->messages, message)) == 0)
-		*gone = 1;
+		*gone = was_all(r, message);
 	else if (errno != ENOENT && r->reason == 0)
 		r->reason = errno;
 }

@@ -352,6 +352,16 @@ class Removing(Case):
                          {names[0]: letter(1), "cur/" + names[1][4:] + ":2,FS": letter(2)})
         self.assertTrue(os.path.isdir(self.mail.place("ann", "tmp", "Old.Trash")))
 
+    def test_move_takes_both_files_of_a_message(self):
+        gate = self.start(delete="move", trash_folder="Trash")
+        name = self.mail.deliver("ann", letter(6))
+        os.link(self.mail.place("ann", f"new/{name}"), self.mail.place("ann", f"cur/{name}:2,S"))
+        with self.client(gate=gate) as client:
+            client.command("DELE 6")
+            self.assertRegex(client.command("QUIT"), rb"^\+OK")
+        self.assertEqual(self.left(), [1, 2, 3, 4, 5])
+        self.assertEqual(self.left("Trash"), [6, 6])
+
     def test_move_writes_over_nothing(self):
         gate = self.start(delete="move", trash_folder="Trash")
         name = sorted(self.mail.files("ann"))[0]
