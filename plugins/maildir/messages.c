@@ -61,8 +61,10 @@ int messages_add(struct messages *messages, const char *name, bool in_cur)
 	name_parse(name, size, &parsed);
 	if (parsed.base == 0)
 		return 0;
+	if (messages->count == UINT32_MAX - 1)
+		return -1;
 	all = reserve(messages->all, &messages->room, messages->count + 1, sizeof(*all));
-	if (all == NULL || messages->count == UINT32_MAX - 1)
+	if (all == NULL)
 		return -1;
 	messages->all = all;
 	at = text_keep(&messages->names, name, size);

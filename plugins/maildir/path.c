@@ -101,54 +101,54 @@ static bool is_fit(const char *part, size_t size)
 }
 
 /* The parts of a user name. */
-struct user {
+struct parts {
 	const char *name, *domain; /* domain: NULL without one */
 	size_t size, local;
 };
 
-static int take_apart(const char *name, struct user *user_r)
+static int take_apart(const char *name, struct parts *parts_r)
 {
 	const char *at = strrchr(name, '@');
 
-	user_r->name = name;
-	user_r->size = strlen(name);
-	user_r->local = at == NULL ? user_r->size : (size_t)(at - name);
-	user_r->domain = at == NULL ? NULL : at + 1;
-	if (!is_fit(name, user_r->size) || !is_fit(name, user_r->local))
+	parts_r->name = name;
+	parts_r->size = strlen(name);
+	parts_r->local = at == NULL ? parts_r->size : (size_t)(at - name);
+	parts_r->domain = at == NULL ? NULL : at + 1;
+	if (!is_fit(name, parts_r->size) || !is_fit(name, parts_r->local))
 		return -1;
 	return at == NULL || is_fit(at + 1, strlen(at + 1)) ? 0 : -1;
 }
 
 /* What stands for a % and this letter. */
-static const char *value_of(const struct user *user, char letter, size_t *size_r)
+static const char *value_of(const struct parts *parts, char letter, size_t *size_r)
 {
 	switch (letter) {
 	case 'u':
-		*size_r = user->size;
-		return user->name;
+		*size_r = parts->size;
+		return parts->name;
 	case 'n':
-		*size_r = user->local;
-		return user->name;
+		*size_r = parts->local;
+		return parts->name;
 	case 'd':
-		*size_r = user->domain == NULL ? 0 : strlen(user->domain);
-		return user->domain;
+		*size_r = parts->domain == NULL ? 0 : strlen(parts->domain);
+		return parts->domain;
 	}
 	*size_r = 1;
 	return "%";
 }
 
-int path_fill(const char *rest, const char *name, char path_r[PATH_ROOM])
+int path_fill(const char *rest, const char *user, char path_r[PATH_ROOM])
 {
 	size_t used = 0, begun = 0, size;
-	struct user user;
+	struct parts parts;
 
-	if (take_apart(name, &user) != 0)
+	if (take_apart(user, &parts) != 0)
 		return -1;
 	for (const char *at = rest; *at != '\0'; at++) {
 		const char *value = at;
 
 		size = 1;
-		if (*at == '%' && (value = value_of(&user, *++at, &size)) == NULL)
+		if (*at == '%' && (value = value_of(&parts, *++at, &size)) == NULL)
 			return -1;
 		if (*at == '/')
 			begun = used + 1;

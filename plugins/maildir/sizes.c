@@ -109,9 +109,10 @@ void sizes_begin(struct sizes_writer *writer, int folder)
 void sizes_add(struct sizes_writer *writer, const struct sizes_entry *entry)
 {
 	char line[SIZES_LINE];
+	size_t size = sizes_line(entry, line);
 
-	if (writer->fd >= 0)
-		put(writer, line, sizes_line(entry, line));
+	if (writer->fd >= 0 && size > 0)
+		put(writer, line, size);
 }
 
 void sizes_end(struct sizes_writer *writer)
