@@ -4,6 +4,7 @@ import os
 import poplib
 import random
 import re
+import shutil
 import subprocess
 import time
 import unittest
@@ -92,6 +93,17 @@ class Reading(Case):
         self.assertEqual(client.stat()[0], 5)
         self.assertIn(b"Subject: letter 3", client.top(3, 0)[1])
         client.quit()
+
+    @unittest.skipUnless(shutil.which("curl"), "needs curl")
+    def test_curl_reads_and_removes(self):
+        url = f"pop3://127.0.0.1:{self.gate.port}"
+        run = ["curl", "-s", "-S", "-u", f"ann:{PASSWORD}", "--max-time", "20"]
+        listed = subprocess.run([*run, url], stdout=subprocess.PIPE, check=True).stdout
+        self.assertEqual(listed, b"".join(b"%d 39\r\n" % n for n in range(1, 6)))
+        read = subprocess.run([*run, f"{url}/3"], stdout=subprocess.PIPE, check=True).stdout
+        self.assertEqual(read, messages.on_the_wire(letter(3)))
+        subprocess.run([*run, "-X", "DELE", "-l", f"{url}/3"], stdout=subprocess.PIPE, check=True)
+        self.assertEqual(self.left(), [1, 2, 4, 5])
 
     def test_a_listed_size_is_what_is_sent(self):
         odd = (b"", b"\n", b"\r\n", b"a", b"a\r", b"a\n", b"a\r\n", b"a\r\r\n", b"\ra\nb\r\nc\rd\n", b".\n..\n.a\n",
@@ -463,10 +475,10 @@ class Strangers(Case):
                  "5 P :nobody", "x", "6", "7 W", f"4 :{names[0]}"]
         self.mail.write(self.mail.place("ann", "dovecot-uidlist"), "\n".join(lines).encode() + b"\n8 :half")
         found = self.visit()
-        self.assertEqual({one: octets for one, octets in found.items()},
-                         {"0000000100000001": messages.on_the_wire(letter(2)), names[2]: messages.on_the_wire(letter(3)),
-                          "same": messages.on_the_wire(letter(4)), names[4]: messages.on_the_wire(letter(5)),
-                          names[0]: messages.on_the_wire(letter(1))})
+        self.assertEqual(list(found.items()),
+                         [("0000000100000001", messages.on_the_wire(letter(2))), (names[2], messages.on_the_wire(letter(3))),
+                          ("same", messages.on_the_wire(letter(4))), (names[4], messages.on_the_wire(letter(5))),
+                          (names[0], messages.on_the_wire(letter(1)))])
         self.assertEqual(self.visit(), found)
 
     def test_what_dovecot_numbers_later_keeps_its_id(self):
@@ -526,6 +538,11 @@ class Proving(Case):
         os.chmod(self.mail.password_file("ann"), 0o600)
         self.client()
 
+    def test_a_file_that_popgate_may_not_read_is_told(self):
+        os.chmod(self.mail.password_file("ann"), 0)
+        self.warned("ann: Permission denied")
+        self.client(expected=rb"^-ERR \[SYS/PERM\]")
+
     def test_a_linked_password_file_is_not_followed(self):
         self.mail.write(os.path.join(self.mail.folder, "hash"), localmail.QUICK.encode())
         os.unlink(self.mail.password_file("ann"))
@@ -547,9 +564,12 @@ def has_pop3():
                                        for folder in ("/usr/lib/dovecot", "/usr/libexec/dovecot"))
 
 
-@unittest.skipUnless(has_pop3(), "needs Dovecot's pop3 (Debian: dovecot-pop3d)")
-class Moving(unittest.TestCase):
-    """From Dovecot's pop3 to popgate, over the same mail."""
+with_pop3 = unittest.skipUnless(has_pop3(), "needs Dovecot's pop3 (Debian: dovecot-pop3d)")
+
+
+@unittest.skipUnless(dovecot.available(), "needs Dovecot")
+class BesideDovecot(unittest.TestCase):
+    """Dovecot has served the same mail, or does so at the same time."""
 
     FORMATS = ("%08Xu%08Xv", "%08Xv%08Xu", "%v.%u", "%u", "UID%Xu-%010v", "%f", "%%%05u")
 
@@ -570,6 +590,12 @@ service pop3-login {{
 {more}""")
         self.addCleanup(server.stop)
         return server.start(), port
+
+    def plain_server(self):
+        """IMAP alone."""
+        server = Dovecot(store="maildir")
+        self.addCleanup(server.stop)
+        return server.start()
 
     def gateway(self, server, mail, **settings):
         more = {"user": "nobody"} if os.geteuid() == 0 else {}
@@ -603,32 +629,75 @@ service pop3-login {{
         self.fill(server)
         before = self.visit(port)
         self.assertEqual(len(before), 8)
-        with LocalMail() as mail:
-            mail.write(mail.password_file("ann"), localmail.QUICK.encode())
-            self.assertEqual(self.visit(self.gateway(server, mail, **settings).port), before)
+        self.assertEqual(self.visit(self.gateway(server, self.local(), **settings).port), before)
 
+    def local(self):
+        mail = LocalMail()
+        self.addCleanup(mail.remove)
+        mail.write(mail.password_file("ann"), localmail.QUICK.encode())
+        return mail
+
+    def test_ids_are_dovecots_uids(self):
+        server, mail = self.plain_server(), self.local()
+        self.fill(server)
+        with server.imap("ann") as imap:
+            imap.select()
+            validity = int(imap.response("UIDVALIDITY")[1][0])
+        bodies = server.bodies("ann")
+        self.assertEqual(len(bodies), 8)
+        found = self.visit(self.gateway(server, mail).port)
+        self.assertEqual([(one, octets) for one, _, octets in found],
+                         [(b"%08x%08x" % (uid, validity), body) for uid, body in sorted(bodies.items())])
+        self.assertEqual([size for _, size, _ in found], [len(octets) for _, _, octets in found])
+
+    def test_what_dovecot_does_in_the_middle_of_a_session(self):
+        server, mail = self.plain_server(), self.local()
+        self.fill(server)
+        bodies = [body for _, body in sorted(server.bodies("ann").items())]
+        gate = self.gateway(server, mail)
+        gate.expect_warning("fetch_failed")
+        with Client(gate.port) as client, server.imap("ann") as imap:
+            self.assertRegex(client.login("ann", PASSWORD), rb"^\+OK")
+            imap.select()
+            imap.store("1:*", "+FLAGS", "\\Seen \\Answered")
+            imap.store("4", "+FLAGS", "\\Deleted")
+            imap.expunge()
+            server.append("ann", [messages.on_the_wire(letter(50))])
+            for number in (1, 2, 3, 5, 6, 7, 8):
+                self.assertEqual(client.multiline(f"RETR {number}"), bodies[number - 1])
+            self.assertRegex(client.command("RETR 4"), rb"^-ERR")
+            for number in (1, 4, 8):
+                client.command(f"DELE {number}")
+            imap.store("2", "-FLAGS", "\\Seen")
+            self.assertRegex(client.command("QUIT"), rb"^\+OK")
+            imap.noop()
+        left = [body for _, body in sorted(server.bodies("ann").items())]
+        self.assertEqual(left, [*bodies[1:3], *bodies[4:7], messages.on_the_wire(letter(50))])
+
+    @with_pop3
     def test_no_unique_id_changes(self):
         for mail_format in self.FORMATS:
             with self.subTest(format=mail_format):
                 self.compare(mail_format, {} if mail_format == "%08Xu%08Xv" else {"dovecot_uidl_format": mail_format})
 
+    @with_pop3
     def test_ids_on_record_count_before_the_format(self):
         self.compare("%08Xv%08Xu", {"dovecot_uidl_format": "%u"}, "protocol pop3 {\n  pop3_save_uidl = yes\n}\n")
 
-    def test_beside_dovecot_ids_stay(self):
+    @with_pop3
+    def test_ids_stay_when_dovecot_numbers_the_mail(self):
         server, port = self.server("%08Xu%08Xv")
         self.fill(server)
-        with LocalMail() as mail:
-            mail.write(mail.password_file("ann"), localmail.QUICK.encode())
-            gate = self.gateway(server, mail)
-            before = self.visit(gate.port)
-            path = os.path.join(server.folder, "mail", "ann", "Maildir", "new", "1999999999.M1P1.late")
-            mail.write(path, letter(11))
-            first = self.visit(gate.port)
-            self.assertEqual(first[:8], before)
-            self.assertEqual(len(self.visit(port)), 9)  # now Dovecot knows it, and has moved it to cur
-            self.assertFalse(os.path.exists(path))
-            self.assertEqual(self.visit(gate.port), first)
+        mail = self.local()
+        gate = self.gateway(server, mail)
+        before = self.visit(gate.port)
+        path = os.path.join(server.folder, "mail", "ann", "Maildir", "new", "1999999999.M1P1.late")
+        mail.write(path, letter(11))
+        first = self.visit(gate.port)
+        self.assertEqual(first[:8], before)
+        self.assertEqual(len(self.visit(port)), 9)  # now Dovecot knows it, and has moved it to cur
+        self.assertFalse(os.path.exists(path))
+        self.assertEqual(self.visit(gate.port), first)
 
 
 class Configuring(unittest.TestCase):
