@@ -8,7 +8,7 @@
 
 #define MESSAGE_CUR	1u  /* it lies in cur/, not in new/ */
 #define MESSAGE_SEEN	2u  /* has been read */
-#define MESSAGE_DOUBLE	4u  /* lay in both when it was listed */
+#define MESSAGE_DOUBLE	4u  /* when it was listed, several files had its base name */
 #define MESSAGE_COUNTED 8u  /* its size was found by reading it */
 #define MESSAGE_NAMED	16u /* its UIDL is its name for ever */
 #define MESSAGE_ABSENT	32u /* the last look has not found it */

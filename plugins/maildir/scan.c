@@ -17,6 +17,7 @@
 #include "status.h"
 #include "walk.h"
 
+#define TURNS	 4 /* through folders that others change at the same time */
 #define ATTEMPTS 3 /* to open a message whose file others rename at the same time */
 
 /* Takes a file's name. 0, or -1: no memory. */
@@ -54,11 +55,44 @@ static int read_folder(int folder, bool in_cur, scan_fn *take, void *context, st
 	return result;
 }
 
+/* When the folders were changed last. */
+struct stamp {
+	struct timespec fresh, cur;
+};
+
+static struct stamp stamp_of(const struct drop *drop)
+{
+	struct stamp stamp = {{0, 0}, {0, 0}};
+	struct stat status;
+
+	if (fstat(drop->fresh, &status) == 0)
+		stamp.fresh = status.st_mtim;
+	if (fstat(drop->cur, &status) == 0)
+		stamp.cur = status.st_mtim;
+	return stamp;
+}
+
+static bool is_same(const struct timespec *one, const struct timespec *other)
+{
+	return one->tv_sec == other->tv_sec && one->tv_nsec == other->tv_nsec;
+}
+
+/* All that is there, some of it several times: a file that is renamed while its folder is read may be passed by, so
+ * what was changed meanwhile is read once more. */
 static int read_both(const struct drop *drop, scan_fn *take, void *context, struct popgate_error *error)
 {
-	if (read_folder(drop->fresh, false, take, context, error) != 0)
-		return -1;
-	return read_folder(drop->cur, true, take, context, error);
+	struct stamp before, after = stamp_of(drop);
+
+	for (int turn = 0; turn < TURNS; turn++) {
+		before = after;
+		if (read_folder(drop->fresh, false, take, context, error) != 0 ||
+		    read_folder(drop->cur, true, take, context, error) != 0)
+			return -1;
+		after = stamp_of(drop);
+		if (is_same(&before.fresh, &after.fresh) && is_same(&before.cur, &after.cur))
+			break;
+	}
+	return 0;
 }
 
 static int add(void *context, const char *name, bool in_cur)

@@ -6,6 +6,7 @@ import random
 import re
 import shutil
 import subprocess
+import sys
 import time
 import unittest
 
@@ -21,6 +22,18 @@ from pop3client import Client
 
 def letter(number):
     return b"Subject: letter %d\n\nthis is letter %d\n" % (number, number)
+
+
+# Changes flags without end, in no order.
+RENAMES = """
+import os, random, sys
+os.chdir(sys.argv[1])
+while True:
+    names = os.listdir()
+    random.shuffle(names)
+    for name in names:
+        os.rename(name, name.partition(":")[0] + ":2," + random.choice(["", "F", "FS", "S", "RS"]))
+"""
 
 
 class Case(unittest.TestCase):
@@ -251,6 +264,21 @@ class Others(Case):
             for name in list(self.mail.files("ann")):
                 self.mail.rename("ann", name, name.replace(":2,S", ":2,RST"))
             self.assertEqual(client.multiline("RETR 2"), messages.on_the_wire(letter(2)))
+
+    def test_a_listing_misses_nothing_that_is_renamed_meanwhile(self):
+        self.mail.see("ann")
+        for number in range(6, 8001):
+            self.mail.deliver("ann", b"x\n", name=f"{1700000000 + number}.M{number}P1.host,W=3:2,", where="cur")
+        other = subprocess.Popen([sys.executable, "-c", RENAMES, self.mail.place("ann", "cur")])
+        try:
+            for _ in range(12):
+                with self.client() as client:
+                    self.assertRegex(client.command("STAT"), rb"^\+OK 8000 ")
+                    client.command("QUIT")
+                self.gate.wait_until(lambda: not self.gate.pids("session"), "the session to end")
+        finally:
+            other.kill()
+            other.wait()
 
     def test_what_vanishes_is_missing_alone(self):
         names = sorted(self.mail.files("ann"))
