@@ -44,15 +44,17 @@ static void close_drop(void *opaque)
 }
 
 /* The password first, then the lock; only then anything of the mail is looked at. */
-static int enter(struct drop *drop, const char *user, struct popgate_error *error)
+static int enter(struct drop *drop, const struct popgate_open *open, struct popgate_error *error)
 {
 	const struct maildir_conf *conf = drop->conf;
 
-	if (proof_check(conf, drop->session, user, error) != 0)
+	if (conf->host->now() >= open->deadline)
+		return status_fail(error, POPGATE_TEMP, "the time for the login was over before it began");
+	if (proof_check(conf, drop->session, open->user, error) != 0)
 		return -1;
 	if (conf->host->lock(drop->session, conf->folder, error) < 0)
 		return -1;
-	return drop_open(drop, user, error);
+	return drop_open(drop, open->user, error);
 }
 
 static int open_drop(void *instance, struct popgate_session *session, const struct popgate_open *open, void **drop_r,
@@ -63,7 +65,7 @@ static int open_drop(void *instance, struct popgate_session *session, const stru
 	if (drop == NULL)
 		return status_fail(error, POPGATE_TEMP, "out of memory");
 	*drop = (struct drop){.conf = instance, .session = session, .top = -1, .folder = -1, .fresh = -1, .cur = -1};
-	if (enter(drop, open->user, error) != 0) {
+	if (enter(drop, open, error) != 0) {
 		close_drop(drop);
 		return -1;
 	}

@@ -10,8 +10,10 @@ import tempfile
 import unittest
 
 import dovecot
+import localmail
 import tap
 from gateway import PLUGINS, PROGRAM, SANITIZED
+from localmail import LocalMail
 
 SOURCE = os.environ.get("srcdir", ".")
 SHAKY = os.path.join(SOURCE, "tests/integration/shaky_plugin.c")
@@ -398,6 +400,24 @@ class Sound(FolderCase):
             self.assertEqual(told["commit: deadline has passed"], "ok")
             self.assertEqual(len(left), 9)
             self.assertEqual(set(left.values()) - set(mail), set())
+
+    def test_maildir(self):
+        with LocalMail() as mail:
+            mail.add("ann")
+            for number in range(12):
+                mail.deliver("ann", b"Subject: %d\n\n" % number + b"line\n.\n" * 10 ** (number % 6))
+            section = mail.backend()
+            settings = self.write("settings", "".join(f'{key} = "{section[key]}"; ' for key in ("path", "password_file")))
+            arguments = ("plugin-test", "maildir", "--plugin-dir", PLUGINS, "--settings", settings, "--user", "ann")
+            before = mail.files("ann")
+            report = popgate(*arguments, said=f"{localmail.PASSWORD}\n")[0]
+            told = self.check_report(report, *self.COMMITS, *self.PREFETCHES, *self.WAITS)
+            self.assertEqual(told["fetch: sizes"], "ok (not declared exact; 0 of 12 differ)")
+            self.assertEqual(mail.files("ann"), before)
+            report = popgate(*arguments, "--destructive", said=f"{localmail.PASSWORD}\n")[0]
+            told = self.check_report(report, *self.PREFETCHES, *self.WAITS)
+            self.assertEqual(told["commit: a part"], "ok (2 of 12 messages removed)")
+            self.assertEqual(len(mail.files("ann")), 9)
 
     def test_shaky_without_a_way(self):
         module = build(self.folder, "shaky", SHAKY)
