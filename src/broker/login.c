@@ -43,6 +43,7 @@ struct login {
 	int stream, page;    /* the session's ends, until it is forked; -1 after */
 	struct channel *report;
 	uint32_t flags;
+	size_t listener; /* index in conf.listeners; CONF_ANY_LISTENER: the front has told none */
 	char peer[MESSAGE_ADDRESS_MAX + 1];
 	char tls[33];
 	char mechanism[33];
@@ -261,7 +262,7 @@ static const char *find_route(const struct login *login, const struct conf_route
 	const struct conf *conf = login->broker->process->conf;
 	size_t route;
 
-	if (route_find(conf, login->sasl.name, &route) != 0)
+	if (route_find(conf, login->listener, login->sasl.name, &route) != 0)
 		return "no route is for this name";
 	*route_r = &conf->routes[route];
 	if (route_upstream_user(*route_r, login->sasl.name, upstream_user, UPSTREAM_USER_MAX) != 0)
@@ -386,6 +387,8 @@ static struct login *login_new(struct broker *broker, struct broker_front *front
 	login->front = front;
 	login->id = message->id;
 	login->flags = message->flags;
+	login->listener =
+	    message->listener < broker->process->conf->listener_count ? message->listener : CONF_ANY_LISTENER;
 	login->stream = login->page = -1;
 	log_session_id(login->id, login->name);
 	copy_text(login->peer, sizeof(login->peer), &message->peer);

@@ -159,6 +159,7 @@ struct conf *conf_read(const char *path, struct conf_report *report)
 static void free_entries(struct conf *conf)
 {
 	for (size_t i = 0; i < conf->listener_count; i++) {
+		free(conf->listeners[i].name);
 		free(conf->listeners[i].address);
 		free(conf->listeners[i].file);
 	}

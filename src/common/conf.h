@@ -44,6 +44,7 @@ enum conf_listener_tls { CONF_TLS_NONE, CONF_TLS_STARTTLS, CONF_TLS_IMPLICIT };
 enum conf_profile { CONF_PROFILE_MODERN, CONF_PROFILE_INTERMEDIATE, CONF_PROFILE_LEGACY, CONF_PROFILES };
 
 struct conf_listener {
+	char *name;    /* how routes call it; NULL: not at all */
 	char *address; /* numeric IPv4 or IPv6, without brackets; "*" is written "0.0.0.0" or "::" */
 	unsigned port; /* 0-65535; 0 lets the system choose */
 	enum conf_listener_tls tls;
@@ -68,10 +69,13 @@ struct conf_backend {
 	unsigned line;
 };
 
+#define CONF_ANY_LISTENER SIZE_MAX
+
 struct conf_route {
 	char *users;	     /* pattern on the login name: "*", "*@example.org", "name@example.org";
 			      * '*' matches any run of octets, everything else itself; the domain
 			      * (after the last '@') is compared without regard to ASCII case */
+	size_t listener;     /* index in conf.listeners: logins there alone; CONF_ANY_LISTENER: all */
 	size_t backend;	     /* index in conf.backends */
 	char *upstream_user; /* template: %u whole name, %n before the last '@', %d after it, %% a percent */
 	char *file;

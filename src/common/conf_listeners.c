@@ -160,6 +160,7 @@ static int read_listener(const struct conf_reader *reader, config_setting_t *gro
 	if (settings == NULL)
 		return -1;
 	result = read_address(reader, group, settings, listener);
+	listener->name = conf_settings_take(settings, "name");
 	listener->port = (unsigned)conf_setting_int(settings, "port");
 	listener->tls = (enum conf_listener_tls)conf_settings_choice(settings, "tls");
 	listener->profile = (enum conf_profile)conf_settings_choice(settings, "profile");
@@ -201,6 +202,22 @@ static int check_collision(const struct conf_reader *reader, config_setting_t *g
 	return 0;
 }
 
+static int check_name(const struct conf_reader *reader, config_setting_t *group, const struct conf *conf,
+		      const struct conf_listener *listener)
+{
+	for (size_t i = 0; listener->name != NULL && i < conf->listener_count; i++) {
+		const struct conf_listener *other = &conf->listeners[i];
+
+		if (other->name == NULL || strcmp(other->name, listener->name) != 0)
+			continue;
+		conf_reader_fault(reader, config_setting_get_member(group, "name"),
+				  "`name` in `listeners`: the listener at %s:%u is called `%.64s` too", other->file,
+				  other->line, listener->name);
+		return -1;
+	}
+	return 0;
+}
+
 void conf_read_listeners(const struct conf_reader *reader, struct config_setting_t *root, struct conf *conf)
 {
 	config_setting_t *group, *list;
@@ -220,10 +237,12 @@ void conf_read_listeners(const struct conf_reader *reader, struct config_setting
 		if ((group = conf_section_element(reader, list, i)) == NULL)
 			continue;
 		if (read_listener(reader, group, root, listener) == 0 &&
-		    check_collision(reader, group, conf, listener) == 0) {
+		    check_collision(reader, group, conf, listener) == 0 &&
+		    check_name(reader, group, conf, listener) == 0) {
 			conf->listener_count++;
 			continue;
 		}
+		free(listener->name);
 		free(listener->address);
 		free(listener->file);
 		*listener = (struct conf_listener){0};

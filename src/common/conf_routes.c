@@ -36,6 +36,30 @@ static int find_backend(const struct conf_reader *reader, config_setting_t *grou
 	return -1;
 }
 
+/* The listener that a route names: CONF_ANY_LISTENER where it names none. */
+static int find_listener(const struct conf_reader *reader, config_setting_t *group, const struct conf *conf,
+			 const char *name, size_t *listener_r)
+{
+	struct conf_near near = {.word = name == NULL ? "" : name};
+
+	*listener_r = CONF_ANY_LISTENER;
+	if (name == NULL)
+		return 0;
+	for (size_t i = 0; i < conf->listener_count; i++) {
+		if (conf->listeners[i].name == NULL)
+			continue;
+		if (strcmp(conf->listeners[i].name, name) == 0) {
+			*listener_r = i;
+			return 0;
+		}
+		conf_near_offer(&near, conf->listeners[i].name);
+	}
+	conf_reader_fault(reader, config_setting_get_member(group, "listener"),
+			  "`listener` in `routes`: no listener has the name `%.64s`%s%s%s", name,
+			  near.best ? ": did you mean `" : "", near.best ? near.best : "", near.best ? "`?" : "");
+	return -1;
+}
+
 static int check_route(const struct conf_reader *reader, config_setting_t *group, const struct conf_route *route)
 {
 	const char *bad;
@@ -56,8 +80,14 @@ static int check_route(const struct conf_reader *reader, config_setting_t *group
 	return -1;
 }
 
+/* Which of the lists that routes name something of were read whole: else an unknown name may be no fault of the route.
+ */
+struct known {
+	bool backends, listeners;
+};
+
 static int read_route(const struct conf_reader *reader, config_setting_t *group, const struct conf *conf,
-		      bool backends_known, struct conf_route *route)
+		      const struct known *known, struct conf_route *route)
 {
 	struct conf_schema schema = {.what = "`routes`", .keys = conf_route_keys};
 	struct popgate_settings *settings = conf_keys_read(reader, group, &schema);
@@ -69,7 +99,10 @@ static int read_route(const struct conf_reader *reader, config_setting_t *group,
 	route->upstream_user = conf_settings_take(settings, "upstream_user");
 	route->file = conf_reader_place(reader, group, &route->line);
 	result = route->file == NULL ? -1 : check_route(reader, group, route);
-	if (backends_known &&
+	if (known->listeners &&
+	    find_listener(reader, group, conf, conf_setting_string(settings, "listener"), &route->listener) != 0)
+		result = -1;
+	if (known->backends &&
 	    find_backend(reader, group, conf, conf_setting_string(settings, "backend"), &route->backend) != 0)
 		result = -1;
 	conf_settings_free(&settings);
@@ -78,15 +111,25 @@ static int read_route(const struct conf_reader *reader, config_setting_t *group,
 
 /* ---- routes that are never reached ----------------------------------- */
 
-/* Where a pattern stands among the plain ones, or would. */
-static size_t plain_position(const struct order *order, const struct conf *conf, const char *users, bool *found_r)
+static int compare(const struct conf_route *route, const char *users, size_t listener)
+{
+	int difference = strcmp(route->users, users);
+
+	if (difference != 0 || route->listener == listener)
+		return difference;
+	return route->listener < listener ? -1 : 1;
+}
+
+/* Where a pattern for a listener stands among the plain ones, or would. */
+static size_t plain_position(const struct order *order, const struct conf *conf, const char *users, size_t listener,
+			     bool *found_r)
 {
 	size_t low = 0, high = order->plain_count;
 
 	*found_r = false;
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
-		int difference = strcmp(conf->routes[order->plain[middle]].users, users);
+		int difference = compare(&conf->routes[order->plain[middle]], users, listener);
 
 		if (difference == 0) {
 			*found_r = true;
@@ -100,17 +143,30 @@ static size_t plain_position(const struct order *order, const struct conf *conf,
 	return low;
 }
 
-/* The earlier route that takes all of a route's names; NULL if there is none. */
-static const struct conf_route *hiding(const struct order *order, const struct conf *conf, const char *users)
+static bool takes_listener(const struct conf_route *route, size_t listener)
 {
-	bool found;
-	size_t position = plain_position(order, conf, users, &found);
+	return route->listener == CONF_ANY_LISTENER || route->listener == listener;
+}
 
-	if (found)
-		return &conf->routes[order->plain[position]];
-	for (size_t i = 0; i < order->starred_count; i++)
-		if (conf_pattern_covers(conf->routes[order->starred[i]].users, users))
-			return &conf->routes[order->starred[i]];
+/* The earlier route that takes all of a route's names; NULL if there is none. */
+static const struct conf_route *hiding(const struct order *order, const struct conf *conf,
+				       const struct conf_route *route)
+{
+	const size_t listeners[] = {route->listener, CONF_ANY_LISTENER};
+
+	for (size_t i = 0; i < 2; i++) {
+		bool found;
+		size_t position = plain_position(order, conf, route->users, listeners[i], &found);
+
+		if (found)
+			return &conf->routes[order->plain[position]];
+	}
+	for (size_t i = 0; i < order->starred_count; i++) {
+		const struct conf_route *starred = &conf->routes[order->starred[i]];
+
+		if (takes_listener(starred, route->listener) && conf_pattern_covers(starred->users, route->users))
+			return starred;
+	}
 	return NULL;
 }
 
@@ -124,7 +180,7 @@ static void remember(struct order *order, const struct conf *conf, size_t route)
 		order->starred[order->starred_count++] = route;
 		return;
 	}
-	position = plain_position(order, conf, users, &found);
+	position = plain_position(order, conf, users, conf->routes[route].listener, &found);
 	memmove(order->plain + position + 1, order->plain + position,
 		(order->plain_count - position) * sizeof(*order->plain));
 	order->plain[position] = route;
@@ -134,7 +190,7 @@ static void remember(struct order *order, const struct conf *conf, size_t route)
 static void check_reach(const struct conf_reader *reader, config_setting_t *group, const struct conf *conf,
 			const struct order *order, const struct conf_route *route)
 {
-	const struct conf_route *first = hiding(order, conf, route->users);
+	const struct conf_route *first = hiding(order, conf, route);
 
 	if (first != NULL)
 		conf_reader_fault(reader, group,
@@ -144,18 +200,18 @@ static void check_reach(const struct conf_reader *reader, config_setting_t *grou
 
 /* ---- the section ----------------------------------------------------- */
 
-/* Whether every backend in the file was read: else an unknown one may be no fault of the route. */
-static bool backends_sound(const config_setting_t *routes, const struct conf *conf)
+/* Whether all of a list in the file was read. */
+static bool is_whole(const config_setting_t *routes, const char *list, size_t count)
 {
-	const config_setting_t *backends = config_setting_get_member(config_setting_parent(routes), "backends");
+	const config_setting_t *setting = config_setting_get_member(config_setting_parent(routes), list);
 
-	return backends != NULL && config_setting_length(backends) == (int)conf->backend_count &&
-	       conf->backend_count > 0;
+	return setting != NULL && config_setting_length(setting) == (int)count && count > 0;
 }
 
 static void read_list(const struct conf_reader *reader, config_setting_t *list, struct conf *conf, struct order *order)
 {
-	bool known = backends_sound(list, conf);
+	const struct known known = {.backends = is_whole(list, "backends", conf->backend_count),
+				    .listeners = is_whole(list, "listeners", conf->listener_count)};
 	struct conf_route *route;
 	config_setting_t *group;
 
@@ -163,7 +219,7 @@ static void read_list(const struct conf_reader *reader, config_setting_t *list, 
 		route = &conf->routes[conf->route_count];
 		if ((group = conf_section_element(reader, list, i)) == NULL)
 			continue;
-		if (read_route(reader, group, conf, known, route) != 0) {
+		if (read_route(reader, group, conf, &known, route) != 0) {
 			free(route->users);
 			free(route->upstream_user);
 			free(route->file);

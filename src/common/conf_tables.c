@@ -28,6 +28,7 @@ const struct popgate_key conf_top_keys[] = {
 };
 
 const struct popgate_key conf_listener_keys[] = {
+	{"name", POPGATE_KEY_STRING, 0, NULL, 0, 0, NULL, "how routes call it"},
 	{"address", POPGATE_KEY_STRING, REQUIRED, NULL, 0, 0, NULL, "numeric IPv4 or IPv6 address"},
 	{"port", POPGATE_KEY_INT, REQUIRED, NULL, 0, 65535, NULL, "TCP port; 0: the system chooses"},
 	{"tls", POPGATE_KEY_CHOICE, REQUIRED, NULL, 0, 0, tls_choices, "whether and when TLS begins"},
@@ -50,6 +51,7 @@ const struct popgate_key conf_backend_keys[] = {
 
 const struct popgate_key conf_route_keys[] = {
 	{"users", POPGATE_KEY_STRING, REQUIRED, NULL, 0, 0, NULL, "pattern on the login name"},
+	{"listener", POPGATE_KEY_STRING, 0, NULL, 0, 0, NULL, "the name of the only listener it is for"},
 	{"backend", POPGATE_KEY_STRING, REQUIRED, NULL, 0, 0, NULL, "the backend's name"},
 	{"upstream_user", POPGATE_KEY_STRING, 0, "%u", 0, 0, NULL, "template of the name upstream"},
 	{0},

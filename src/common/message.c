@@ -50,7 +50,7 @@ static const struct layout layouts[MESSAGE_TYPES] = {
 		       2,
 		       {U64(login.id), TEXT(login.peer, MESSAGE_ADDRESS_MAX), TEXT(login.tls, 32),
 			TEXT(login.mechanism, 32), OCTETS(login.user, MESSAGE_NAME_MAX),
-			OCTETS(login.response, MESSAGE_SECRET_MAX), U32(login.flags)}},
+			OCTETS(login.response, MESSAGE_SECRET_MAX), U32(login.flags), U32(login.listener)}},
     [MESSAGE_RESPONSE] = {"RESPONSE", 0, {U64(response.id), OCTETS(response.data, MESSAGE_SECRET_MAX)}},
     [MESSAGE_CANCEL] = {"CANCEL", 0, {U64(cancel.id)}},
     [MESSAGE_CHALLENGE] = {"CHALLENGE", 0, {U64(challenge.id), OCTETS(challenge.data, MESSAGE_SECRET_MAX)}},

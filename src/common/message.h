@@ -68,6 +68,7 @@ struct message_login {
 	struct message_bytes user;	/* USER only */
 	struct message_bytes response;	/* the password, or the decoded initial response */
 	uint32_t flags;
+	uint32_t listener; /* index in the configuration's */
 };
 
 struct message_response { /* RESPONSE and CHALLENGE, decoded */

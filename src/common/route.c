@@ -5,10 +5,13 @@
 
 #include "common/conf_pattern.h"
 
-int route_find(const struct conf *conf, const char *login_name, size_t *index_r)
+int route_find(const struct conf *conf, size_t listener, const char *login_name, size_t *index_r)
 {
 	for (size_t i = 0; i < conf->route_count; i++) {
-		if (!conf_pattern_matches(conf->routes[i].users, login_name))
+		const struct conf_route *route = &conf->routes[i];
+
+		if ((route->listener != CONF_ANY_LISTENER && route->listener != listener) ||
+		    !conf_pattern_matches(route->users, login_name))
 			continue;
 		*index_r = i;
 		return 0;

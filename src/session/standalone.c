@@ -89,7 +89,7 @@ static enum progress open_session(struct standalone *standalone)
 	char upstream[SASL_NAME_MAX + 256], text[400];
 	size_t route;
 
-	if (route_find(standalone->conf, standalone->sasl.name, &route) != 0 ||
+	if (route_find(standalone->conf, CONF_ANY_LISTENER, standalone->sasl.name, &route) != 0 ||
 	    route_upstream_user(&standalone->conf->routes[route], standalone->sasl.name, upstream, sizeof(upstream)) !=
 		0)
 		return refuse(standalone, POPGATE_AUTH);

@@ -10,6 +10,7 @@ import dovecot
 import tap
 from dovecot import PASSWORD, Dovecot
 from gateway import CLEAR, Gateway, imap_backend
+from localmail import LocalMail
 from pop3client import Client
 from proxy import Proxy
 
@@ -481,6 +482,24 @@ class Listeners(unittest.TestCase):
                         client.command("QUIT")
                 with Client(gate.port) as client:
                     self.assertRegex(client.login("ann@three.example", PASSWORD), rb"^-ERR \[AUTH\]")
+
+    def test_one_listener_has_its_own_routes(self):
+        with Dovecot() as first, LocalMail() as mail:
+            first.append("ann", [message(1)])
+            first.append("bob", [message(2)])
+            mail.add("ann")
+            mail.deliver("ann", b"Subject: here\n\nhere\n")
+            routes = [{"users": "ann", "listener": "lan", "backend": "local"}, {"users": "*", "backend": "first"}]
+            user = {"user": "nobody"} if os.geteuid() == 0 else {}
+            with Gateway([imap_backend(first, name="first"), mail.backend()], routes=routes,
+                         listeners=[CLEAR, {**CLEAR, "name": "lan"}], **user) as gate:
+                near = b"Subject: here\r\n\r\nhere\r\n"
+                for port, user, octets in ((0, "ann", message(1)), (1, "ann", near), (0, "bob", message(2)),
+                                           (1, "bob", message(2))):
+                    with self.subTest(port=port, user=user), Client(gate.ports[port]) as client:
+                        self.assertRegex(client.login(user, PASSWORD), rb"^\+OK 1 ")
+                        self.assertEqual(client.multiline("RETR 1"), octets)
+                        client.command("QUIT")
 
     def test_same_name_on_two_servers_is_two_mailboxes(self):
         with Dovecot() as first, Dovecot() as second:

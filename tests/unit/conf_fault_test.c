@@ -111,6 +111,16 @@ static void listeners(void **state)
 
 #define CLEAR(address, port) "{ address = \"" address "\"; port = " port "; tls = \"none\"; cleartext_login = true; }"
 
+static void two_listeners_of_one_name(void **state)
+{
+	(void)state;
+	support_refused(
+	    "listeners = ({ name = \"lan\"; address = \"::1\"; port = 1; tls = \"none\"; cleartext_login = "
+	    "true; },\n{ name = \"lan\"; address = \"::1\"; port = 2; tls = \"none\"; cleartext_login = true; "
+	    "});" BACKENDS ROUTES,
+	    "p.conf:2: `name` in `listeners`: the listener at p.conf:1 is called `lan` too\n");
+}
+
 static void two_listeners_on_one_port(void **state)
 {
 	struct conf *conf;
@@ -215,6 +225,10 @@ static void backends(void **state)
 	CHECK(refusals);
 }
 
+/* Two listeners with names. */
+#define NAMED(one, other)                                                                                              \
+	"listeners = ({ name = \"" one "\"; address = \"::1\"; port = 1; tls = \"none\"; cleartext_login = true; },"   \
+	"{ name = \"" other "\"; address = \"::1\"; port = 2; tls = \"none\"; cleartext_login = true; });\n"
 #define ROUTE(text) LISTENERS BACKENDS "routes = (" text ");\n"
 
 static void routes(void **state)
@@ -236,6 +250,16 @@ static void routes(void **state)
 	     "p.conf:4: the route for `a@b` is never reached: the one for `a@b` at p.conf:3 comes first\n"},
 	    {ROUTE("{ users = \"*@b\"; backend = \"main\"; },\n{ users = \"a*@B\"; backend = \"main\"; }"),
 	     "p.conf:4: the route for `a*@B` is never reached: the one for `*@b` at p.conf:3 comes first\n"},
+	    {ROUTE("{ users = \"*\"; listener = \"lan\"; backend = \"main\"; }"),
+	     "p.conf:3: `listener` in `routes`: no listener has the name `lan`\n"},
+	    {NAMED("lab", "lan") BACKENDS "routes = ({ users = \"*\"; listener = \"lam\"; backend = \"main\"; });\n",
+	     "p.conf:3: `listener` in `routes`: no listener has the name `lam`: did you mean `lab`?\n"},
+	    {NAMED("lab", "lan") BACKENDS "routes = ({ users = \"*\"; listener = \"lan\"; backend = \"main\"; },\n"
+					  "{ users = \"a@b\"; listener = \"lan\"; backend = \"main\"; });\n",
+	     "p.conf:4: the route for `a@b` is never reached: the one for `*` at p.conf:3 comes first\n"},
+	    {NAMED("lab", "lan") BACKENDS "routes = ({ users = \"a@b\"; backend = \"main\"; },\n"
+					  "{ users = \"a@b\"; listener = \"lan\"; backend = \"main\"; });\n",
+	     "p.conf:4: the route for `a@b` is never reached: the one for `a@b` at p.conf:3 comes first\n"},
 	    /* A backend's own fault isn't told a second time by the routes to it. */
 	    {LISTENERS "backends = ({ name = \"main\"; plugin = \"\"; });\n" ROUTES,
 	     "p.conf:2: `plugin` in `backends` is empty\n"},
@@ -313,6 +337,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(input_67_input_74_top_level),
 	    cmocka_unit_test(listeners),
+	    cmocka_unit_test(two_listeners_of_one_name),
 	    cmocka_unit_test(two_listeners_on_one_port),
 	    cmocka_unit_test(input_68_certificates_and_keys),
 	    cmocka_unit_test(keys_of_others),

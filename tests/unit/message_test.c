@@ -31,7 +31,10 @@ static const struct {
     {MESSAGE_STOP, "STOP", 0, {{'4', 0}}},
     {MESSAGE_READY, "READY", 0, {{0, 0}}},
     {MESSAGE_LOST, "LOST", 0, {{'4', 0}}},
-    {MESSAGE_LOGIN, "LOGIN", 2, {{'8', 0}, {'t', 128}, {'t', 32}, {'t', 32}, {'o', 1024}, {'o', 12288}, {'4', 0}}},
+    {MESSAGE_LOGIN,
+     "LOGIN",
+     2,
+     {{'8', 0}, {'t', 128}, {'t', 32}, {'t', 32}, {'o', 1024}, {'o', 12288}, {'4', 0}, {'4', 0}}},
     {MESSAGE_RESPONSE, "RESPONSE", 0, {{'8', 0}, {'o', 12288}}},
     {MESSAGE_CANCEL, "CANCEL", 0, {{'8', 0}}},
     {MESSAGE_CHALLENGE, "CHALLENGE", 0, {{'8', 0}, {'o', 12288}}},
@@ -151,6 +154,7 @@ static void login_keeps_its_fields(void **state)
 	message.u.login.user = message_text("bob");
 	message.u.login.response = message_octets("\0a\0b", 4);
 	message.u.login.flags = LOGIN_HAS_RESPONSE | LOGIN_UTF8;
+	message.u.login.listener = 7;
 	back = travel(&message);
 	assert_true(back.u.login.id == UINT64_MAX);
 	assert_bytes(back.u.login.peer, "2001:db8::1");
@@ -160,6 +164,7 @@ static void login_keeps_its_fields(void **state)
 	assert_int_equal(back.u.login.response.size, 4);
 	assert_memory_equal(back.u.login.response.data, "\0a\0b", 4);
 	assert_int_equal(back.u.login.flags, LOGIN_HAS_RESPONSE | LOGIN_UTF8);
+	assert_int_equal(back.u.login.listener, 7);
 }
 
 static void open_keeps_its_fields(void **state)

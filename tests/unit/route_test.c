@@ -8,8 +8,8 @@
 
 #include <cmocka.h>
 
-#include "common/route.h"
 #include "common/conf_pattern.h"
+#include "common/route.h"
 
 static void patterns(void **state)
 {
@@ -114,24 +114,46 @@ static void templates(void **state)
 
 static void the_first_route_counts(void **state)
 {
-	struct conf_route routes[] = {{.users = (char *)"bob@example.org"},
-				      {.users = (char *)"*@example.org"},
-				      {.users = (char *)"*@example.net"}};
+	struct conf_route routes[] = {{.users = (char *)"bob@example.org", .listener = CONF_ANY_LISTENER},
+				      {.users = (char *)"*@example.org", .listener = CONF_ANY_LISTENER},
+				      {.users = (char *)"*@example.net", .listener = CONF_ANY_LISTENER}};
 	struct conf conf = {.routes = routes, .route_count = 3}, none = {0};
 	size_t index = 9;
 
 	(void)state;
-	assert_int_equal(route_find(&conf, "bob@Example.ORG", &index), 0);
+	assert_int_equal(route_find(&conf, 0, "bob@Example.ORG", &index), 0);
 	assert_int_equal(index, 0);
-	assert_int_equal(route_find(&conf, "eve@example.org", &index), 0);
+	assert_int_equal(route_find(&conf, 0, "eve@example.org", &index), 0);
 	assert_int_equal(index, 1);
-	assert_int_equal(route_find(&conf, "eve@example.net", &index), 0);
+	assert_int_equal(route_find(&conf, 0, "eve@example.net", &index), 0);
 	assert_int_equal(index, 2);
 	index = 9;
-	assert_int_equal(route_find(&conf, "eve", &index), -1);
-	assert_int_equal(route_find(&conf, "", &index), -1);
-	assert_int_equal(route_find(&none, "eve", &index), -1);
+	assert_int_equal(route_find(&conf, 0, "eve", &index), -1);
+	assert_int_equal(route_find(&conf, 0, "", &index), -1);
+	assert_int_equal(route_find(&none, 0, "eve", &index), -1);
 	assert_int_equal(index, 9);
+}
+
+static void a_route_may_be_for_one_listener(void **state)
+{
+	struct conf_route routes[] = {{.users = (char *)"bob", .listener = 1},
+				      {.users = (char *)"*", .listener = 0},
+				      {.users = (char *)"*", .listener = CONF_ANY_LISTENER}};
+	struct conf conf = {.routes = routes, .route_count = 3};
+	size_t index = 9;
+
+	(void)state;
+	assert_int_equal(route_find(&conf, 0, "bob", &index), 0);
+	assert_int_equal(index, 1);
+	assert_int_equal(route_find(&conf, 1, "bob", &index), 0);
+	assert_int_equal(index, 0);
+	assert_int_equal(route_find(&conf, 2, "bob", &index), 0);
+	assert_int_equal(index, 2);
+	assert_int_equal(route_find(&conf, CONF_ANY_LISTENER, "bob", &index), 0);
+	assert_int_equal(index, 2);
+	conf.route_count = 2;
+	assert_int_equal(route_find(&conf, 2, "bob", &index), -1);
+	assert_int_equal(route_find(&conf, CONF_ANY_LISTENER, "bob", &index), -1);
 }
 
 static void upstream_users(void **state)
@@ -196,6 +218,7 @@ int main(void)
 	    cmocka_unit_test(covers),
 	    cmocka_unit_test(templates),
 	    cmocka_unit_test(the_first_route_counts),
+	    cmocka_unit_test(a_route_may_be_for_one_listener),
 	    cmocka_unit_test(upstream_users),
 	    cmocka_unit_test(what_does_not_fit_is_refused),
 	};
