@@ -192,6 +192,8 @@ class Literal(CredentialsCase):
         self.assertEqual(self.given(), (name.encode(), password))
         self.assertRegex(client.command("QUIT"), rb"^\+OK")
         client.close()
+        # its farewell must not come between the lines of the next
+        self.gate.wait_until(self.server.is_idle, "the session to leave the server")
 
     def test_input_19_every_octet_of_a_password_counts(self):
         passwords = (b" ", b"   ", b" a", b"a ", b"a  b ", b" %n \"x\\ {3} ", b"\ta\t", b"\\", b'"', b"\x01\x1f\x7f",
