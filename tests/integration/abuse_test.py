@@ -202,7 +202,8 @@ class NothingStays(unittest.TestCase):
         path = f"/tmp/popgate-log-{os.getpid()}"
         self.addCleanup(lambda: os.path.exists(path) and os.unlink(path))
         gate = self.gateway(listeners=[CLEAR], log={"to": "file", "file": path})
-        self.client(gate).command("QUIT")  # all is there
+        with Client(gate.port) as client:  # all is there
+            self.assertRegex(client.login("joe", "password"), rb"^\+OK")
         gate.wait_until(lambda: not gate.pids("session"), "the session to end")
         before = {one.pid: len(os.listdir(f"/proc/{one.pid}/fd")) for one in gate.processes()}
         for _ in range(5):
