@@ -24,7 +24,7 @@ DICTIONARIES = {"line": "pop3", "authorization": "pop3", "sasl": "pop3", "sessio
 # Libraries that lose memory over malformed input, which makes the search for leaks slow; `make check` searches too.
 LEAKY = ("conf", "imap")
 LARGEST = {"line": 80000, "session": 20000, "message": 16400, "guard": 4096, "imap": 8192}
-KEPT = 200  # inputs of a target in the corpus
+KEPT = 300  # inputs of a target in the corpus
 KEPT_SIZE = 4096  # octets of one
 
 
@@ -136,11 +136,11 @@ def merge(name):
     for path in glob.glob(os.path.join(merged, "*")):
         with open(path, "rb") as file:
             found.append(file.read())
-    # what has a name stays, whatever it reaches; of the others the smallest
+    # what has a name stays, whatever it reaches; of the others small and large ones, where there are too many
     kept = {octets: label for octets, label in named.items() if not re.fullmatch(r"[0-9a-f]{40}", label)}
-    for octets in sorted(found, key=len):
-        if len(kept) < KEPT and len(octets) <= KEPT_SIZE and octets not in kept:
-            kept[octets] = None
+    others = sorted({octets for octets in found if len(octets) <= KEPT_SIZE} - set(kept), key=lambda one: (len(one), one))
+    room = max(min(KEPT - len(kept), len(others)), 0)
+    kept.update((others[at * len(others) // room], None) for at in range(room))
     write(name, kept)
 
 
