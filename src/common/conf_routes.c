@@ -18,44 +18,37 @@ struct order {
 	size_t *starred, starred_count;
 };
 
-static int find_backend(const struct conf_reader *reader, config_setting_t *group, const struct conf *conf,
-			const char *name, size_t *backend_r)
+typedef const char *name_fn(const struct conf *conf, size_t index);
+
+static const char *name_of_backend(const struct conf *conf, size_t index)
+{
+	return conf->backends[index].name;
+}
+
+/* NULL: none. */
+static const char *name_of_listener(const struct conf *conf, size_t index)
+{
+	return conf->listeners[index].name;
+}
+
+/* The index of what a route's key names, out of `count`. */
+static int find_named(const struct conf_reader *reader, config_setting_t *group, const char *key,
+		      const struct conf *conf, size_t count, name_fn *name_of, const char *name, size_t *index_r)
 {
 	struct conf_near near = {.word = name};
 
-	for (size_t i = 0; i < conf->backend_count; i++) {
-		if (strcmp(conf->backends[i].name, name) == 0) {
-			*backend_r = i;
+	for (size_t i = 0; i < count; i++) {
+		const char *other = name_of(conf, i);
+
+		if (other != NULL && strcmp(other, name) == 0) {
+			*index_r = i;
 			return 0;
 		}
-		conf_near_offer(&near, conf->backends[i].name);
+		if (other != NULL)
+			conf_near_offer(&near, other);
 	}
-	conf_reader_fault(reader, config_setting_get_member(group, "backend"),
-			  "`backend` in `routes`: there is no backend `%.64s`%s%s%s", name,
-			  near.best ? ": did you mean `" : "", near.best ? near.best : "", near.best ? "`?" : "");
-	return -1;
-}
-
-/* The listener that a route names: CONF_ANY_LISTENER where it names none. */
-static int find_listener(const struct conf_reader *reader, config_setting_t *group, const struct conf *conf,
-			 const char *name, size_t *listener_r)
-{
-	struct conf_near near = {.word = name == NULL ? "" : name};
-
-	*listener_r = CONF_ANY_LISTENER;
-	if (name == NULL)
-		return 0;
-	for (size_t i = 0; i < conf->listener_count; i++) {
-		if (conf->listeners[i].name == NULL)
-			continue;
-		if (strcmp(conf->listeners[i].name, name) == 0) {
-			*listener_r = i;
-			return 0;
-		}
-		conf_near_offer(&near, conf->listeners[i].name);
-	}
-	conf_reader_fault(reader, config_setting_get_member(group, "listener"),
-			  "`listener` in `routes`: no listener has the name `%.64s`%s%s%s", name,
+	conf_reader_fault(reader, config_setting_get_member(group, key),
+			  "`%s` in `routes`: there is no %s `%.64s`%s%s%s", key, key, name,
 			  near.best ? ": did you mean `" : "", near.best ? near.best : "", near.best ? "`?" : "");
 	return -1;
 }
@@ -86,6 +79,24 @@ struct known {
 	bool backends, listeners;
 };
 
+/* What the route leads to, and for whom it is. */
+static int find_targets(const struct conf_reader *reader, config_setting_t *group, const struct conf *conf,
+			const struct known *known, const struct popgate_settings *settings, struct conf_route *route)
+{
+	const char *listener = conf_setting_string(settings, "listener");
+	int result = 0;
+
+	route->listener = CONF_ANY_LISTENER;
+	if (listener != NULL && known->listeners &&
+	    find_named(reader, group, "listener", conf, conf->listener_count, name_of_listener, listener,
+		       &route->listener) != 0)
+		result = -1;
+	if (known->backends && find_named(reader, group, "backend", conf, conf->backend_count, name_of_backend,
+					  conf_setting_string(settings, "backend"), &route->backend) != 0)
+		result = -1;
+	return result;
+}
+
 static int read_route(const struct conf_reader *reader, config_setting_t *group, const struct conf *conf,
 		      const struct known *known, struct conf_route *route)
 {
@@ -99,11 +110,7 @@ static int read_route(const struct conf_reader *reader, config_setting_t *group,
 	route->upstream_user = conf_settings_take(settings, "upstream_user");
 	route->file = conf_reader_place(reader, group, &route->line);
 	result = route->file == NULL ? -1 : check_route(reader, group, route);
-	if (known->listeners &&
-	    find_listener(reader, group, conf, conf_setting_string(settings, "listener"), &route->listener) != 0)
-		result = -1;
-	if (known->backends &&
-	    find_backend(reader, group, conf, conf_setting_string(settings, "backend"), &route->backend) != 0)
+	if (find_targets(reader, group, conf, known, settings, route) != 0)
 		result = -1;
 	conf_settings_free(&settings);
 	return result;

@@ -251,9 +251,9 @@ static void routes(void **state)
 	    {ROUTE("{ users = \"*@b\"; backend = \"main\"; },\n{ users = \"a*@B\"; backend = \"main\"; }"),
 	     "p.conf:4: the route for `a*@B` is never reached: the one for `*@b` at p.conf:3 comes first\n"},
 	    {ROUTE("{ users = \"*\"; listener = \"lan\"; backend = \"main\"; }"),
-	     "p.conf:3: `listener` in `routes`: no listener has the name `lan`\n"},
+	     "p.conf:3: `listener` in `routes`: there is no listener `lan`\n"},
 	    {NAMED("lab", "lan") BACKENDS "routes = ({ users = \"*\"; listener = \"lam\"; backend = \"main\"; });\n",
-	     "p.conf:3: `listener` in `routes`: no listener has the name `lam`: did you mean `lab`?\n"},
+	     "p.conf:3: `listener` in `routes`: there is no listener `lam`: did you mean `lab`?\n"},
 	    {NAMED("lab", "lan") BACKENDS "routes = ({ users = \"*\"; listener = \"lan\"; backend = \"main\"; },\n"
 					  "{ users = \"a@b\"; listener = \"lan\"; backend = \"main\"; });\n",
 	     "p.conf:4: the route for `a@b` is never reached: the one for `*` at p.conf:3 comes first\n"},
