@@ -12,9 +12,13 @@
 
 size_t name_base(const char *name, size_t size)
 {
-	const char *colon = memchr(name, ':', size);
+	const char *end = name + size;
 
-	return colon == NULL ? size : (size_t)(colon - name);
+	/* clocks have colons too, and some names hold one */
+	for (const char *at = name; (at = memchr(at, ':', (size_t)(end - at))) != NULL; at++)
+		if (end - at >= 3 && (at[1] == '1' || at[1] == '2') && at[2] == ',')
+			return (size_t)(at - name);
+	return size;
 }
 
 uint64_t name_believe(uint64_t with_crlf, uint64_t on_disk)

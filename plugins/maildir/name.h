@@ -1,7 +1,7 @@
 /* name - the file names of messages. Pure.
  *
- * UNIQUE[,S=OCTETS][,W=OCTETS][:2,FLAGS]: what stands before the colon is the base name, which never changes; what
- * follows says the flags, and changes with them. */
+ * UNIQUE[,S=OCTETS][,W=OCTETS][:2,FLAGS]: what stands before :2, (or :1,) is the base name, which never changes,
+ * and may hold other colons; what follows says the flags, and changes with them. */
 #ifndef MAILDIR_NAME_H
 #define MAILDIR_NAME_H
 

@@ -176,6 +176,13 @@ class Reading(Case):
         with self.client() as client:
             self.assertEqual(self.listed(client)[-1], true + 1)
 
+    def test_a_colon_in_a_name_is_no_end_of_it(self):
+        for name in ("mail-12:30:01", "mail-12:45:00"):
+            self.mail.deliver("ann", letter(len(self.mail.files("ann")) + 1), name=name)
+        self.assertEqual(len(self.visit()), 7)
+        self.mail.see("ann")
+        self.assertIn("mail-12:30:01", self.visit())
+
     def test_a_message_in_new_and_cur_counts_once(self):
         name = self.mail.deliver("ann", letter(6))
         os.link(self.mail.place("ann", f"new/{name}"), self.mail.place("ann", f"cur/{name}:2,S"))

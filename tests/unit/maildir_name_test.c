@@ -21,6 +21,11 @@ static void takes_names_apart(void **state)
 	    {"1700000000.M1P2.host:2,", 20, 1700000000, NAME_UNKNOWN, false},
 	    {"1700000000.M1P2.host:2,FS", 20, 1700000000, NAME_UNKNOWN, true},
 	    {"1700000000.M1P2.host:1,S", 20, 1700000000, NAME_UNKNOWN, false},
+	    {"mail-12:30:01", 13, 0, NAME_UNKNOWN, false},
+	    {"mail-12:30:01:2,S", 13, 0, NAME_UNKNOWN, true},
+	    {"mail-12:2", 9, 0, NAME_UNKNOWN, false},
+	    {"mail:", 5, 0, NAME_UNKNOWN, false},
+	    {"mail:3,S:1,:2,S", 8, 0, NAME_UNKNOWN, false},
 	    {"1.host,S=100,W=104:2,S", 18, 1, 104, true},
 	    {"1.host,W=104,S=100", 18, 1, 104, false},
 	    {"1.host,W=104,X=1", 16, 1, 104, false},
@@ -69,7 +74,7 @@ static void adds_a_flag_in_its_place(void **state)
 	static const char *const pairs[][2] = {
 	    {"1.host", "1.host:2,T"},	     {"1.host:2,", "1.host:2,T"},     {"1.host:2,S", "1.host:2,ST"},
 	    {"1.host:2,SZ", "1.host:2,STZ"}, {"1.host:2,Fa", "1.host:2,FTa"}, {"1.host:2,ST", "1.host:2,ST"},
-	    {"1.T,S=1:2,D", "1.T,S=1:2,DT"}, {"1.host:1,x", "1.host:2,T"},
+	    {"1.T,S=1:2,D", "1.T,S=1:2,DT"}, {"1.host:1,x", "1.host:2,T"},    {"1-12:30", "1-12:30:2,T"},
 	};
 	char name[NAME_ROOM], longest[NAME_ROOM];
 
