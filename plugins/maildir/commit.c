@@ -1,8 +1,9 @@
 /* commit - see commit.h.
  *
- * Touches the files of the messages it is given and no other: each is named by its base name, which is nobody else's.
- * One that is not where it was is looked for again, for others may have changed its flags; it counts as gone when two
- * looks have not found it. Never waits for anything but the disk. Runs in a session process.
+ * Touches the files of the messages it is given and no other. One that is not where it was is looked for again by its
+ * base name, for others may have changed its flags; it counts as gone when two looks have not found it. Where several
+ * files had one base name, what is not the same as the listed one is another message, and stays. Never waits for
+ * anything but the disk. Runs in a session process.
  */
 #include "commit.h"
 
@@ -12,31 +13,37 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "likeness.h"
 #include "name.h"
 #include "scan.h"
 #include "status.h"
 #include "trash.h"
 
-#define ROUNDS	    4	 /* the first, and looks for what was not there */
+#define ROUNDS	    8	 /* the first, and looks for what was not there */
 #define LOOKS	    2	 /* that must miss a message, which may be renamed while one of them goes on */
+#define GIVEN_UP    255	 /* in their place: it can't be removed */
 #define CLOCK_EVERY 256u /* messages until the next look at the clock */
 
 struct removal {
 	struct drop *drop;
 	struct trash trash;
-	unsigned char *missed; /* of each: how many looks have not found it */
-	int reason;	       /* errno of the first that could not be removed; 0: none */
+	size_t count;
+	unsigned char *missed;	 /* of each: how many looks have not found it */
+	struct likeness *listed; /* of each: the file that was listed, if there were several; NULL: no use yet */
+	size_t tried;		 /* since the last look at the clock */
+	bool late;
+	int reason; /* errno of the first that could not be removed; 0: none */
 };
 
 /* Does it to one file. 0: done, or -1 with errno. */
-typedef int removal_fn(struct removal *r, struct message *message, const char *name);
+typedef int removal_fn(struct removal *r, const struct message *message, const char *name);
 
-static int expunge(struct removal *r, struct message *message, const char *name)
+static int expunge(struct removal *r, const struct message *message, const char *name)
 {
 	return unlinkat(drop_place(r->drop, message), name, 0);
 }
 
-static int flag(struct removal *r, struct message *message, const char *name)
+static int flag(struct removal *r, const struct message *message, const char *name)
 {
 	char flagged[NAME_ROOM];
 
@@ -49,7 +56,7 @@ static int flag(struct removal *r, struct message *message, const char *name)
 	return trash_rename(drop_place(r->drop, message), name, r->drop->cur, flagged);
 }
 
-static int move(struct removal *r, struct message *message, const char *name)
+static int move(struct removal *r, const struct message *message, const char *name)
 {
 	int to = message->marks & MESSAGE_CUR ? r->trash.cur : r->trash.fresh;
 
@@ -60,46 +67,89 @@ static int move(struct removal *r, struct message *message, const char *name)
 static removal_fn *const removals[] = {
     [CONF_EXPUNGE] = expunge, [CONF_FLAG] = flag, [CONF_MOVE] = move, [CONF_KEEP] = NULL};
 
-/* Whether its file was all there was. Of one that had another file in the other folder, under the same base name, that
- * is looked for before the message counts as gone. With a flag it stays, and so may that. */
-static bool was_all(const struct removal *r, struct message *message)
+static void give_up(struct removal *r, size_t i, int reason)
 {
-	bool all = !(message->marks & MESSAGE_DOUBLE) || r->drop->conf->delete == CONF_FLAG;
-
-	message->marks &= (uint8_t)~MESSAGE_DOUBLE;
-	return all;
+	r->missed[i] = GIVEN_UP;
+	if (r->reason == 0)
+		r->reason = reason;
 }
 
-/* One message, as far as is known where it is. */
-static void try_one(struct removal *r, struct message *message, unsigned char *missed, unsigned char *gone)
+/* Whether the file that was found is the listed one, or a copy of it that has been removed. */
+static bool is_listed(struct removal *r, size_t i, const struct message *message, const char *name)
 {
-	if (message->marks & MESSAGE_ABSENT) {
-		*gone = ++*missed >= LOOKS;
+	struct likeness now;
+
+	if (!(message->marks & MESSAGE_DOUBLE))
+		return true;
+	if (r->listed == NULL && (r->listed = calloc(r->count, sizeof(*r->listed))) == NULL) {
+		give_up(r, i, ENOMEM);
+		return false;
+	}
+	if (!r->listed[i].known && (message->marks & MESSAGE_OTHER)) {
+		/* there is nothing left to compare it with */
+		give_up(r, i, EEXIST);
+		return false;
+	}
+	if (likeness_take(drop_place(r->drop, message), name, &now) != 0)
+		return !r->listed[i].known; /* whoever removes it gets to know why */
+	if (!r->listed[i].known)
+		r->listed[i] = now;
+	return likeness_same(&r->listed[i], &now);
+}
+
+/* One message, as far as is known where it is. Of one that had several files each is removed before it counts as gone;
+ * with a flag it stays, and so may those. */
+static void try_one(struct removal *r, size_t i, const struct message *message, unsigned char *gone)
+{
+	const char *name = messages_name(&r->drop->messages, message);
+
+	if ((message->marks & MESSAGE_ABSENT) || !is_listed(r, i, message, name)) {
+		if (r->missed[i] != GIVEN_UP)
+			*gone = ++r->missed[i] >= LOOKS;
 		return;
 	}
-	*missed = 0;
-	if (removals[r->drop->conf->delete](r, message, messages_name(&r->drop->messages, message)) == 0)
-		*gone = was_all(r, message);
-	else if (errno != ENOENT && r->reason == 0)
-		r->reason = errno;
+	r->missed[i] = 0;
+	if (removals[r->drop->conf->delete](r, message, name) == 0)
+		*gone = !(message->marks & MESSAGE_DOUBLE) || r->drop->conf->delete == CONF_FLAG;
+	else if (errno != ENOENT)
+		give_up(r, i, errno);
 }
 
-/* All that are not gone yet. Returns how many are left. */
-static size_t try_all(struct removal *r, const size_t *messages, size_t count, unsigned char *gone, int64_t deadline)
+static bool is_late(struct removal *r, int64_t deadline)
 {
-	const struct popgate_host *host = r->drop->conf->host;
+	if (r->tried++ % CLOCK_EVERY == 0)
+		r->late = r->late || r->drop->conf->host->now() >= deadline;
+	return r->late;
+}
+
+/* All that are not gone yet. Returns how many another round may help. */
+static size_t try_all(struct removal *r, const size_t *messages, unsigned char *gone, int64_t deadline)
+{
 	size_t left = 0;
 
-	for (size_t i = 0; i < count; i++) {
-		if (gone[i])
+	for (size_t i = 0; i < r->count; i++) {
+		if (gone[i] || r->missed[i] == GIVEN_UP || is_late(r, deadline))
 			continue;
-		if (i % CLOCK_EVERY == 0 && host->now() >= deadline)
-			r->reason = ETIMEDOUT;
-		if (r->reason != ETIMEDOUT)
-			try_one(r, &r->drop->messages.all[messages[i]], &r->missed[i], &gone[i]);
-		left += !gone[i];
+		try_one(r, i, &r->drop->messages.all[messages[i]], &gone[i]);
+		left += !gone[i] && r->missed[i] != GIVEN_UP;
 	}
 	return left;
+}
+
+static size_t left_of(const struct removal *r, const unsigned char *gone)
+{
+	size_t left = 0;
+
+	for (size_t i = 0; i < r->count; i++)
+		left += !gone[i];
+	return left;
+}
+
+static const char *reason_of(const struct removal *r)
+{
+	if (r->reason != 0)
+		return strerror(r->reason);
+	return r->late ? strerror(ETIMEDOUT) : "others rename them";
 }
 
 /* Some file systems have nothing to say about folders. */
@@ -114,30 +164,35 @@ static int settle(const struct removal *r)
 	return result;
 }
 
-static int remove_all(struct removal *r, const size_t *messages, size_t count, unsigned char *gone, int64_t deadline,
+static int remove_all(struct removal *r, const size_t *messages, unsigned char *gone, int64_t deadline,
 		      struct popgate_error *error)
 {
-	size_t left = try_all(r, messages, count, gone, deadline);
+	size_t left = try_all(r, messages, gone, deadline);
+	int result = 0;
 
-	for (int round = 1; round < ROUNDS && left > 0 && r->reason == 0; round++) {
-		if (scan_again(r->drop, error) != 0)
-			return -1;
-		left = try_all(r, messages, count, gone, deadline);
+	for (int round = 1; round < ROUNDS && left > 0 && !r->late && result == 0; round++) {
+		result = scan_again(r->drop, error);
+		if (result == 0)
+			left = try_all(r, messages, gone, deadline);
 	}
-	if (settle(r) != 0)
+	if (settle(r) != 0) {
+		/* who knows what a crash leaves of it */
+		memset(gone, 0, r->count);
 		return status_fail(error, POPGATE_TEMP, "the folder could not be written to the disk: %s",
 				   strerror(errno));
-	if (left == 0)
-		return 0;
-	return status_fail(error, POPGATE_TEMP, "%zu of %zu messages could not be removed: %s", left, count,
-			   r->reason != 0 ? strerror(r->reason) : "others rename them");
+	}
+	left = left_of(r, gone);
+	if (result != 0 || left == 0)
+		return result;
+	return status_fail(error, POPGATE_TEMP, "%zu of %zu messages could not be removed: %s", left, r->count,
+			   reason_of(r));
 }
 
 int commit_messages(void *opaque, const size_t *messages, size_t count, unsigned char *gone, int64_t deadline,
 		    struct popgate_error *error)
 {
 	struct drop *drop = opaque;
-	struct removal r = {.drop = drop, .trash = {-1, -1}};
+	struct removal r = {.drop = drop, .trash = {-1, -1}, .count = count};
 	int result = -1;
 
 	if (count == 0)
@@ -152,8 +207,9 @@ int commit_messages(void *opaque, const size_t *messages, size_t count, unsigned
 	if (r.missed == NULL)
 		status_fail(error, POPGATE_TEMP, "out of memory");
 	else
-		result = remove_all(&r, messages, count, gone, deadline, error);
+		result = remove_all(&r, messages, gone, deadline, error);
 	free(r.missed);
+	free(r.listed);
 	trash_close(&r.trash);
 	return result;
 }

@@ -1,6 +1,6 @@
 /* messages - see messages.h.
  *
- * About 32 octets and the file's name for each; positions are those of the listing, and stay. Runs in session
+ * About 40 octets and the file's name for each; positions are those of the listing, and stay. Runs in session
  * processes.
  */
 #include "messages.h"
@@ -43,41 +43,19 @@ uint32_t text_keep(struct text *text, const char *octets, size_t size)
 	return (uint32_t)at;
 }
 
+uint32_t text_renew(struct text *text, uint32_t at, const char *octets, size_t size)
+{
+	if (at == 0 || strlen(text->octets + at) < size)
+		return text_keep(text, octets, size);
+	memcpy(text->octets + at, octets, size);
+	text->octets[at + size] = '\0';
+	return at;
+}
+
 void text_clear(struct text *text)
 {
 	free(text->octets);
 	memset(text, 0, sizeof(*text));
-}
-
-int messages_add(struct messages *messages, const char *name, bool in_cur)
-{
-	size_t size = strlen(name);
-	struct message *all, *message;
-	struct name parsed;
-	uint32_t at;
-
-	if (size >= NAME_ROOM)
-		return 0;
-	name_parse(name, size, &parsed);
-	if (parsed.base == 0)
-		return 0;
-	if (messages->count == UINT32_MAX - 1)
-		return -1;
-	all = reserve(messages->all, &messages->room, messages->count + 1, sizeof(*all));
-	if (all == NULL)
-		return -1;
-	messages->all = all;
-	at = text_keep(&messages->names, name, size);
-	if (at == 0)
-		return -1;
-	message = &all[messages->count++];
-	*message =
-	    (struct message){.octets = parsed.octets,
-			     .time = parsed.time,
-			     .at = at,
-			     .base = (uint8_t)parsed.base,
-			     .marks = (uint8_t)((in_cur ? MESSAGE_CUR : 0u) | (parsed.seen ? MESSAGE_SEEN : 0u))};
-	return 0;
 }
 
 const char *messages_name(const struct messages *messages, const struct message *message)
@@ -107,8 +85,6 @@ static uint32_t *slot_of(const struct messages *messages, const char *base, size
 
 int messages_index(struct messages *messages)
 {
-	size_t kept = 0;
-
 	messages_unindex(messages);
 	messages->slot_count = 16;
 	while (messages->slot_count < messages->count * 2)
@@ -117,18 +93,10 @@ int messages_index(struct messages *messages)
 	if (messages->slots == NULL)
 		return -1;
 	for (size_t i = 0; i < messages->count; i++) {
-		struct message one = messages->all[i];
-		uint32_t *slot = slot_of(messages, messages_name(messages, &one), one.base);
+		const struct message *one = &messages->all[i];
 
-		if (*slot != 0) {
-			one.marks |= MESSAGE_DOUBLE;
-			messages->all[*slot - 1] = one;
-			continue;
-		}
-		messages->all[kept++] = one;
-		*slot = (uint32_t)kept;
+		*slot_of(messages, messages_name(messages, one), one->base) = (uint32_t)i + 1;
 	}
-	messages->count = kept;
 	return 0;
 }
 
@@ -144,6 +112,76 @@ void messages_unindex(struct messages *messages)
 	free(messages->slots);
 	messages->slots = NULL;
 	messages->slot_count = 0;
+}
+
+/* ---- adding -------------------------------------------------------------- */
+
+static int append(struct messages *messages, const char *name, size_t size, const struct name *parsed)
+{
+	struct message *all;
+	uint32_t at;
+
+	if (messages->count == UINT32_MAX - 1)
+		return -1;
+	all = reserve(messages->all, &messages->room, messages->count + 1, sizeof(*all));
+	if (all == NULL)
+		return -1;
+	messages->all = all;
+	at = text_keep(&messages->names, name, size);
+	if (at == 0)
+		return -1;
+	all[messages->count++] =
+	    (struct message){.octets = parsed->octets, .time = parsed->time, .at = at, .base = (uint8_t)parsed->base};
+	return 0;
+}
+
+/* The last place where a message was found. */
+static void place(struct message *message, const struct found *found, bool seen)
+{
+	message->marks &= (uint8_t) ~(MESSAGE_CUR | MESSAGE_SEEN);
+	message->marks |= (uint8_t)((found->in_cur ? MESSAGE_CUR : 0u) | (seen ? MESSAGE_SEEN : 0u));
+	message->inode = found->inode;
+	message->turn = found->turn;
+}
+
+/* A file of a message that is there already. */
+static int add_again(struct messages *messages, struct message *message, const struct found *found, bool seen)
+{
+	bool in_cur = (message->marks & MESSAGE_CUR) != 0;
+
+	if (in_cur != found->in_cur || strcmp(messages_name(messages, message), found->name) != 0) {
+		if (message->turn == found->turn)
+			message->marks |= MESSAGE_DOUBLE;
+		message->at = text_renew(&messages->names, message->at, found->name, strlen(found->name));
+	}
+	place(message, found, seen);
+	return message->at == 0 ? -1 : 0;
+}
+
+int messages_add(struct messages *messages, const struct found *found)
+{
+	size_t size = strlen(found->name);
+	struct message *message;
+	struct name parsed;
+	uint32_t *slot;
+
+	if (size >= NAME_ROOM)
+		return 0;
+	name_parse(found->name, size, &parsed);
+	if (parsed.base == 0)
+		return 0;
+	message = messages_find(messages, found->name, parsed.base);
+	if (message != NULL)
+		return add_again(messages, message, found, parsed.seen);
+	if (append(messages, found->name, size, &parsed) != 0)
+		return -1;
+	message = &messages->all[messages->count - 1];
+	place(message, found, parsed.seen);
+	if (messages->slot_count < messages->count * 2)
+		return messages_index(messages);
+	slot = slot_of(messages, found->name, parsed.base);
+	*slot = (uint32_t)messages->count;
+	return 0;
 }
 
 /* ---- order --------------------------------------------------------------- */
@@ -181,7 +219,7 @@ void messages_drop_absent(struct messages *messages)
 
 	messages_unindex(messages);
 	for (size_t i = 0; i < messages->count; i++)
-		if (!(messages->all[i].marks & MESSAGE_ABSENT))
+		if (!(messages->all[i].marks & MESSAGE_ABSENT) && messages->all[i].octets != NAME_UNKNOWN)
 			messages->all[kept++] = messages->all[i];
 	messages->count = kept;
 }

@@ -20,8 +20,8 @@
 #define TURNS	 4 /* through folders that others change at the same time */
 #define ATTEMPTS 3 /* to open a message whose file others rename at the same time */
 
-/* Takes a file's name. 0, or -1: no memory. */
-typedef int scan_fn(void *context, const char *name, bool in_cur);
+/* Takes a file. 0, or -1: no memory. */
+typedef int scan_fn(void *context, const struct found *found);
 
 static bool is_file(int folder, const struct dirent *entry)
 {
@@ -34,23 +34,33 @@ static bool is_file(int folder, const struct dirent *entry)
 	return fstatat(folder, entry->d_name, &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(status.st_mode);
 }
 
-static int read_folder(int folder, bool in_cur, scan_fn *take, void *context, struct popgate_error *error)
+/* User space file systems that know none give all files the same. */
+static uint64_t inode_of(const struct dirent *entry)
 {
+	return entry->d_ino == UINT32_MAX ? 0 : entry->d_ino;
+}
+
+static int read_folder(int folder, struct found found, scan_fn *take, void *context, struct popgate_error *error)
+{
+	const char *what = found.in_cur ? "cur" : "new";
 	int own = walk_into(folder, ".", O_RDONLY), result = 0; /* it has a place of its own in the folder */
 	DIR *stream = own < 0 ? NULL : fdopendir(own);
 	struct dirent *entry;
 
 	if (stream == NULL) {
-		status_errno(error, in_cur ? "cur" : "new");
+		status_errno(error, what);
 		if (own >= 0)
 			close(own);
 		return -1;
 	}
-	while (result == 0 && (errno = 0, entry = readdir(stream)) != NULL)
-		if (is_file(folder, entry) && take(context, entry->d_name, in_cur) != 0)
+	while (result == 0 && (errno = 0, entry = readdir(stream)) != NULL) {
+		found.name = entry->d_name;
+		found.inode = inode_of(entry);
+		if (is_file(folder, entry) && take(context, &found) != 0)
 			result = status_fail(error, POPGATE_TEMP, "out of memory");
+	}
 	if (result == 0 && errno != 0)
-		result = status_errno(error, in_cur ? "cur" : "new");
+		result = status_errno(error, what);
 	closedir(stream);
 	return result;
 }
@@ -83,10 +93,10 @@ static int read_both(const struct drop *drop, scan_fn *take, void *context, stru
 {
 	struct stamp before, after = stamp_of(drop);
 
-	for (int turn = 0; turn < TURNS; turn++) {
+	for (uint8_t turn = 1; turn <= TURNS; turn++) {
 		before = after;
-		if (read_folder(drop->fresh, false, take, context, error) != 0 ||
-		    read_folder(drop->cur, true, take, context, error) != 0)
+		if (read_folder(drop->fresh, (struct found){.turn = turn}, take, context, error) != 0 ||
+		    read_folder(drop->cur, (struct found){.turn = turn, .in_cur = true}, take, context, error) != 0)
 			return -1;
 		after = stamp_of(drop);
 		if (is_same(&before.fresh, &after.fresh) && is_same(&before.cur, &after.cur))
@@ -95,44 +105,55 @@ static int read_both(const struct drop *drop, scan_fn *take, void *context, stru
 	return 0;
 }
 
-static int add(void *context, const char *name, bool in_cur)
+static int add(void *context, const struct found *found)
 {
-	return messages_add(context, name, in_cur);
+	return messages_add(context, found);
 }
 
 int scan_all(struct drop *drop, struct popgate_error *error)
 {
-	if (read_both(drop, add, &drop->messages, error) != 0)
-		return -1;
-	if (messages_index(&drop->messages) != 0)
-		return status_fail(error, POPGATE_TEMP, "out of memory");
-	return 0;
+	return read_both(drop, add, &drop->messages, error);
 }
 
 /* ---- again --------------------------------------------------------------- */
 
-enum where { WHERE_NOWHERE, WHERE_NEW, WHERE_CUR };
+/* Where a message is now. */
+struct present {
+	uint32_t at;  /* where its name is */
+	uint8_t turn; /* in which it was found; 0: it was not */
+	bool in_cur;
+	bool own;   /* it is the file that was listed */
+	bool twice; /* another file has its base name */
+};
 
 /* The messages as they were, and the names that they have now. */
 struct renewal {
 	struct messages *messages;
-	struct text text;     /* to be the messages' own */
-	uint32_t *at;	      /* of each message: where in it */
-	unsigned char *where; /* of each message: enum where */
+	struct text text;	/* to be the messages' own */
+	struct present *places; /* of each message */
 };
 
-static int take_present(void *context, const char *name, bool in_cur)
+static int take_present(void *context, const struct found *found)
 {
 	struct renewal *r = context;
-	size_t size = strlen(name), position;
-	const struct message *message = messages_find(r->messages, name, name_base(name, size));
+	size_t size = strlen(found->name);
+	const struct message *message = messages_find(r->messages, found->name, name_base(found->name, size));
+	struct present *place;
+	bool own;
 
 	if (message == NULL)
 		return 0;
-	position = (size_t)(message - r->messages->all);
-	r->at[position] = text_keep(&r->text, name, size);
-	r->where[position] = in_cur ? WHERE_CUR : WHERE_NEW;
-	return r->at[position] == 0 ? -1 : 0;
+	place = &r->places[message - r->messages->all];
+	own = found->inode != 0 && found->inode == message->inode;
+	/* one that is renamed meanwhile is met twice, and is no other */
+	place->twice = place->twice || (place->turn == found->turn && !(place->own && own));
+	if (place->own && !own)
+		return 0;
+	place->at = text_renew(&r->text, place->at, found->name, size);
+	place->turn = found->turn;
+	place->in_cur = found->in_cur;
+	place->own = own;
+	return place->at == 0 ? -1 : 0;
 }
 
 /* Those that were not found keep the last name that they had. */
@@ -141,24 +162,34 @@ static int take_absent(struct renewal *r)
 	for (size_t i = 0; i < r->messages->count; i++) {
 		const char *name = messages_name(r->messages, &r->messages->all[i]);
 
-		if (r->where[i] == WHERE_NOWHERE && (r->at[i] = text_keep(&r->text, name, strlen(name))) == 0)
+		if (r->places[i].turn == 0 && (r->places[i].at = text_keep(&r->text, name, strlen(name))) == 0)
 			return -1;
 	}
 	return 0;
+}
+
+static unsigned marks_of(const struct message *message, const struct present *place)
+{
+	unsigned marks = message->marks & ~(MESSAGE_CUR | MESSAGE_ABSENT | MESSAGE_OTHER);
+
+	if (place->turn == 0)
+		return marks | MESSAGE_ABSENT;
+	if (place->in_cur)
+		marks |= MESSAGE_CUR;
+	if (place->twice)
+		marks |= MESSAGE_DOUBLE;
+	if ((marks & MESSAGE_DOUBLE) && !place->own)
+		marks |= MESSAGE_OTHER;
+	return marks;
 }
 
 static void install(struct renewal *r)
 {
 	for (size_t i = 0; i < r->messages->count; i++) {
 		struct message *message = &r->messages->all[i];
-		unsigned marks = message->marks & ~(MESSAGE_CUR | MESSAGE_ABSENT);
 
-		if (r->where[i] == WHERE_NOWHERE)
-			marks |= MESSAGE_ABSENT;
-		else if (r->where[i] == WHERE_CUR)
-			marks |= MESSAGE_CUR;
-		message->marks = (uint8_t)marks;
-		message->at = r->at[i];
+		message->marks = (uint8_t)marks_of(message, &r->places[i]);
+		message->at = r->places[i].at;
 	}
 	text_clear(&r->messages->names);
 	r->messages->names = r->text;
@@ -168,12 +199,10 @@ static void install(struct renewal *r)
 int scan_again(struct drop *drop, struct popgate_error *error)
 {
 	struct messages *messages = &drop->messages;
-	struct renewal r = {.messages = messages,
-			    .at = calloc(messages->count + 1, sizeof(*r.at)),
-			    .where = calloc(messages->count + 1, 1)};
+	struct renewal r = {.messages = messages, .places = calloc(messages->count + 1, sizeof(*r.places))};
 	int result = -1;
 
-	if (r.at == NULL || r.where == NULL || messages_index(messages) != 0)
+	if (r.places == NULL || messages_index(messages) != 0)
 		status_fail(error, POPGATE_TEMP, "out of memory");
 	else
 		result = read_both(drop, take_present, &r, error);
@@ -183,8 +212,7 @@ int scan_again(struct drop *drop, struct popgate_error *error)
 		install(&r);
 	messages_unindex(messages);
 	text_clear(&r.text);
-	free(r.at);
-	free(r.where);
+	free(r.places);
 	return result;
 }
 
@@ -214,7 +242,7 @@ int scan_open(struct drop *drop, size_t position, uint64_t *size_r, struct popga
 			return cannot_open(error);
 		if (scan_again(drop, error) != 0)
 			return -1;
-		if (message->marks & MESSAGE_ABSENT)
+		if (message->marks & (MESSAGE_ABSENT | MESSAGE_OTHER))
 			return status_fail(error, POPGATE_GONE, "the message is no longer there");
 	}
 }

@@ -8,8 +8,8 @@
 
 /* Fills drop->messages with all that is there, and makes them findable. 0, or -1 with TEMP or PERM. */
 int scan_all(struct drop *drop, struct popgate_error *error);
-/* Finds the files of the messages anew, by their base names; those that are not there become MESSAGE_ABSENT. What has
- * come since is not looked at. 0, or -1 with TEMP or PERM. */
+/* Finds the files of the messages anew, by their base names; those that are not there become MESSAGE_ABSENT, and of
+ * several files the one that was listed counts. What has come since is not looked at. 0, or -1 with TEMP or PERM. */
 int scan_again(struct drop *drop, struct popgate_error *error);
 /* Opens a message's file to be read, wherever it lies by now. Returns the descriptor and its size, or -1: GONE, or
  * what is wrong with this one (PERM, TEMP). */

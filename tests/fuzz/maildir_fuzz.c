@@ -83,7 +83,7 @@ static void add_message(struct world *world, const char *line, size_t size)
 	char *name = fuzz_text(line, size);
 	size_t before = world->messages.count;
 
-	REQUIRE(messages_add(&world->messages, name, size % 2 != 0) == 0);
+	REQUIRE(messages_add(&world->messages, &(struct found){.name = name, .in_cur = size % 2 != 0}) == 0);
 	if (world->messages.count > before) {
 		struct message *message = &world->messages.all[before];
 

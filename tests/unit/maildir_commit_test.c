@@ -1,0 +1,353 @@
+/* Removal from a Maildir in which files share a base name, or whose file system fails: what the client has not seen
+ * stays, and what is not on the disk is not confirmed. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "../../plugins/maildir/commit.h"
+#include "../../plugins/maildir/fetch.h"
+#include "../../plugins/maildir/list.h"
+#include "../../plugins/maildir/scan.h"
+
+#define DEADLINE 1000
+
+/* ---- what the system does ------------------------------------------------ */
+
+/* NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp): the linker's names */
+int __real_fsync(int fd);
+int __wrap_fsync(int fd);
+DIR *__real_fdopendir(int fd);
+DIR *__wrap_fdopendir(int fd);
+int __real_renameat2(int from, const char *name, int to, const char *new_name, unsigned flags);
+int __wrap_renameat2(int from, const char *name, int to, const char *new_name, unsigned flags);
+
+static int fsync_fails, rename_fails; /* errno; 0: it works */
+static ino_t synced[16];
+static size_t syncs;
+static unsigned folders_left; /* that may be read */
+static bool touching;	      /* others change a folder whenever it is read */
+
+int __wrap_fsync(int fd)
+{
+	struct stat status;
+
+	assert_int_equal(fstat(fd, &status), 0);
+	if (syncs < sizeof(synced) / sizeof(synced[0]))
+		synced[syncs++] = status.st_ino;
+	errno = fsync_fails;
+	return fsync_fails != 0 ? -1 : __real_fsync(fd);
+}
+
+DIR *__wrap_fdopendir(int fd)
+{
+	static time_t second = 1000;
+	struct timespec times[2] = {{.tv_sec = ++second}, {.tv_sec = second}};
+
+	if (folders_left == 0) {
+		errno = EMFILE;
+		return NULL;
+	}
+	folders_left--;
+	if (touching)
+		assert_int_equal(futimens(fd, times), 0);
+	return __real_fdopendir(fd);
+}
+
+int __wrap_renameat2(int from, const char *name, int to, const char *new_name, unsigned flags)
+{
+	errno = rename_fails;
+	return rename_fails != 0 ? -1 : __real_renameat2(from, name, to, new_name, flags);
+}
+/* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
+
+/* ---- the host and a Maildir ---------------------------------------------- */
+
+static int64_t now(void)
+{
+	return 0;
+}
+
+static enum popgate_wait wait_for(struct popgate_session *session, int fd, unsigned events, int64_t deadline)
+{
+	(void)session, (void)fd, (void)events, (void)deadline;
+	return POPGATE_READY;
+}
+
+static const struct popgate_host host = {.size = sizeof(host), .now = now, .wait = wait_for};
+static char folder[] = "/tmp/popgate-maildir-XXXXXX";
+static struct maildir_conf conf;
+static struct drop drop;
+static struct popgate_error error;
+static size_t listed;
+
+static const char *path_of(const char *name)
+{
+	static char paths[2][200];
+	static unsigned turn;
+
+	turn = (turn + 1) % 2;
+	snprintf(paths[turn], sizeof(paths[turn]), "%s/Maildir/%s", folder, name);
+	return paths[turn];
+}
+
+static void write_file(const char *name, const char *text)
+{
+	FILE *file = fopen(path_of(name), "w");
+
+	assert_non_null(file);
+	assert_int_equal(fputs(text, file) >= 0, 1);
+	assert_int_equal(fclose(file), 0);
+}
+
+static void link_file(const char *name, const char *other)
+{
+	assert_int_equal(link(path_of(name), path_of(other)), 0);
+}
+
+static void rename_file(const char *name, const char *other)
+{
+	assert_int_equal(rename(path_of(name), path_of(other)), 0);
+}
+
+static bool is_there(const char *name)
+{
+	return access(path_of(name), F_OK) == 0;
+}
+
+static int setup(void **state)
+{
+	static const char *const parts[] = {"", "new", "cur", "tmp"};
+
+	(void)state;
+	fsync_fails = rename_fails = 0;
+	folders_left = UINT32_MAX;
+	touching = false;
+	memcpy(folder + strlen(folder) - 6, "XXXXXX", 6);
+	if (mkdtemp(folder) == NULL)
+		return -1;
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+		mkdir(path_of(parts[i]), 0700);
+	conf = (struct maildir_conf){
+	    .host = &host, .mail = {folder, "Maildir"}, .folder = "INBOX", .uidl_format = "", .delete = CONF_EXPUNGE};
+	drop = (struct drop){.conf = &conf, .top = -1, .folder = -1, .fresh = -1, .cur = -1};
+	return drop_open(&drop, "ann", &error);
+}
+
+static int teardown(void **state)
+{
+	char command[100];
+
+	(void)state;
+	drop_close(&drop);
+	snprintf(command, sizeof(command), "rm -rf %s", folder);
+	return system(command); /* NOLINT(cert-env33-c): a test's own folder */
+}
+
+static int add(void *context, const struct popgate_message *message)
+{
+	(void)context, (void)message;
+	listed++;
+	return 0;
+}
+
+static size_t list(void)
+{
+	listed = 0;
+	assert_int_equal(list_messages(&drop, add, NULL, DEADLINE, &error), 0);
+	syncs = 0;
+	return listed;
+}
+
+/* Removes as many messages as there are; returns what commit says, and how many are confirmed. */
+static int remove_all(size_t *confirmed_r)
+{
+	size_t messages[4] = {0, 1, 2, 3};
+	unsigned char gone[4] = {0};
+	int result = commit_messages(&drop, messages, listed, gone, DEADLINE, &error);
+
+	*confirmed_r = 0;
+	for (size_t i = 0; i < listed; i++)
+		*confirmed_r += gone[i];
+	return result;
+}
+
+static void assert_removed(size_t count)
+{
+	size_t confirmed;
+
+	assert_int_equal(remove_all(&confirmed), 0);
+	assert_int_equal(confirmed, count);
+}
+
+/* ---- one base name, several files ---------------------------------------- */
+
+static void another_message_of_the_same_name_stays(void **state)
+{
+	(void)state;
+	write_file("new/1.x", "Subject: unseen\n\n");
+	write_file("cur/1.x:2,S", "Subject: listed\n\n");
+	assert_int_equal(list(), 1);
+	assert_removed(1);
+	assert_true(is_there("new/1.x"));
+	assert_false(is_there("cur/1.x:2,S"));
+}
+
+static int keep(void *context, const void *data, size_t size)
+{
+	assert_in_range(size, 1, 99);
+	memcpy(context, data, size);
+	return 0;
+}
+
+static void the_listed_one_is_followed(void **state)
+{
+	char text[100] = "";
+	const struct popgate_sink sink = {.write = keep, .context = text};
+
+	(void)state;
+	write_file("new/1.x", "Subject: unseen\n\n");
+	write_file("cur/1.x:2,S", "Subject: listed\n\n");
+	assert_int_equal(list(), 1);
+	rename_file("cur/1.x:2,S", "new/1.x:2,RS");
+	rename_file("new/1.x", "cur/1.x:2,");
+	assert_int_equal(fetch_message(&drop, 0, POPGATE_WHOLE, &sink, NULL, &error), 0);
+	assert_string_equal(text, "Subject: listed\n\n");
+	rename_file("new/1.x:2,RS", "new/1.x:2,FRS");
+	assert_removed(1);
+	assert_true(is_there("cur/1.x:2,"));
+	assert_false(is_there("new/1.x:2,FRS"));
+}
+
+static void what_is_left_of_two_names_is_not_taken_for_the_listed_one(void **state)
+{
+	size_t confirmed;
+
+	(void)state;
+	write_file("new/1.x", "Subject: unseen\n\n");
+	write_file("cur/1.x:2,S", "Subject: listed\n\n");
+	assert_int_equal(list(), 1);
+	assert_int_equal(unlink(path_of("cur/1.x:2,S")), 0);
+	assert_int_equal(fetch_message(&drop, 0, POPGATE_WHOLE, NULL, NULL, &error), -1);
+	assert_int_equal(error.status, POPGATE_GONE);
+	assert_int_equal(remove_all(&confirmed), -1);
+	assert_int_equal(confirmed, 0);
+	assert_true(is_there("new/1.x"));
+}
+
+static void copies_go_with_it(void **state)
+{
+	(void)state;
+	write_file("new/1.x", "Subject: same\n\n");
+	write_file("cur/1.x:2,", "Subject: same\n\n");
+	write_file("cur/1.x:2,S", "Subject: same\n\n");
+	assert_int_equal(list(), 1);
+	assert_removed(1);
+	assert_false(is_there("new/1.x") || is_there("cur/1.x:2,") || is_there("cur/1.x:2,S"));
+}
+
+static void three_names_of_a_file_are_one(void **state)
+{
+	(void)state;
+	write_file("new/1.x", "Subject: same\n\n");
+	link_file("new/1.x", "cur/1.x:2,");
+	link_file("new/1.x", "cur/1.x:2,S");
+	assert_int_equal(list(), 1);
+	assert_removed(1);
+	assert_false(is_there("new/1.x") || is_there("cur/1.x:2,") || is_there("cur/1.x:2,S"));
+}
+
+static void reading_a_folder_again_doubles_nothing(void **state)
+{
+	size_t size;
+
+	(void)state;
+	write_file("new/1.x", "Subject: 1\n\n");
+	write_file("cur/2.x:2,S", "Subject: 2\n\n");
+	touching = true;
+	assert_int_equal(list(), 2);
+	size = strlen("-1.x-2.x:2,S-");
+	assert_int_equal(drop.messages.names.size, size);
+	assert_int_equal(scan_again(&drop, &error), 0);
+	assert_int_equal(drop.messages.names.size, size);
+	for (size_t i = 0; i < 2; i++)
+		assert_int_equal(drop.messages.all[i].marks & MESSAGE_DOUBLE, 0);
+}
+
+static void one_that_cannot_be_removed_leaves_the_others_their_chance(void **state)
+{
+	size_t confirmed;
+
+	(void)state;
+	conf.delete = CONF_MOVE;
+	snprintf(conf.trash_name, sizeof(conf.trash_name), ".Trash");
+	mkdir(path_of(".Trash"), 0700);
+	mkdir(path_of(".Trash/new"), 0700);
+	write_file(".Trash/new/1.x", "Subject: older\n\n");
+	write_file("new/1.x", "Subject: 1\n\n");
+	write_file("new/2.x", "Subject: 2\n\n");
+	assert_int_equal(list(), 2);
+	rename_file("new/2.x", "cur/2.x:2,S");
+	assert_int_equal(remove_all(&confirmed), -1);
+	assert_int_equal(confirmed, 1);
+	assert_non_null(strstr(error.text, "1 of 2 messages could not be removed: File exists"));
+	assert_true(is_there(".Trash/cur/2.x:2,S"));
+	assert_true(is_there("new/1.x"));
+}
+
+/* ---- a disk that fails ---------------------------------------------------- */
+
+static void what_is_not_on_the_disk_is_not_confirmed(void **state)
+{
+	size_t confirmed;
+
+	(void)state;
+	write_file("new/1.x", "Subject: 1\n\n");
+	assert_int_equal(list(), 1);
+	fsync_fails = EIO;
+	assert_int_equal(remove_all(&confirmed), -1);
+	assert_int_equal(confirmed, 0);
+	assert_int_equal(error.status, POPGATE_TEMP);
+}
+
+static void what_was_removed_before_a_failure_is_written_too(void **state)
+{
+	size_t confirmed;
+
+	(void)state;
+	write_file("new/1.x", "Subject: 1\n\n");
+	write_file("new/2.x", "Subject: 2\n\n");
+	assert_int_equal(list(), 2);
+	rename_file("new/2.x", "cur/2.x:2,S");
+	folders_left = 0;
+	assert_int_equal(remove_all(&confirmed), -1);
+	assert_int_equal(confirmed, 1);
+	assert_int_equal(syncs, 2);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test_setup_teardown(another_message_of_the_same_name_stays, setup, teardown),
+	    cmocka_unit_test_setup_teardown(the_listed_one_is_followed, setup, teardown),
+	    cmocka_unit_test_setup_teardown(what_is_left_of_two_names_is_not_taken_for_the_listed_one, setup, teardown),
+	    cmocka_unit_test_setup_teardown(copies_go_with_it, setup, teardown),
+	    cmocka_unit_test_setup_teardown(three_names_of_a_file_are_one, setup, teardown),
+	    cmocka_unit_test_setup_teardown(reading_a_folder_again_doubles_nothing, setup, teardown),
+	    cmocka_unit_test_setup_teardown(one_that_cannot_be_removed_leaves_the_others_their_chance, setup, teardown),
+	    cmocka_unit_test_setup_teardown(what_is_not_on_the_disk_is_not_confirmed, setup, teardown),
+	    cmocka_unit_test_setup_teardown(what_was_removed_before_a_failure_is_written_too, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
