@@ -18,6 +18,7 @@
 #include "scan.h"
 #include "status.h"
 #include "trash.h"
+#include "walk.h"
 
 #define ROUNDS	    8	 /* the first, and looks for what was not there */
 #define LOOKS	    2	 /* that must miss a message, which may be renamed while one of them goes on */
@@ -152,14 +153,13 @@ static const char *reason_of(const struct removal *r)
 	return r->late ? strerror(ETIMEDOUT) : "others rename them";
 }
 
-/* Some file systems have nothing to say about folders. */
 static int settle(const struct removal *r)
 {
 	const int folders[] = {r->trash.fresh, r->trash.cur, r->drop->fresh, r->drop->cur};
 	int result = 0;
 
 	for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++)
-		if (folders[i] >= 0 && fsync(folders[i]) != 0 && errno != EINVAL && errno != EROFS)
+		if (folders[i] >= 0 && walk_sync(folders[i]) != 0)
 			result = -1;
 	return result;
 }

@@ -1,7 +1,8 @@
 /* sizes - see sizes.h.
  *
- * What is damaged in the file is left out, and so is a file that cannot be read or written: it only saves time, and
- * keeps unique ids where another server numbers the mail. Runs in session processes.
+ * What is damaged in the file is left out, and a file that cannot be written is none: it only saves time, and keeps
+ * unique ids where another server numbers the mail. So it is on the disk before it takes the place of the old one. Runs
+ * in session processes.
  */
 #include "sizes.h"
 
@@ -14,6 +15,7 @@
 #include <unistd.h>
 
 #include "digits.h"
+#include "walk.h"
 
 #define HEADER	  "popgate-sizes 1"
 #define TEMPORARY "popgate-sizes.tmp"
@@ -119,10 +121,11 @@ void sizes_end(struct sizes_writer *writer)
 {
 	if (writer->fd >= 0) {
 		flush(writer);
-		if (writer->fd >= 0 && close(writer->fd) == 0) {
-			if (renameat(writer->folder, TEMPORARY, writer->folder, SIZES_FILE) != 0)
-				unlinkat(writer->folder, TEMPORARY, 0);
-		}
+		if (writer->fd >= 0 && walk_sync(writer->fd) != 0)
+			give_up(writer);
+		else if (writer->fd >= 0 && close(writer->fd) == 0 &&
+			 renameat(writer->folder, TEMPORARY, writer->folder, SIZES_FILE) != 0)
+			unlinkat(writer->folder, TEMPORARY, 0);
 	}
 	writer->fd = -1;
 	free(writer->block);

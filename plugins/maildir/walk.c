@@ -76,6 +76,11 @@ int walk_open_file(int folder, const char *name, struct stat *status_r)
 	return fd;
 }
 
+int walk_sync(int fd)
+{
+	return fsync(fd) == 0 || errno == EINVAL || errno == EROFS ? 0 : -1;
+}
+
 int walk_file(const char *base, const char *rest, struct stat *status_r)
 {
 	const char *name = strrchr(rest, '/');

@@ -13,6 +13,8 @@ int walk_folder(const char *base, const char *rest, int flags);
 int walk_into(int folder, const char *name, int flags);
 /* A regular file in a folder, to be read; *status_r, unless NULL, tells of it. What is no regular file: EINVAL. */
 int walk_open_file(int folder, const char *name, struct stat *status_r);
+/* Waits until it is on the disk. 0, also where a file system has nothing to say about that; or -1 with errno. */
+int walk_sync(int fd);
 /* The file whose path below the base is `rest`. */
 int walk_file(const char *base, const char *rest, struct stat *status_r);
 
