@@ -53,34 +53,42 @@ void lines_feed(struct lines *lines, const char *data, size_t size, lines_fn *ta
 
 static int feed_all(int fd, uint64_t most, char *block, struct lines *lines, lines_fn *take, void *context)
 {
-	for (uint64_t done = 0; done < most;) {
+	for (uint64_t done = 0;;) {
 		ssize_t got = read(fd, block, BLOCK);
 
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got <= 0)
 			return (int)got;
-		lines_feed(lines, block, (size_t)got, take, context);
 		done += (uint64_t)got;
+		if (done > most) {
+			errno = EFBIG;
+			return -1;
+		}
+		lines_feed(lines, block, (size_t)got, take, context);
 	}
-	return 0;
 }
 
 int lines_of_file(int folder, const char *name, uint64_t most, lines_fn *take, void *context)
 {
 	struct lines *lines = calloc(1, sizeof(*lines));
 	char *block = malloc(BLOCK);
-	int fd = -1, result = -1;
+	struct stat status;
+	int fd = -1, result = -1, reason;
 
 	if (lines == NULL || block == NULL)
 		goto out;
-	fd = walk_open_file(folder, name, NULL);
-	if (fd >= 0)
+	fd = walk_open_file(folder, name, &status);
+	if (fd >= 0 && (uint64_t)status.st_size > most)
+		errno = EFBIG;
+	else if (fd >= 0)
 		result = feed_all(fd, most, block, lines, take, context);
 out:
+	reason = errno;
 	if (fd >= 0)
 		close(fd);
 	free(block);
 	free(lines);
+	errno = reason;
 	return result;
 }

@@ -21,7 +21,8 @@ struct lines {
 
 /* Feeds a piece. Pure. */
 void lines_feed(struct lines *lines, const char *data, size_t size, lines_fn *take, void *context);
-/* Reads the file `name` of a folder, `most` octets of it, if it is a file and no link. 0, or -1 with errno. */
+/* Reads the file `name` of a folder, if it is a file and no link. 0, or -1 with errno: EFBIG, it has more octets than
+ * `most`; lines may have been taken until then. */
 int lines_of_file(int folder, const char *name, uint64_t most, lines_fn *take, void *context);
 
 #endif

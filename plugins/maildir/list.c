@@ -6,6 +6,7 @@
  */
 #include "list.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,8 +22,9 @@
 #include "status.h"
 #include "uidlist.h"
 
-#define FILE_MOST  (64u * 1024u * 1024u) /* octets that are read of dovecot-uidlist, and of popgate-sizes */
-#define LOOK_EVERY 256u			 /* files that are read until the next look at the clock */
+#define FILE_MOST    (256u * 1024u * 1024u) /* octets that are read of dovecot-uidlist, and of popgate-sizes */
+#define UIDLIST_FILE "dovecot-uidlist"
+#define LOOK_EVERY   256u /* files that are read until the next look at the clock */
 
 struct listing {
 	struct drop *drop;
@@ -77,14 +79,19 @@ static void take_sizes(void *context, const char *line, size_t size)
 	}
 }
 
-/* A file that can't be read tells nothing, as one that is not there. */
+/* One that is there and can't be read would leave messages without the ids that they have, for ever once those are
+ * noted: so the listing fails. */
 static int read_known(struct listing *l, struct popgate_error *error)
 {
 	struct drop *drop = l->drop;
 
-	if (*drop->conf->uidl_format != '\0')
-		lines_of_file(drop->folder, "dovecot-uidlist", FILE_MOST, take_uidlist, l);
-	lines_of_file(drop->folder, SIZES_FILE, FILE_MOST, take_sizes, l);
+	if (*drop->conf->uidl_format != '\0' &&
+	    lines_of_file(drop->folder, UIDLIST_FILE, FILE_MOST, take_uidlist, l) != 0 && errno != ENOENT)
+		return status_errno(error, UIDLIST_FILE);
+	/* what is no file, or a link, is nothing that was written here */
+	if (lines_of_file(drop->folder, SIZES_FILE, FILE_MOST, take_sizes, l) != 0 && errno != ENOENT &&
+	    errno != ELOOP && errno != EINVAL && errno != ENXIO)
+		return status_errno(error, SIZES_FILE);
 	return l->failed ? status_fail(error, POPGATE_TEMP, "out of memory") : 0;
 }
 

@@ -516,6 +516,29 @@ class Strangers(Case):
                           (names[0], messages.on_the_wire(letter(1)))])
         self.assertEqual(self.visit(), found)
 
+    def test_a_uidlist_that_cannot_be_read_changes_no_id(self):
+        uidlist, sizes = self.mail.place("ann", "dovecot-uidlist"), self.mail.place("ann", "popgate-sizes")
+        names = [name[4:] for name in sorted(self.mail.files("ann"))]
+        self.mail.write(uidlist, b"3 V1 N9 Gx\n" + b"".join(b"%d :%s\n" % (n, name.encode()) for n, name in
+                                                            enumerate(names, 1)))
+        found = self.visit()
+        os.chmod(uidlist, 0)
+        self.warned("dovecot-uidlist: Permission denied")
+        self.client(expected=rb"^-ERR \[SYS/PERM\]")
+        os.chmod(uidlist, 0o600)
+        octets = os.path.getsize(uidlist)
+        os.truncate(uidlist, 1 << 30)
+        self.warned("dovecot-uidlist: File too large")
+        self.client(expected=rb"^-ERR \[SYS/TEMP\]")
+        os.truncate(uidlist, octets)
+        self.assertEqual(self.visit(), found)
+        os.chmod(sizes, 0)
+        self.warned("popgate-sizes: Permission denied")
+        self.client(expected=rb"^-ERR \[SYS/PERM\]")
+        os.unlink(sizes)
+        os.mkfifo(sizes)
+        self.assertEqual(self.visit(), found)
+
     def test_what_dovecot_numbers_later_keeps_its_id(self):
         uidlist = self.mail.place("ann", "dovecot-uidlist")
         names = [name[4:] for name in sorted(self.mail.files("ann"))]

@@ -1,5 +1,5 @@
-/* Removal from a Maildir in which files share a base name, or whose file system fails: what the client has not seen
- * stays, and what is not on the disk is not confirmed. */
+/* A Maildir in which files share a base name, or whose file system fails: what the client has not seen stays, what is
+ * not on the disk is not confirmed, and what can't be read changes no unique id. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -31,8 +31,11 @@ DIR *__real_fdopendir(int fd);
 DIR *__wrap_fdopendir(int fd);
 int __real_renameat2(int from, const char *name, int to, const char *new_name, unsigned flags);
 int __wrap_renameat2(int from, const char *name, int to, const char *new_name, unsigned flags);
+ssize_t __real_read(int fd, void *data, size_t size);
+ssize_t __wrap_read(int fd, void *data, size_t size);
 
-static int fsync_fails, rename_fails; /* errno; 0: it works */
+static int fsync_fails, rename_fails;	   /* errno; 0: it works */
+static unsigned reads_left, reads_failing; /* how many work, and how many don't then */
 static ino_t synced[16];
 static size_t syncs;
 static unsigned folders_left; /* that may be read */
@@ -68,6 +71,17 @@ int __wrap_renameat2(int from, const char *name, int to, const char *new_name, u
 {
 	errno = rename_fails;
 	return rename_fails != 0 ? -1 : __real_renameat2(from, name, to, new_name, flags);
+}
+
+ssize_t __wrap_read(int fd, void *data, size_t size)
+{
+	if (reads_left == 0 && reads_failing > 0) {
+		reads_failing--;
+		errno = EIO;
+		return -1;
+	}
+	reads_left -= reads_left > 0;
+	return __real_read(fd, data, size);
 }
 /* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
 
@@ -132,6 +146,7 @@ static int setup(void **state)
 	(void)state;
 	fsync_fails = rename_fails = 0;
 	folders_left = UINT32_MAX;
+	reads_failing = 0;
 	touching = false;
 	memcpy(folder + strlen(folder) - 6, "XXXXXX", 6);
 	if (mkdtemp(folder) == NULL)
@@ -156,16 +171,16 @@ static int teardown(void **state)
 
 static int add(void *context, const struct popgate_message *message)
 {
-	(void)context, (void)message;
+	(void)context;
+	assert_true(message->octets <= INT64_MAX);
 	listed++;
 	return 0;
 }
 
 static size_t list(void)
 {
-	listed = 0;
+	listed = syncs = 0;
 	assert_int_equal(list_messages(&drop, add, NULL, DEADLINE, &error), 0);
-	syncs = 0;
 	return listed;
 }
 
@@ -330,9 +345,79 @@ static void what_was_removed_before_a_failure_is_written_too(void **state)
 	assert_int_equal(list(), 2);
 	rename_file("new/2.x", "cur/2.x:2,S");
 	folders_left = 0;
+	syncs = 0;
 	assert_int_equal(remove_all(&confirmed), -1);
 	assert_int_equal(confirmed, 1);
 	assert_int_equal(syncs, 2);
+}
+
+static void what_is_remembered_is_on_the_disk(void **state)
+{
+	(void)state;
+	write_file("new/1.x", "Subject: 1\n\n");
+	fsync_fails = EIO;
+	assert_int_equal(list(), 1);
+	assert_int_equal(syncs, 1);
+	assert_false(is_there("popgate-sizes") || is_there("popgate-sizes.tmp"));
+	messages_clear(&drop.messages);
+	fsync_fails = 0;
+	assert_int_equal(list(), 1);
+	assert_true(is_there("popgate-sizes"));
+}
+
+/* More than one reading of it. */
+static void write_uidlist(void)
+{
+	FILE *file = fopen(path_of("dovecot-uidlist"), "w");
+
+	assert_non_null(file);
+	fputs("3 V1 N99999 Gx\n", file);
+	for (unsigned uid = 1; uid < 20000; uid++)
+		fprintf(file, "%u :nobody\n", uid);
+	fputs("20000 :1.x,W=9\n", file);
+	assert_int_equal(fclose(file), 0);
+}
+
+static void half_a_uidlist_is_none(void **state)
+{
+	(void)state;
+	conf.uidl_format = "%08Xu%08Xv";
+	write_file("new/1.x,W=9", "Subject: 1\n\n");
+	write_uidlist();
+	reads_left = reads_failing = 1;
+	assert_int_equal(list_messages(&drop, add, NULL, DEADLINE, &error), -1);
+	assert_int_equal(error.status, POPGATE_TEMP);
+	assert_false(is_there("popgate-sizes"));
+	messages_clear(&drop.messages);
+	assert_int_equal(list(), 1);
+	assert_int_equal(drop.messages.all[0].uid, 20000);
+	assert_false(is_there("popgate-sizes"));
+}
+
+static void notes_that_cannot_be_read_are_not_written_over(void **state)
+{
+	struct stat before, after;
+
+	(void)state;
+	write_file("new/1.x", "Subject: 1\n\n");
+	write_file("popgate-sizes", "popgate-sizes 1\n- n 1.x\n");
+	assert_int_equal(stat(path_of("popgate-sizes"), &before), 0);
+	reads_left = 0;
+	reads_failing = 1;
+	assert_int_equal(list_messages(&drop, add, NULL, DEADLINE, &error), -1);
+	assert_int_equal(error.status, POPGATE_TEMP);
+	assert_int_equal(stat(path_of("popgate-sizes"), &after), 0);
+	assert_int_equal(after.st_ino, before.st_ino);
+}
+
+static void a_message_without_a_size_is_not_listed(void **state)
+{
+	(void)state;
+	assert_int_equal(messages_add(&drop.messages, &(struct found){.name = "1.x,W=9"}), 0);
+	assert_int_equal(messages_add(&drop.messages, &(struct found){.name = "2.x"}), 0);
+	messages_drop_absent(&drop.messages);
+	assert_int_equal(drop.messages.count, 1);
+	assert_int_equal(drop.messages.all[0].octets, 9);
 }
 
 int main(void)
@@ -347,6 +432,10 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(one_that_cannot_be_removed_leaves_the_others_their_chance, setup, teardown),
 	    cmocka_unit_test_setup_teardown(what_is_not_on_the_disk_is_not_confirmed, setup, teardown),
 	    cmocka_unit_test_setup_teardown(what_was_removed_before_a_failure_is_written_too, setup, teardown),
+	    cmocka_unit_test_setup_teardown(what_is_remembered_is_on_the_disk, setup, teardown),
+	    cmocka_unit_test_setup_teardown(half_a_uidlist_is_none, setup, teardown),
+	    cmocka_unit_test_setup_teardown(notes_that_cannot_be_read_are_not_written_over, setup, teardown),
+	    cmocka_unit_test_setup_teardown(a_message_without_a_size_is_not_listed, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
