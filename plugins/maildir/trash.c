@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -14,9 +15,11 @@
 #include "walk.h"
 
 /* A folder that is there, or is made. */
-static int make_and_open(int folder, const char *name)
+static int make_and_open(int folder, const char *name, bool *made)
 {
-	if (mkdirat(folder, name, 0700) != 0 && errno != EEXIST)
+	if (mkdirat(folder, name, 0700) == 0)
+		*made = true;
+	else if (errno != EEXIST)
 		return -1;
 	return walk_into(folder, name, O_RDONLY);
 }
@@ -32,16 +35,19 @@ static void mark_folder(int folder)
 
 int trash_open(struct trash *trash, int top, const char *name, struct popgate_error *error)
 {
-	int folder = make_and_open(top, name), temporary = -1;
+	bool made = false;
+	int folder = make_and_open(top, name, &made), temporary = -1;
 
 	*trash = (struct trash){-1, -1};
 	if (folder >= 0) {
 		mark_folder(folder);
-		temporary = make_and_open(folder, "tmp");
-		trash->fresh = make_and_open(folder, "new");
-		trash->cur = make_and_open(folder, "cur");
+		temporary = make_and_open(folder, "tmp", &made);
+		trash->fresh = make_and_open(folder, "new", &made);
+		trash->cur = make_and_open(folder, "cur", &made);
 	}
-	if (temporary < 0 || trash->fresh < 0 || trash->cur < 0) {
+	/* what is moved there must not be lost with it */
+	if (temporary < 0 || trash->fresh < 0 || trash->cur < 0 ||
+	    (made && (walk_sync(folder) != 0 || walk_sync(top) != 0))) {
 		status_errno(error, name);
 		trash_close(trash);
 		if (temporary >= 0)

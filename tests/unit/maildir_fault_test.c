@@ -420,6 +420,24 @@ static void a_message_without_a_size_is_not_listed(void **state)
 	assert_int_equal(drop.messages.all[0].octets, 9);
 }
 
+static void a_new_trash_is_on_the_disk(void **state)
+{
+	struct stat top, trash;
+
+	(void)state;
+	conf.delete = CONF_MOVE;
+	snprintf(conf.trash_name, sizeof(conf.trash_name), ".Trash");
+	write_file("new/1.x", "Subject: 1\n\n");
+	assert_int_equal(list(), 1);
+	syncs = 0;
+	assert_removed(1);
+	assert_int_equal(syncs, 6);
+	assert_int_equal(stat(path_of(".Trash"), &trash), 0);
+	assert_int_equal(stat(path_of(""), &top), 0);
+	assert_int_equal(synced[0], trash.st_ino);
+	assert_int_equal(synced[1], top.st_ino);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -432,6 +450,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(one_that_cannot_be_removed_leaves_the_others_their_chance, setup, teardown),
 	    cmocka_unit_test_setup_teardown(what_is_not_on_the_disk_is_not_confirmed, setup, teardown),
 	    cmocka_unit_test_setup_teardown(what_was_removed_before_a_failure_is_written_too, setup, teardown),
+	    cmocka_unit_test_setup_teardown(a_new_trash_is_on_the_disk, setup, teardown),
 	    cmocka_unit_test_setup_teardown(what_is_remembered_is_on_the_disk, setup, teardown),
 	    cmocka_unit_test_setup_teardown(half_a_uidlist_is_none, setup, teardown),
 	    cmocka_unit_test_setup_teardown(notes_that_cannot_be_read_are_not_written_over, setup, teardown),
