@@ -148,6 +148,9 @@ static size_t left_of(const struct removal *r, const unsigned char *gone)
 
 static const char *reason_of(const struct removal *r)
 {
+	/* Landlock has told so too before its ABI 2 */
+	if (r->reason == EXDEV)
+		return "from folder to folder needs one file system, and with the sandbox Linux 5.19";
 	if (r->reason != 0)
 		return strerror(r->reason);
 	return r->late ? strerror(ETIMEDOUT) : "others rename them";

@@ -438,6 +438,20 @@ static void a_new_trash_is_on_the_disk(void **state)
 	assert_int_equal(synced[1], top.st_ino);
 }
 
+static void a_kernel_that_keeps_folders_apart_is_told(void **state)
+{
+	size_t confirmed;
+
+	(void)state;
+	conf.delete = CONF_FLAG;
+	write_file("new/1.x", "Subject: 1\n\n");
+	assert_int_equal(list(), 1);
+	rename_fails = EXDEV;
+	assert_int_equal(remove_all(&confirmed), -1);
+	assert_int_equal(confirmed, 0);
+	assert_non_null(strstr(error.text, "Linux 5.19"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -451,6 +465,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(what_is_not_on_the_disk_is_not_confirmed, setup, teardown),
 	    cmocka_unit_test_setup_teardown(what_was_removed_before_a_failure_is_written_too, setup, teardown),
 	    cmocka_unit_test_setup_teardown(a_new_trash_is_on_the_disk, setup, teardown),
+	    cmocka_unit_test_setup_teardown(a_kernel_that_keeps_folders_apart_is_told, setup, teardown),
 	    cmocka_unit_test_setup_teardown(what_is_remembered_is_on_the_disk, setup, teardown),
 	    cmocka_unit_test_setup_teardown(half_a_uidlist_is_none, setup, teardown),
 	    cmocka_unit_test_setup_teardown(notes_that_cannot_be_read_are_not_written_over, setup, teardown),
