@@ -7,6 +7,7 @@
 #include "proof.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -39,6 +40,8 @@ static enum verdict try_hash(const struct popgate_credential *credential, const 
 			    strlen((const char *)credential->secret) == credential->secret_size;
 
 		verdict = equal ? PROOF_YES : PROOF_NO;
+	} else if (errno == ERANGE) {
+		verdict = PROOF_NO; /* longer than any password that crypt takes */
 	} else if (errno != ENOMEM) {
 		verdict = PROOF_MALFORMED;
 	}
@@ -97,6 +100,18 @@ static int prove(const struct maildir_conf *conf, const struct popgate_credentia
 	return status_fail(error, POPGATE_TEMP, "out of memory");
 }
 
+/* Who is not there, unless nobody is: without the folder of all users the passwords are only away. */
+static int refuse_stranger(const struct maildir_conf *conf, const struct popgate_credential *credential,
+			   struct popgate_error *error)
+{
+	int folder = walk_folder(conf->passwords.base, "", O_PATH);
+
+	if (folder < 0)
+		return status_errno(error, conf->passwords.base);
+	close(folder);
+	return refuse(conf, credential, error, "no such user");
+}
+
 int proof_check(const struct maildir_conf *conf, struct popgate_session *session, const char *user,
 		struct popgate_error *error)
 {
@@ -111,7 +126,7 @@ int proof_check(const struct maildir_conf *conf, struct popgate_session *session
 		return refuse(conf, &credential, error, "no user can have this name");
 	fd = walk_file(conf->passwords.base, path, &status);
 	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR || errno == ENAMETOOLONG))
-		return refuse(conf, &credential, error, "no such user");
+		return refuse_stranger(conf, &credential, error);
 	if (fd < 0)
 		return status_errno(error, path);
 	result = check_file(&status, path, error);

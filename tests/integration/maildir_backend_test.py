@@ -1,5 +1,6 @@
 """Plugin maildir: a local Maildir as the maildrop, beside others that deliver, read and remove there."""
 
+import base64
 import os
 import poplib
 import random
@@ -600,6 +601,22 @@ class Proving(Case):
         os.chmod(self.mail.password_file("ann"), 0)
         self.warned("ann: Permission denied")
         self.client(expected=rb"^-ERR \[SYS/PERM\]")
+
+    def test_a_folder_of_passwords_that_is_away_makes_nobody_a_stranger(self):
+        passwords = os.path.join(self.mail.folder, "passwords")
+        os.rename(passwords, passwords + ".away")
+        self.warned("passwords: No such file")
+        self.client(expected=rb"^-ERR \[SYS/PERM\]")
+        os.rename(passwords + ".away", passwords)
+        self.client()
+
+    def test_a_password_beyond_what_crypt_takes_is_a_wrong_one(self):
+        token = base64.b64encode(b"\0ann\0" + b"x" * 600).decode()
+        with Client(self.gate.port) as client:
+            self.assertRegex(client.command("AUTH PLAIN"), rb"^\+")
+            self.assertRegex(client.command(token), rb"^-ERR \[AUTH\]")
+        self.gate.wait_for_log("wrong password")
+        self.assertNotIn("malformed", self.gate.log())
 
     def test_a_linked_password_file_is_not_followed(self):
         self.mail.write(os.path.join(self.mail.folder, "hash"), localmail.QUICK.encode())
