@@ -128,6 +128,7 @@ static size_t try_all(struct removal *r, const size_t *messages, unsigned char *
 {
 	size_t left = 0;
 
+	r->tried = 0;
 	for (size_t i = 0; i < r->count; i++) {
 		if (gone[i] || r->missed[i] == GIVEN_UP || is_late(r, deadline))
 			continue;

@@ -87,9 +87,12 @@ ssize_t __wrap_read(int fd, void *data, size_t size)
 
 /* ---- the host and a Maildir ---------------------------------------------- */
 
+static unsigned looks_left; /* at the clock, until it is late */
+
 static int64_t now(void)
 {
-	return 0;
+	looks_left -= looks_left > 0;
+	return looks_left > 0 ? 0 : DEADLINE;
 }
 
 static enum popgate_wait wait_for(struct popgate_session *session, int fd, unsigned events, int64_t deadline)
@@ -145,7 +148,7 @@ static int setup(void **state)
 
 	(void)state;
 	fsync_fails = rename_fails = 0;
-	folders_left = UINT32_MAX;
+	folders_left = looks_left = UINT32_MAX;
 	reads_failing = 0;
 	touching = false;
 	memcpy(folder + strlen(folder) - 6, "XXXXXX", 6);
@@ -452,6 +455,21 @@ static void a_kernel_that_keeps_folders_apart_is_told(void **state)
 	assert_non_null(strstr(error.text, "Linux 5.19"));
 }
 
+static void each_round_looks_at_the_clock(void **state)
+{
+	size_t confirmed;
+
+	(void)state;
+	write_file("new/1.x", "Subject: 1\n\n");
+	write_file("new/2.x", "Subject: 2\n\n");
+	assert_int_equal(list(), 2);
+	rename_file("new/2.x", "cur/2.x:2,S");
+	looks_left = 2;
+	assert_int_equal(remove_all(&confirmed), -1);
+	assert_int_equal(confirmed, 1);
+	assert_true(is_there("cur/2.x:2,S"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -466,6 +484,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(what_was_removed_before_a_failure_is_written_too, setup, teardown),
 	    cmocka_unit_test_setup_teardown(a_new_trash_is_on_the_disk, setup, teardown),
 	    cmocka_unit_test_setup_teardown(a_kernel_that_keeps_folders_apart_is_told, setup, teardown),
+	    cmocka_unit_test_setup_teardown(each_round_looks_at_the_clock, setup, teardown),
 	    cmocka_unit_test_setup_teardown(what_is_remembered_is_on_the_disk, setup, teardown),
 	    cmocka_unit_test_setup_teardown(half_a_uidlist_is_none, setup, teardown),
 	    cmocka_unit_test_setup_teardown(notes_that_cannot_be_read_are_not_written_over, setup, teardown),
