@@ -44,6 +44,17 @@ static int expunge(struct removal *r, const struct message *message, const char 
 	return unlinkat(drop_place(r->drop, message), name, 0);
 }
 
+/* Whether a name in cur/ is taken by the same message. */
+static bool is_copy(const struct removal *r, const struct message *message, const char *name, const char *taken)
+{
+	struct likeness one, other;
+	bool same = likeness_take(drop_place(r->drop, message), name, &one) == 0 &&
+		    likeness_take(r->drop->cur, taken, &other) == 0 && likeness_same(&one, &other);
+
+	errno = EEXIST;
+	return same;
+}
+
 static int flag(struct removal *r, const struct message *message, const char *name)
 {
 	char flagged[NAME_ROOM];
@@ -54,7 +65,9 @@ static int flag(struct removal *r, const struct message *message, const char *na
 	}
 	if ((message->marks & MESSAGE_CUR) && strcmp(name, flagged) == 0)
 		return faccessat(r->drop->cur, name, F_OK, AT_SYMLINK_NOFOLLOW);
-	return trash_rename(drop_place(r->drop, message), name, r->drop->cur, flagged);
+	if (trash_rename(drop_place(r->drop, message), name, r->drop->cur, flagged) == 0)
+		return 0;
+	return errno == EEXIST && is_copy(r, message, name, flagged) ? 0 : -1;
 }
 
 static int move(struct removal *r, const struct message *message, const char *name)

@@ -323,6 +323,22 @@ static void one_that_cannot_be_removed_leaves_the_others_their_chance(void **sta
 	assert_true(is_there("new/1.x"));
 }
 
+static void a_copy_that_has_the_flag_will_do(void **state)
+{
+	size_t confirmed;
+
+	(void)state;
+	conf.delete = CONF_FLAG;
+	write_file("new/1.x", "Subject: 1\n\n");
+	assert_int_equal(list(), 1);
+	write_file("cur/1.x:2,T", "Subject: 1\n\n");
+	assert_removed(1);
+	write_file("cur/1.x:2,T", "Subject: 2\n\n");
+	assert_int_equal(remove_all(&confirmed), -1);
+	assert_int_equal(confirmed, 0);
+	assert_true(is_there("new/1.x"));
+}
+
 /* ---- a disk that fails ---------------------------------------------------- */
 
 static void what_is_not_on_the_disk_is_not_confirmed(void **state)
@@ -480,6 +496,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(three_names_of_a_file_are_one, setup, teardown),
 	    cmocka_unit_test_setup_teardown(reading_a_folder_again_doubles_nothing, setup, teardown),
 	    cmocka_unit_test_setup_teardown(one_that_cannot_be_removed_leaves_the_others_their_chance, setup, teardown),
+	    cmocka_unit_test_setup_teardown(a_copy_that_has_the_flag_will_do, setup, teardown),
 	    cmocka_unit_test_setup_teardown(what_is_not_on_the_disk_is_not_confirmed, setup, teardown),
 	    cmocka_unit_test_setup_teardown(what_was_removed_before_a_failure_is_written_too, setup, teardown),
 	    cmocka_unit_test_setup_teardown(a_new_trash_is_on_the_disk, setup, teardown),
