@@ -181,6 +181,17 @@ static void a_host_that_wants_no_more_gets_no_more(void **state)
 	assert_int_equal(listed, 5);
 }
 
+static void a_message_without_a_size_is_not_listed(void **state)
+{
+	(void)state;
+	begin(0, POPGATE_READY);
+	assert_int_equal(messages_add(&drop.messages, &(struct found){.name = "1.x,W=9"}), 0);
+	assert_int_equal(messages_add(&drop.messages, &(struct found){.name = "2.x"}), 0);
+	messages_drop_absent(&drop.messages);
+	assert_int_equal(drop.messages.count, 1);
+	assert_int_equal(drop.messages.all[0].octets, 9);
+}
+
 /* ---- fetching ------------------------------------------------------------ */
 
 static int answer;
@@ -261,6 +272,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(a_late_listing_fails_and_goes_on_where_it_was, setup, teardown),
 	    cmocka_unit_test_setup_teardown(a_client_that_leaves_ends_the_listing, setup, teardown),
 	    cmocka_unit_test_setup_teardown(a_host_that_wants_no_more_gets_no_more, setup, teardown),
+	    cmocka_unit_test_setup_teardown(a_message_without_a_size_is_not_listed, setup, teardown),
 	    cmocka_unit_test_setup_teardown(a_sink_ends_a_fetch, setup, teardown),
 	    cmocka_unit_test_setup_teardown(removes_exactly_those, setup, teardown),
 	    cmocka_unit_test_setup_teardown(what_was_removed_by_others_is_gone, setup, teardown),
