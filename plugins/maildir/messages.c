@@ -150,8 +150,11 @@ static int add_again(struct messages *messages, struct message *message, const s
 	bool in_cur = (message->marks & MESSAGE_CUR) != 0;
 
 	if (in_cur != found->in_cur || strcmp(messages_name(messages, message), found->name) != 0) {
-		if (message->turn == found->turn)
+		if (message->turn == found->turn) {
 			message->marks |= MESSAGE_DOUBLE;
+			if (message->inode < found->inode)
+				return 0;
+		}
 		message->at = text_renew(&messages->names, message->at, found->name, strlen(found->name));
 	}
 	place(message, found, seen);

@@ -57,8 +57,8 @@ uint32_t text_keep(struct text *text, const char *octets, size_t size);
 uint32_t text_renew(struct text *text, uint32_t at, const char *octets, size_t size);
 void text_clear(struct text *text);
 
-/* Adds a file's message; of several files with one base name the last counts, and what names no message is left out.
- * 0, or -1: no memory. */
+/* Adds a file's message; what names no message is left out. Of several files with one base name the last turn counts,
+ * and in it the smallest inode: the same in each session, wherever they go. 0, or -1: no memory. */
 int messages_add(struct messages *messages, const struct found *found);
 /* Makes base names findable. 0, or -1: no memory. */
 int messages_index(struct messages *messages);

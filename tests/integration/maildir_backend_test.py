@@ -288,6 +288,15 @@ class Others(Case):
             other.kill()
             other.wait()
 
+    def test_an_id_stays_with_one_of_two_messages_of_one_name(self):
+        self.mail.deliver("ann", letter(6), name="1800000000.x")
+        self.mail.deliver("ann", letter(7), name="1800000000.x:2,S", where="cur")
+        before = self.visit()
+        self.assertEqual(len(before), 6)
+        self.mail.rename("ann", "new/1800000000.x", "cur/1800000000.x:2,F")
+        self.mail.rename("ann", "cur/1800000000.x:2,S", "new/1800000000.x")
+        self.assertEqual(self.visit(), before)
+
     def test_what_vanishes_is_missing_alone(self):
         names = sorted(self.mail.files("ann"))
         with self.client() as client:
@@ -386,6 +395,18 @@ class Removing(Case):
             client.command("DELE 1")
             self.assertRegex(client.command("QUIT"), rb"^\+OK")
         self.assertEqual(self.mail.files("ann"), found)
+
+    def test_a_copy_that_has_the_flag_will_do(self):
+        gate = self.start(delete="flag")
+        names = [name[4:] for name in sorted(self.mail.files("ann"))]
+        gate.expect_warning("1 of 2 messages could not be removed: File exists")
+        with self.client(gate=gate) as client:
+            for number in (1, 2):
+                client.command(f"DELE {number}")
+            self.mail.deliver("ann", letter(1), name=names[0] + ":2,T", where="cur")
+            self.mail.deliver("ann", letter(9), name=names[1] + ":2,T", where="cur")
+            self.assertRegex(client.command("QUIT"), rb"^-ERR")
+        self.assertEqual(self.left(), [1, 1, 2, 3, 4, 5, 9])
 
     def test_move(self):
         gate = self.start(delete="move", trash_folder="Old/Trash")
