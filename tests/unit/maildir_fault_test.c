@@ -55,7 +55,7 @@ int __wrap_fsync(int fd)
 DIR *__wrap_fdopendir(int fd)
 {
 	static time_t second = 1000;
-	struct timespec times[2] = {{.tv_sec = ++second}, {.tv_sec = second}};
+	const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = ++second}};
 
 	if (folders_left == 0) {
 		errno = EMFILE;
