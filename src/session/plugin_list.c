@@ -89,23 +89,34 @@ static bool is_text(const struct popgate_key *key)
 	return key->type == POPGATE_KEY_STRING || key->type == POPGATE_KEY_CHOICE || key->type == POPGATE_KEY_FILE;
 }
 
-static void print_key(const struct popgate_key *key)
+/* "; default 3", which the caller frees; NULL without memory. */
+static char *default_of(const struct popgate_key *key)
 {
 	const char *quote = is_text(key) ? "\"" : "";
-	char *value = conf_words_value(key), *line = NULL;
+	char *text;
+
+	if (key->fallback == NULL)
+		return strdup("");
+	if ((key->flags & POPGATE_KEY_SECRET) != 0)
+		return strdup("; has a default");
+	return asprintf(&text, "; default %s%s%s", quote, key->fallback, quote) < 0 ? NULL : text;
+}
+
+static void print_key(const struct popgate_key *key)
+{
+	char *value = conf_words_value(key), *fallback = default_of(key), *line = NULL;
 	int size = -1;
 
-	if (value != NULL)
-		size = asprintf(&line, "%s = %s%s%s%s%s%s%s", key->name, value,
+	if (value != NULL && fallback != NULL)
+		size = asprintf(&line, "%s = %s%s%s%s", key->name, value,
 				(key->flags & POPGATE_KEY_REQUIRED) != 0 ? ", required" : "",
-				(key->flags & POPGATE_KEY_SECRET) != 0 ? ", secret" : "",
-				key->fallback == NULL ? "" : "; default ", key->fallback == NULL ? "" : quote,
-				key->fallback == NULL ? "" : key->fallback, key->fallback == NULL ? "" : quote);
+				(key->flags & POPGATE_KEY_SECRET) != 0 ? ", secret" : "", fallback);
 	if (size >= 0) {
 		print_line(LINE_INDENT, line, HELP_INDENT);
 		print_line(HELP_INDENT, key->help == NULL ? "" : key->help, HELP_INDENT);
 		free(line);
 	}
+	free(fallback);
 	free(value);
 }
 

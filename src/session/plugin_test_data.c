@@ -80,13 +80,17 @@ static void check_help(const struct plugin_test *test, const struct popgate_key 
 static void check_fallback(const struct plugin_test *test, const struct popgate_key *key)
 {
 	struct conf_report report = {0};
+	bool secret = (key->flags & POPGATE_KEY_SECRET) != 0, fits;
 
 	if (key->fallback == NULL)
 		return;
 	if ((key->flags & POPGATE_KEY_REQUIRED) != 0)
-		plugin_test_fail(test, "`%s`: expected no default of a required key, came `%s`", key->name,
-				 key->fallback);
-	if (conf_key_judge(key, &report) != 0)
+		plugin_test_fail(test, "`%s`: expected no default of a required key, came %s%s%s", key->name,
+				 secret ? "" : "`", secret ? "one" : key->fallback, secret ? "" : "`");
+	fits = conf_key_judge(key, &report) == 0;
+	if (!fits && secret)
+		plugin_test_fail(test, "`%s`: expected a default that fits its key, came another", key->name);
+	if (!fits)
 		plugin_test_fail(test, "expected a default that fits its key, came: %s",
 				 report.first == NULL ? "out of memory" : report.first->text);
 }

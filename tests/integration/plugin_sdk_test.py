@@ -279,7 +279,7 @@ class FolderCase(unittest.TestCase):
 EXAMPLE = """example 1, ABI 1.2: a maildrop in memory
   lists exact sizes, ids survive a move to another server
   settings:
-    password = a string, secret; default "password"
+    password = a string, secret; has a default
         what every user logs in with
     messages = a number from 0 to 1000000; default 3
         how many there are
@@ -522,6 +522,11 @@ class Wrong(FolderCase):
                  "settings", '`state`: expected each choice once, came "a" twice'),
                 (keys % f"{key}, .flags = POPGATE_KEY_REQUIRED, .fallback = \"y\"", "settings",
                  "`state`: expected no default of a required key, came `y`"),
+                (keys % f"{key}, .flags = POPGATE_KEY_REQUIRED | POPGATE_KEY_SECRET, .fallback = \"y\"", "settings",
+                 "`state`: expected no default of a required key, came one"),
+                (keys % f"{key}, .type = POPGATE_KEY_CHOICE, .choices = (const char *const[]){{\"a\", NULL}}, "
+                 '.flags = POPGATE_KEY_SECRET, .fallback = "y"', "settings",
+                 "`state`: expected a default that fits its key, came another"),
                 (keys % f"{key}, .type = POPGATE_KEY_INT, .fallback = \"5\", .min = 1, .max = 4", "settings",
                  "expected a default that fits its key, came: the key table: `state` is 5: it must be from 1 to 4"),
                 (keys % f"{key}, .type = POPGATE_KEY_BOOL, .fallback = \"yes\"", "settings",
