@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -66,16 +67,24 @@ static void end(struct plugin_child *child, pid_t pid, int64_t milliseconds)
 		 child->call == NULL ? "" : child->call, (long long)(milliseconds + 999) / 1000);
 }
 
+/* Somebody else has taken its end, and with it what there was to know. */
+static void lose(struct plugin_child *child)
+{
+	child->verdict = PLUGIN_FAILED;
+	snprintf(child->text, sizeof(child->text), "the process cannot be waited for: %s", strerror(errno));
+}
+
 /* SIGCHLD is blocked: it waits to be taken. */
 static void await(struct plugin_child *child, pid_t pid, int64_t milliseconds)
 {
 	int64_t deadline = deadline_in(milliseconds);
 	sigset_t died;
 	int status;
+	pid_t ended;
 
 	sigemptyset(&died);
 	sigaddset(&died, SIGCHLD);
-	while (waitpid(pid, &status, WNOHANG) == 0) {
+	while ((ended = waitpid(pid, &status, WNOHANG)) == 0) {
 		int left = deadline_left(deadline);
 		struct timespec timeout = {.tv_sec = left / 1000, .tv_nsec = left % 1000 * 1000000L};
 
@@ -85,26 +94,42 @@ static void await(struct plugin_child *child, pid_t pid, int64_t milliseconds)
 		}
 		(void)sigtimedwait(&died, NULL, &timeout);
 	}
+	if (ended == pid)
+		explain_end(child, status);
+	else
+		lose(child);
 	(void)kill(-pid, SIGKILL);
-	explain_end(child, status);
+}
+
+/* Before any of the module's code runs. */
+static void begin(pid_t parent)
+{
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent) /* it has ended before that */
+		_exit(1);
+	(void)signal(SIGTTOU, SIG_IGN); /* no terminal's foreground: it writes nevertheless */
+	(void)setpgid(0, 0);
 }
 
 struct plugin_child *plugin_child_run(plugin_child_fn *run, void *context, int64_t milliseconds)
 {
 	struct plugin_child *child =
 	    mmap(NULL, sizeof(*child), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	const struct sigaction usual = {.sa_handler = SIG_DFL};
+	struct sigaction inherited;
 	sigset_t blocked, before;
-	pid_t pid;
+	pid_t parent = getpid(), pid;
 
 	if (child == MAP_FAILED)
 		return NULL;
 	sigemptyset(&blocked);
 	sigaddset(&blocked, SIGCHLD);
 	sigprocmask(SIG_BLOCK, &blocked, &before);
+	sigaction(SIGCHLD, &usual, &inherited); /* one that is ignored neither comes nor leaves a status */
 	fflush(stdout);
 	pid = fork();
 	if (pid == 0) {
-		(void)setpgid(0, 0);
+		begin(parent);
 		sigprocmask(SIG_SETMASK, &before, NULL);
 		run(child, context);
 		plugin_child_tell(child, PLUGIN_OK, "%s", "");
@@ -115,6 +140,7 @@ struct plugin_child *plugin_child_run(plugin_child_fn *run, void *context, int64
 	} else {
 		plugin_child_free(&child);
 	}
+	sigaction(SIGCHLD, &inherited, NULL);
 	sigprocmask(SIG_SETMASK, &before, NULL);
 	return child;
 }

@@ -28,7 +28,8 @@ struct plugin_child {
 typedef void plugin_child_fn(struct plugin_child *child, void *context);
 
 /* Forks, runs and waits, `milliseconds` at most. Returns the verdict, which is FAILED with a reason where the child
- * told none. The result is the caller's to end with plugin_child_free; NULL without memory or processes. */
+ * told none. The child ends with this process. The result is the caller's to end with plugin_child_free; NULL without
+ * memory or processes. */
 struct plugin_child *plugin_child_run(plugin_child_fn *run, void *context, int64_t milliseconds);
 void plugin_child_free(struct plugin_child **child);
 

@@ -4,11 +4,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "common/log.h"
@@ -192,12 +190,12 @@ static void run_check(struct plugin_child *child, void *context)
 	static struct secret password;
 	struct run *run = context;
 
-	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	process_ignore_signals(); /* as a session */
 	run->test.child = child;
 	run->test.password = &password;
 	if (run->password >= 0) {
-		(void)read_line(run->password, &password);
+		if (read_secret(run->password, false, &password) != 0)
+			plugin_child_tell(child, PLUGIN_NOT_TRIED, "the password cannot be read");
 		close(run->password);
 	}
 	plugin_test_prepare(&run->test, run->check);

@@ -2,16 +2,21 @@
 one way each (shaky_plugin.c)."""
 
 import concurrent.futures
+import fcntl
 import os
 import re
 import shutil
+import signal
 import subprocess
 import tempfile
+import termios
+import time
 import unittest
 
 import dovecot
 import localmail
 import tap
+from examplecase import wait_until
 from gateway import PLUGINS, PROGRAM, SANITIZED
 from localmail import LocalMail
 
@@ -256,6 +261,15 @@ def verdicts(report):
                 for line in report.partition("\n\n")[0].splitlines())
 
 
+def read(path):
+    """A file of /proc; nothing once its process has ended."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
 class FolderCase(unittest.TestCase):
     def setUp(self):
         self.folder = tempfile.mkdtemp(prefix="popgate-sdk-", dir="/tmp")
@@ -332,6 +346,42 @@ class Plugins(FolderCase):
         build(self.folder, "bomb", source)
         report, _ = popgate("plugins", "--plugin-dir", self.folder, status=3)
         self.assertEqual(report, "bomb: cannot be used\n  the process ended in loading by signal 6 (Aborted)\n\n" + EXAMPLE)
+
+    def test_one_is_not_waited_for_when_it_has_ended(self):
+        self.copy("example")
+        begun = time.monotonic()
+        done = subprocess.run((PROGRAM, "plugins", "--plugin-dir", self.folder), stdout=subprocess.PIPE, text=True,
+                              check=False, preexec_fn=lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN))
+        self.assertEqual((done.returncode, done.stdout), (0, EXAMPLE))
+        self.assertLess(time.monotonic() - begun, 10)
+
+    def test_a_terminal_that_stops_background_output_gets_it(self):
+        self.copy("example")
+        ours, theirs = os.openpty()
+        modes = termios.tcgetattr(theirs)
+        modes[3] |= termios.TOSTOP
+        termios.tcsetattr(theirs, termios.TCSANOW, modes)
+        program = subprocess.Popen((PROGRAM, "plugins", "--plugin-dir", self.folder), stdin=theirs, stdout=theirs,
+                                   start_new_session=True, preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
+        self.assertEqual(program.wait(60), 0)
+        said = b""
+        while said.count(b"\n") < EXAMPLE.count("\n"):
+            said += os.read(ours, 4096)
+        os.close(ours)
+        os.close(theirs)
+        self.assertEqual(said.decode().replace("\r\n", "\n"), EXAMPLE)
+
+    def test_one_that_hangs_ends_with_the_program(self):
+        source = self.write("sleepy.c", "#include <unistd.h>\n__attribute__((constructor)) static void b(void) { sleep(60); }\n")
+        build(self.folder, "sleepy", source)
+        program = subprocess.Popen((PROGRAM, "plugins", "--plugin-dir", self.folder), stdout=subprocess.DEVNULL)
+        children = f"/proc/{program.pid}/task/{program.pid}/children"
+        self.assertTrue(wait_until(lambda: read(children)))
+        child = read(children).strip()
+        self.assertTrue(wait_until(lambda: "sleepy.so" in read(f"/proc/{child}/maps")))
+        program.kill()
+        program.wait()
+        self.assertTrue(wait_until(lambda: not read(f"/proc/{child}/maps"), 20))
 
     def test_what_is_not_there(self):
         report, _ = popgate("plugins", "none", "--plugin-dir", self.folder, status=3)
