@@ -30,7 +30,7 @@ struct report {
 struct run {
 	struct plugin_test test;
 	const struct plugin_check *check;
-	int password; /* a pipe with it, since a secret does not survive a fork; -1: there is none */
+	int password; /* a pipe with it, since a secret does not survive a fork; -1: it opens nothing */
 };
 
 static int refuse(const char *what, const char *why)
@@ -79,21 +79,21 @@ static int find_module(struct report *report)
 	return exists(report->directory, report->name);
 }
 
-/* The first line of what can be read there. */
-static int read_line(int fd, struct secret *secret)
+/* What can be read there: all of it, or its first line without the end. */
+static int read_secret(int fd, bool line, struct secret *secret)
 {
 	char text[SECRET_MAX + 2] = "";
 	size_t used = 0;
 	ssize_t got = 1;
 	int result;
 
-	while (used < sizeof(text) && got > 0 && memchr(text, '\n', used) == NULL) {
+	while (used < sizeof(text) && got > 0 && (!line || memchr(text, '\n', used) == NULL)) {
 		got = read(fd, text + used, sizeof(text) - used);
 		used += got > 0 ? (size_t)got : 0;
 	}
-	if (memchr(text, '\n', used) != NULL)
+	if (line && memchr(text, '\n', used) != NULL)
 		used = (size_t)((char *)memchr(text, '\n', used) - text);
-	used -= used > 0 && text[used - 1] == '\r';
+	used -= line && used > 0 && text[used - 1] == '\r';
 	result = used == 0 ? 0 : secret_set(secret, text, used);
 	secret_wipe(text, sizeof(text));
 	return got < 0 || result != 0 ? -1 : 0;
@@ -106,12 +106,14 @@ static int read_password(const struct plugin_test_options *options, struct secre
 	if (options->password_file == NULL) {
 		if (options->user == NULL || isatty(STDIN_FILENO))
 			return 0;
-		return read_line(STDIN_FILENO, secret) == 0 ? 0 : refuse("standard input", "no password can be read");
+		return read_secret(STDIN_FILENO, true, secret) == 0
+			   ? 0
+			   : refuse("standard input", "no password can be read");
 	}
 	fd = open(options->password_file, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return refuse(options->password_file, strerror(errno));
-	result = read_line(fd, secret) == 0 ? 0 : refuse(options->password_file, "no password can be read");
+	result = read_secret(fd, true, secret) == 0 ? 0 : refuse(options->password_file, "no password can be read");
 	close(fd);
 	return result;
 }
@@ -150,15 +152,19 @@ static void tell(struct report *report, const struct plugin_check *check, enum p
 	}
 }
 
+static bool opens(const struct plugin_check *check)
+{
+	return check->needs >= STAGE_OPEN || check->gives == STAGE_OPEN;
+}
+
 /* Why a check is not tried, or false. */
 static bool excused(const struct report *report, const struct plugin_check *check, char *why, size_t size)
 {
 	const struct plugin_test_options *options = report->test.options;
-	bool opens = check->needs >= STAGE_OPEN || check->gives == STAGE_OPEN;
 
 	if (check->needs > report->reached && report->broken != NULL && report->broken_failed)
 		snprintf(why, size, "`%s` failed", report->broken);
-	else if (opens && (options->user == NULL || report->test.password->size == 0))
+	else if (opens(check) && (options->user == NULL || report->test.password->size == 0))
 		snprintf(why, size, "needs --user and a password");
 	else if (check->destroys && !options->destructive)
 		snprintf(why, size, "it removes messages; --destructive allows that");
@@ -169,13 +175,13 @@ static bool excused(const struct report *report, const struct plugin_check *chec
 	return true;
 }
 
-/* The read end of a pipe that holds the secret and has no other end. -1 without any. */
+/* The read end of a pipe that holds the secret and has no other end, or -1. */
 static int hand_over(const struct secret *secret)
 {
 	int ends[2];
 	ssize_t written;
 
-	if (secret->size == 0 || pipe2(ends, O_CLOEXEC) != 0)
+	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) /* nobody reads while it is filled */
 		return -1;
 	written = write(ends[1], secret->data, secret->size);
 	close(ends[1]);
@@ -214,8 +220,11 @@ static int try_check(struct report *report, const struct plugin_check *check)
 		tell(report, check, PLUGIN_NOT_TRIED, why);
 		return 0;
 	}
-	run.password = hand_over(report->test.password);
+	if (opens(check) && (run.password = hand_over(report->test.password)) < 0)
+		return refuse(check->name, "the password cannot be handed over");
 	child = plugin_child_run(run_check, &run, report->test.options->patience);
+	if (run.password >= 0)
+		close(run.password);
 	if (child == NULL)
 		return refuse(check->name, "no process can be made");
 	if (child->verdict == PLUGIN_UNUSABLE)

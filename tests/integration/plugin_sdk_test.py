@@ -479,6 +479,25 @@ class Sound(FolderCase):
         with open(self.path("state"), "rb") as file:
             self.assertEqual(file.read(), b"xxx")
 
+    def test_the_password_is_the_line_without_its_end(self):
+        module = build(self.folder, "shaky", SHAKY)
+        settings = self.write("settings", f'state = "{self.path("state")}";')
+        for said, verdict in (("open sesame\r\n\r\n", "ok"), ("open sesame\r\r\n", "FAILED: expected open to succeed, "
+                                                              "came AUTH: refused")):
+            report, _ = popgate("plugin-test", module, "--settings", settings, "--user", "ann", said=said,
+                                status=0 if verdict == "ok" else 1)
+            self.assertEqual(verdicts(report)["open"], verdict)
+
+    @unittest.skipIf(SANITIZED, "AddressSanitizer wants to be loaded first")
+    def test_where_the_password_does_not_reach_a_check_none_is_tried(self):
+        source = self.write("nopipe.c", "#include <errno.h>\nint pipe2(int *e, int f) { errno = EMFILE; return -1; }\n")
+        done = subprocess.run((PROGRAM, "plugin-test", self.copy("example"), "--user", "ann"), input="password\n",
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False,
+                              env={**os.environ, "LD_PRELOAD": build(self.folder, "nopipe", source)})
+        self.assertEqual((done.returncode, done.stderr),
+                         (3, "popgate plugin-test: open: the password cannot be handed over\n"))
+        self.assertNotIn("open:", done.stdout)
+
     def test_without_a_password_no_drop_is_opened(self):
         for arguments in ((), ("--user", "ann")):
             report, _ = popgate("plugin-test", os.path.join(PLUGINS, "example.so"), *arguments, "--destructive")
