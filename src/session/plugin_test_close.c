@@ -80,7 +80,7 @@ static struct probe *refused(struct plugin_test *test)
 {
 	struct take take = {.probe = probe_listed(test, 1), .refuse_at = 1};
 
-	take_try(&take, take_largest(take.probe), POPGATE_WHOLE);
+	take_refused(&take, take_largest(take.probe));
 	return take.probe;
 }
 

@@ -24,7 +24,7 @@ static void refuse(struct take *take, size_t message, size_t at)
 	const struct plugin_test *test = take->probe->test;
 
 	take->refuse_at = at;
-	take_try(take, message, POPGATE_WHOLE);
+	take_refused(take, message);
 	if (take->writes_after > 0)
 		plugin_test_fail(test, "expected no write after the one that was refused, came %zu",
 				 take->writes_after);

@@ -16,9 +16,11 @@
 static int keep(void *context, const char *data, size_t size)
 {
 	struct take *take = context;
+	size_t room = TAKE_KEPT_MAX - take->kept_size;
 
-	if (!take->keep || size > TAKE_KEPT_MAX - take->kept_size)
+	if (!take->keep)
 		return 0;
+	size = size < room ? size : room; /* a piece that is cut leaves none for those behind it */
 	memcpy(take->kept + take->kept_size, data, size);
 	take->kept_size += size;
 	return 0;
@@ -89,12 +91,27 @@ const char *take_came(const struct take *take)
 	return text;
 }
 
-void take_all(struct take *take, size_t message, int64_t lines)
+static void must_succeed(const struct take *take, size_t message)
 {
-	take_try(take, message, lines);
 	if (take->result != 0)
 		plugin_test_fail(take->probe->test, "message %zu: expected fetch to succeed, came %s", message + 1,
 				 take_came(take));
+}
+
+void take_all(struct take *take, size_t message, int64_t lines)
+{
+	take_try(take, message, lines);
+	must_succeed(take, message);
+}
+
+void take_refused(struct take *take, size_t message)
+{
+	take_try(take, message, POPGATE_WHOLE);
+	if (take->refused)
+		return;
+	must_succeed(take, message);
+	plugin_test_skip(take->probe->test, "nothing was refused: the message came in %zu write%s", take->writes,
+			 take->writes == 1 ? "" : "s");
 }
 
 size_t take_samples(const struct probe *probe)

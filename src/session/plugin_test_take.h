@@ -32,6 +32,8 @@ struct take {
 void take_try(struct take *take, size_t message, int64_t lines);
 /* The same; demands success. */
 void take_all(struct take *take, size_t message, int64_t lines);
+/* A whole message of which the sink refuses a write, as refuse_at says; one that has no such write is not tried. */
+void take_refused(struct take *take, size_t message);
 /* "success", or status and text: in a buffer that the next call writes again. */
 const char *take_came(const struct take *take);
 

@@ -548,6 +548,20 @@ class Wrong(FolderCase):
                 pattern = re.escape(text.replace("by signal 11 (Segmentation fault)", CRASH)).replace(r"\#", r"\d+")
                 self.assertRegex(failed[check], f"^FAILED: {pattern}$")
 
+    def test_what_a_sound_one_may_do(self):
+        self.module = build(self.folder, "shaky", SHAKY)
+        nothing = "not tried: nothing was refused: the message came in "
+        ways = {"needs-descriptors": ("close: after commit", "ok"), "large": ("fetch: headers", "ok"),
+                "writes-less": ("fetch: refused in the middle", f"{nothing}1 write"),
+                "no-octets": ("fetch: refused at once", f"{nothing}0 writes"),
+                "slow-upstream": ("fetch: slow reader", "ok")}
+        with concurrent.futures.ThreadPoolExecutor(len(ways)) as pool:
+            found = dict(zip(ways, pool.map(self.run_way, ways)))
+        for way, (check, verdict) in ways.items():
+            with self.subTest(way=way):
+                status, told = found[way]
+                self.assertEqual((status, told[check]), (0, verdict), told)
+
     def test_what_is_no_fault(self):
         self.module = build(self.folder, "shaky", SHAKY)
         status, told = self.run_way("empty")

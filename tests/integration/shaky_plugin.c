@@ -11,7 +11,10 @@
 #include <unistd.h>
 
 #define MESSAGES 5
-#define PIECE	 16 /* octets of one write */
+#define PIECE	 16	  /* octets of one write */
+#define LARGE	 0x180000 /* of a large message */
+#define TEXT_MAX (LARGE + 512)
+#define HELD	 40 /* descriptors of a drop that needs many */
 
 struct shaky {
 	const struct popgate_host *host;
@@ -23,6 +26,7 @@ struct drop {
 	struct popgate_session *session;
 	size_t count, messages[MESSAGES], hinted;
 	int ready[2]; /* a pipe that can be read from */
+	int held[HELD];
 	bool refused, fetched[MESSAGES];
 };
 
@@ -110,6 +114,8 @@ static void close_drop(void *context)
 	if (!is(drop->shaky, "leak"))
 		close(drop->ready[0]);
 	close(drop->ready[1]);
+	for (size_t i = 0; i < HELD && is(drop->shaky, "needs-descriptors"); i++)
+		close(drop->held[i]);
 	free(drop);
 }
 
@@ -177,6 +183,9 @@ static int open_drop(void *instance, struct popgate_session *session, const stru
 	end(shaky, "open");
 	drop->shaky = shaky;
 	drop->session = session;
+	for (size_t i = 0; i < HELD && is(shaky, "needs-descriptors"); i++)
+		if ((drop->held[i] = dup(drop->ready[0])) < 0)
+			return fail(error, POPGATE_TEMP, "no descriptor");
 	if (authenticate(drop, drop_r, error) != 0) {
 		if (!is(shaky, "open-leaks"))
 			close_drop(drop);
@@ -209,9 +218,13 @@ static void remove_it(const struct shaky *shaky, size_t message)
 	close(fd);
 }
 
-static size_t text_of(size_t message, char *text, size_t size)
+static size_t text_of(const struct shaky *shaky, size_t message, char *text, size_t size)
 {
-	return (size_t)snprintf(text, size, "Subject: %zu\r\n\r\n%0*d\r\n.\r\n", message, 60 + 10 * (int)message, 0);
+	int width = is(shaky, "large") && message == 0 ? LARGE : 60 + 10 * (int)message;
+
+	if (is(shaky, "no-octets"))
+		return 0;
+	return (size_t)snprintf(text, size, "Subject: %zu\r\n\r\n%0*d\r\n.\r\n", message, width, 0);
 }
 
 static void odd_listing(const struct shaky *shaky, size_t i, char *id, size_t size, struct popgate_message *message)
@@ -238,7 +251,8 @@ static int list(void *context, popgate_list_fn *add, void *add_context, int64_t 
 {
 	struct drop *drop = context;
 	const struct shaky *shaky = drop->shaky;
-	char text[512], id[100];
+	static char text[TEXT_MAX];
+	char id[100];
 	bool late = shaky->host->now() >= deadline;
 
 	end(shaky, "list");
@@ -248,7 +262,7 @@ static int list(void *context, popgate_list_fn *add, void *add_context, int64_t 
 		return fail(error, POPGATE_PERM, "too late");
 	lists++;
 	for (size_t i = 0; i < MESSAGES; i++) {
-		struct popgate_message message = {.uidl = id, .octets = text_of(i, text, sizeof(text))};
+		struct popgate_message message = {.uidl = id, .octets = text_of(shaky, i, text, sizeof(text))};
 
 		if (is_removed(shaky, i) || is(shaky, "empty") || (is(shaky, "unstable-count") && i == lists))
 			continue;
@@ -288,6 +302,30 @@ static int await(const struct drop *drop, const struct popgate_pace *pace, struc
 	return 0;
 }
 
+/* An upstream that takes its time for the last message, where that is the first to be fetched. */
+static int wait_long(const struct drop *drop, size_t message, const struct popgate_pace *pace,
+		     struct popgate_error *error)
+{
+	const struct popgate_host *host = drop->shaky->host;
+	bool slow = message == MESSAGES - 1;
+	int64_t begun = host->now();
+
+	for (size_t i = 0; i < MESSAGES; i++)
+		slow = slow && (i == message || !drop->fetched[i]);
+	if (!slow)
+		return 0;
+	switch (host->wait(drop->session, drop->ready[1], POPGATE_READABLE, begun + 2200)) {
+	case POPGATE_CLIENT_GONE:
+		return fail(error, POPGATE_STOPPED, "gone");
+	case POPGATE_TIMEOUT:
+		return host->now() - begun < pace->window ? 0 : fail(error, POPGATE_TEMP, "too slow");
+	case POPGATE_READY:
+	case POPGATE_WAIT_FAILED:
+		break;
+	}
+	return fail(error, POPGATE_TEMP, "no wait");
+}
+
 static int refused(struct drop *drop, struct popgate_error *error)
 {
 	drop->refused = true;
@@ -324,18 +362,22 @@ static int fetch(void *context, size_t position, int64_t lines, const struct pop
 {
 	struct drop *drop = context;
 	const struct shaky *shaky = drop->shaky;
-	char text[512];
+	static char text[TEXT_MAX];
 	size_t message = drop->messages[position];
-	size_t size = odd_text(drop, message, lines, text, text_of(message, text, sizeof(text)));
+	bool again = drop->fetched[message], at_once = is(shaky, "large") || (again && is(shaky, "writes-less"));
+	size_t size = odd_text(drop, message, lines, text, text_of(shaky, message, text, sizeof(text)));
+	size_t piece = at_once ? size : PIECE;
 	int64_t begun = shaky->host->now();
 
 	end(shaky, "fetch");
-	for (size_t at = 0; at < size; at += PIECE) {
+	if (is(shaky, "slow-upstream") && wait_long(drop, message, pace, error) != 0)
+		return -1;
+	for (size_t at = 0; at < size; at += piece) {
 		int result;
 
 		if (await(drop, pace, error) != 0)
 			return -1;
-		result = sink->write(sink->context, text + at, size - at < PIECE ? size - at : PIECE);
+		result = sink->write(sink->context, text + at, size - at < piece ? size - at : piece);
 		if (result == 1)
 			return is(shaky, "enough-fails") ? fail(error, POPGATE_STOPPED, "enough") : 0;
 		if (result < 0 && !is(shaky, "refusal-ignored"))
