@@ -400,6 +400,8 @@ static int commit(void *context, const size_t *messages, size_t count, unsigned 
 		memset(gone, 1, count);
 	if (late && is(shaky, "late-removal"))
 		remove_it(shaky, drop->messages[messages[0]]);
+	if (late && is(shaky, "late-commit-perm"))
+		return fail(error, POPGATE_PERM, "too late");
 	if (late && !is(shaky, "commit-ignores-deadline"))
 		return fail(error, is(shaky, "late-auth") ? POPGATE_AUTH : POPGATE_TEMP, "too late");
 	for (size_t i = 0; i < count; i++) {
