@@ -82,7 +82,7 @@ enum popgate_key_type {
 };
 
 #define POPGATE_KEY_REQUIRED 1u
-#define POPGATE_KEY_SECRET   2u /* the value is never printed */
+#define POPGATE_KEY_SECRET   2u /* the value is never printed, nor is the default */
 
 /* One key that a backend's section may hold. The table ends with name NULL. */
 struct popgate_key {
@@ -222,8 +222,8 @@ struct popgate_open {
 #define POPGATE_CAN_REFRESH  2u
 /* and, from ABI 1.2, facts about what is listed.
  * EXACT_SIZE: `octets` is what the whole message has once the host has made each line end CRLF, without stuffed
- * dots; a last line that lacks its end gets one. The host holds the plugin to it: a whole message of other size fails
- * as with PROTOCOL.
+ * dots; a last line that lacks its end gets one, of which only the LF counts where the message ends in a lone CR. The
+ * host holds the plugin to it: a whole message of other size fails as with PROTOCOL.
  * STABLE_ID: ids come from the messages, not from the server's numbering, and survive a move of the mailbox to another
  * server. */
 #define POPGATE_EXACT_SIZE 4u
