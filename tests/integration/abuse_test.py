@@ -50,18 +50,19 @@ class NothingStays(unittest.TestCase):
         gate = Gateway(backends=[example_backend(messages=messages)], listeners=listeners, **sections)
         gate.start()
         self.addCleanup(gate.stop)
+        with Client(gate.port) as client:  # from here on all is there
+            self.assertRegex(client.login("first", "password"), rb"^\+OK")
+        gate.wait_until(lambda: not gate.pids("session"), "the session to end")
         return gate
 
     def test_exchanges_that_were_left_are_forgotten(self):
         """Clients that leave in the middle of a SASL exchange leave no descriptor behind."""
         gate = self.gateway()
-        Client(gate.port).close()
-        gate.wait_until(lambda: True, "nothing")
-        before = descriptors(gate, "broker"), descriptors(gate, "front")
+        before = {role: descriptors(gate, role) for role in ("broker", "front")}
         for _ in range(100):
             with Client(gate.port) as client:
                 self.assertTrue(client.command("AUTH PLAIN").startswith(b"+ "))
-        gate.wait_until(lambda: (descriptors(gate, "broker"), descriptors(gate, "front")) <= before,
+        gate.wait_until(lambda: all(descriptors(gate, role) <= count for role, count in before.items()),
                         "the descriptors to be closed")
 
     def test_a_session_is_limited_and_its_spawner_lives_on(self):
@@ -202,9 +203,6 @@ class NothingStays(unittest.TestCase):
         path = f"/tmp/popgate-log-{os.getpid()}"
         self.addCleanup(lambda: os.path.exists(path) and os.unlink(path))
         gate = self.gateway(listeners=[CLEAR], log={"to": "file", "file": path})
-        with Client(gate.port) as client:  # all is there
-            self.assertRegex(client.login("joe", "password"), rb"^\+OK")
-        gate.wait_until(lambda: not gate.pids("session"), "the session to end")
         before = {one.pid: len(os.listdir(f"/proc/{one.pid}/fd")) for one in gate.processes()}
         for _ in range(5):
             gate.signal(signal.SIGUSR1)
