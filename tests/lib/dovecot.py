@@ -150,19 +150,19 @@ def greets(port):
         return False
 
 
-class Dovecot:
+class Dovecot(tap.Witness):
+    TOLD = 10
+
     def __init__(self, *, store="sdbox", capability=None, certificate=None, reuse=False, by_guid=False, more=""):
         """store: sdbox or maildir. capability: what the server says it has, instead of what it
         really has. certificate: paths of certificate and key; made by an authority of its own
         otherwise (`ca_file`). reuse: a process serves connection after connection. by_guid: a folder made
         anew has another place on disk, so that clients of the old one do not spoil it. more: further lines of Dovecot configuration."""
+        super().__init__()
         # Not below TMPDIR: Dovecot's socket names must stay short.
         self.folder = tempfile.mkdtemp(prefix="popgate-imap-", dir="/tmp")
         os.chmod(self.folder, 0o755)
         self.authority = None
-        self.process = None
-        self._last_words = ""
-        tap.witnesses.append(self)
         atexit.register(self.stop)
         try:
             if certificate is None:
@@ -224,13 +224,6 @@ class Dovecot:
         except FileNotFoundError:
             return ""
 
-    def story(self):
-        """The end of its log, for whoever looks into a failure."""
-        return "".join(f"{line}\n" for line in self.log().splitlines()[-10:]) or self._last_words
-
-    def is_over(self):
-        return self.process is None and self._last_words != ""
-
     # ---- running --------------------------------------------------------
 
     def start(self):
@@ -274,7 +267,7 @@ class Dovecot:
 
     def _remove(self):
         atexit.unregister(self.stop)
-        self._last_words = self.story()
+        self.keep_last_words()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def __enter__(self):

@@ -111,15 +111,15 @@ def _all_processes():
                 pass
 
 
-class Gateway:
+class Gateway(tap.Witness):
     def __init__(self, backends=(), *, listeners=(CLEAR,), routes=None, imap_url=None, unprivileged=False,
                  prefix=(), options=(), environment=None, **sections):
         """sections: further parts of the configuration (limits={...}, log={...}, fronts=1, ...).
         imap_url: run with --imap instead of a file. unprivileged: not as root, even if the test is.
         prefix: what to run popgate through. Port 0 in a listener: a free one (see `ports`)."""
+        super().__init__()
         self.folder = tempfile.mkdtemp(prefix="popgate-test-", dir="/tmp")
         os.chmod(self.folder, 0o755)
-        self.process = None
         self.pid = None
         atexit.register(self.kill)
         self.imap_url = imap_url
@@ -129,8 +129,6 @@ class Gateway:
         self.environment = environment or {}
         self._expected, self._allowed = [], []
         self._authority = None
-        self._last_words = ""
-        tap.witnesses.append(self)
         # Few connections, so that any limit of open files is enough; wrong passwords are answered at once.
         self.sections = {"fronts": 1, "plugin_directory": self.plugins, "runtime_directory": self.path("run"),
                          "listeners": [dict(one) for one in listeners], "backends": list(backends),
@@ -236,13 +234,6 @@ class Gateway:
     def warnings(self):
         return [line for line in self.log().splitlines() if " level=warn " in f" {line} "]
 
-    def story(self):
-        """The end of its log, for whoever looks into a failure."""
-        return "".join(f"{line}\n" for line in self.log().splitlines()[-20:]) or self._last_words
-
-    def is_over(self):
-        return self.process is None and self._last_words != ""
-
     def expect_warning(self, pattern):
         """A line at level warn that must be in the log when the gateway has stopped."""
         self._expected.append(pattern)
@@ -327,7 +318,7 @@ class Gateway:
             self.process.wait()
             self.process = None
         atexit.unregister(self.kill)
-        self._last_words = self.story()
+        self.keep_last_words()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def __enter__(self):

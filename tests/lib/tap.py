@@ -6,8 +6,29 @@ import traceback
 import unittest
 
 
-# Whoever has logged something: objects with `story()`, told with a failure, and `is_over()`, of no more use to later tests.
 witnesses = []
+
+
+class Witness:
+    """A server under test, with a log(), and a `process` while it runs: a failure is told with the log's end."""
+
+    TOLD = 20  # lines
+
+    def __init__(self):
+        self.process = None
+        self._last_words = ""
+        witnesses.append(self)
+
+    def story(self):
+        return "".join(f"{line}\n" for line in self.log().splitlines()[-self.TOLD:]) or self._last_words
+
+    def keep_last_words(self):
+        """To be called before the log is removed."""
+        self._last_words = self.story()
+
+    def is_over(self):
+        """Whether it is of no more use to later tests."""
+        return self.process is None and self._last_words != ""
 
 
 class _TapResult(unittest.TestResult):

@@ -17,6 +17,8 @@
 #include "../../plugins/maildir/fetch.h"
 #include "../../plugins/maildir/list.h"
 
+#include "maildir_support.h"
+
 #define COUNT	 600u
 #define DEADLINE 1000
 
@@ -46,36 +48,18 @@ static const struct popgate_host host = {.size = sizeof(host), .now = now, .wait
 
 /* ---- a Maildir ----------------------------------------------------------- */
 
-static char folder[] = "/tmp/popgate-maildir-XXXXXX";
-static struct maildir_conf conf;
-static struct drop drop;
-static struct popgate_error error;
 static size_t listed;
-
-static void path_of(const char *name, char path[200])
-{
-	snprintf(path, 200, "%s/Maildir/%s", folder, name);
-}
 
 static void write_letter(unsigned number)
 {
-	char name[60], path[200];
+	char name[60];
 	FILE *file;
 
 	snprintf(name, sizeof(name), "new/1700000%03u.host", number);
-	path_of(name, path);
-	file = fopen(path, "w");
+	file = fopen(support_path(name), "w");
 	assert_non_null(file);
 	fprintf(file, "Subject: %u\n\nx\n", number);
 	assert_int_equal(fclose(file), 0);
-}
-
-static int remove_all(void)
-{
-	char command[100];
-
-	snprintf(command, sizeof(command), "rm -rf %s", folder);
-	return system(command); /* NOLINT(cert-env33-c): a test's own folder */
 }
 
 static void begin(unsigned left, enum popgate_wait then)
@@ -85,35 +69,17 @@ static void begin(unsigned left, enum popgate_wait then)
 	looks_left = left;
 	afterwards = then;
 	listed = 0;
-	drop = (struct drop){.conf = &conf, .top = -1, .folder = -1, .fresh = -1, .cur = -1};
-	assert_int_equal(drop_open(&drop, "ann", &error), 0);
+	assert_int_equal(support_open(), 0);
 }
 
 static int setup(void **state)
 {
-	static const char *const parts[] = {"", "new", "cur", "tmp"};
-	char path[200];
-
 	(void)state;
-	memcpy(folder + strlen(folder) - 6, "XXXXXX", 6);
-	if (mkdtemp(folder) == NULL)
+	if (support_make(&host) != 0)
 		return -1;
-	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
-		path_of(parts[i], path);
-		mkdir(path, 0700);
-	}
 	for (unsigned i = 0; i < COUNT; i++)
 		write_letter(i);
-	conf = (struct maildir_conf){
-	    .host = &host, .mail = {folder, "Maildir"}, .folder = "INBOX", .uidl_format = "", .delete = CONF_EXPUNGE};
 	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	drop_close(&drop);
-	return remove_all();
 }
 
 static int add(void *context, const struct popgate_message *message)
@@ -128,11 +94,10 @@ static size_t files_in_new(void)
 	size_t count = 0;
 
 	for (unsigned i = 0; i < COUNT; i++) {
-		char name[60], path[200];
+		char name[60];
 
 		snprintf(name, sizeof(name), "new/1700000%03u.host", i);
-		path_of(name, path);
-		count += access(path, F_OK) == 0;
+		count += access(support_path(name), F_OK) == 0;
 	}
 	return count;
 }
@@ -246,11 +211,10 @@ static void what_was_removed_by_others_is_gone(void **state)
 	(void)state;
 	list_whole();
 	for (unsigned i = 100; i < 200; i++) {
-		char name[60], path[200];
+		char name[60];
 
 		snprintf(name, sizeof(name), "new/1700000%03u.host", i);
-		path_of(name, path);
-		assert_int_equal(unlink(path), 0);
+		assert_int_equal(unlink(support_path(name)), 0);
 	}
 	assert_int_equal(remove_from(100, DEADLINE, 0), COUNT - 100);
 	assert_int_equal(files_in_new(), 100);
@@ -269,14 +233,14 @@ static void a_late_removal_tells_what_is_left(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test_setup_teardown(a_late_listing_fails_and_goes_on_where_it_was, setup, teardown),
-	    cmocka_unit_test_setup_teardown(a_client_that_leaves_ends_the_listing, setup, teardown),
-	    cmocka_unit_test_setup_teardown(a_host_that_wants_no_more_gets_no_more, setup, teardown),
-	    cmocka_unit_test_setup_teardown(a_message_without_a_size_is_not_listed, setup, teardown),
-	    cmocka_unit_test_setup_teardown(a_sink_ends_a_fetch, setup, teardown),
-	    cmocka_unit_test_setup_teardown(removes_exactly_those, setup, teardown),
-	    cmocka_unit_test_setup_teardown(what_was_removed_by_others_is_gone, setup, teardown),
-	    cmocka_unit_test_setup_teardown(a_late_removal_tells_what_is_left, setup, teardown),
+	    cmocka_unit_test_setup_teardown(a_late_listing_fails_and_goes_on_where_it_was, setup, support_remove),
+	    cmocka_unit_test_setup_teardown(a_client_that_leaves_ends_the_listing, setup, support_remove),
+	    cmocka_unit_test_setup_teardown(a_host_that_wants_no_more_gets_no_more, setup, support_remove),
+	    cmocka_unit_test_setup_teardown(a_message_without_a_size_is_not_listed, setup, support_remove),
+	    cmocka_unit_test_setup_teardown(a_sink_ends_a_fetch, setup, support_remove),
+	    cmocka_unit_test_setup_teardown(removes_exactly_those, setup, support_remove),
+	    cmocka_unit_test_setup_teardown(what_was_removed_by_others_is_gone, setup, support_remove),
+	    cmocka_unit_test_setup_teardown(a_late_removal_tells_what_is_left, setup, support_remove),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -20,6 +20,8 @@
 #include "../../plugins/maildir/list.h"
 #include "../../plugins/maildir/scan.h"
 
+#include "maildir_support.h"
+
 #define DEADLINE 1000
 
 /* ---- what the system does ------------------------------------------------ */
@@ -102,25 +104,11 @@ static enum popgate_wait wait_for(struct popgate_session *session, int fd, unsig
 }
 
 static const struct popgate_host host = {.size = sizeof(host), .now = now, .wait = wait_for};
-static char folder[] = "/tmp/popgate-maildir-XXXXXX";
-static struct maildir_conf conf;
-static struct drop drop;
-static struct popgate_error error;
 static size_t listed;
-
-static const char *path_of(const char *name)
-{
-	static char paths[2][200];
-	static unsigned turn;
-
-	turn = (turn + 1) % 2;
-	snprintf(paths[turn], sizeof(paths[turn]), "%s/Maildir/%s", folder, name);
-	return paths[turn];
-}
 
 static void write_file(const char *name, const char *text)
 {
-	FILE *file = fopen(path_of(name), "w");
+	FILE *file = fopen(support_path(name), "w");
 
 	assert_non_null(file);
 	assert_int_equal(fputs(text, file) >= 0, 1);
@@ -129,42 +117,22 @@ static void write_file(const char *name, const char *text)
 
 static void rename_file(const char *name, const char *other)
 {
-	assert_int_equal(rename(path_of(name), path_of(other)), 0);
+	assert_int_equal(rename(support_path(name), support_path(other)), 0);
 }
 
 static bool is_there(const char *name)
 {
-	return access(path_of(name), F_OK) == 0;
+	return access(support_path(name), F_OK) == 0;
 }
 
 static int setup(void **state)
 {
-	static const char *const parts[] = {"", "new", "cur", "tmp"};
-
 	(void)state;
 	fsync_fails = rename_fails = 0;
 	folders_left = looks_left = UINT32_MAX;
 	reads_failing = 0;
 	touching = false;
-	memcpy(folder + strlen(folder) - 6, "XXXXXX", 6);
-	if (mkdtemp(folder) == NULL)
-		return -1;
-	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
-		mkdir(path_of(parts[i]), 0700);
-	conf = (struct maildir_conf){
-	    .host = &host, .mail = {folder, "Maildir"}, .folder = "INBOX", .uidl_format = "", .delete = CONF_EXPUNGE};
-	drop = (struct drop){.conf = &conf, .top = -1, .folder = -1, .fresh = -1, .cur = -1};
-	return drop_open(&drop, "ann", &error);
-}
-
-static int teardown(void **state)
-{
-	char command[100];
-
-	(void)state;
-	drop_close(&drop);
-	snprintf(command, sizeof(command), "rm -rf %s", folder);
-	return system(command); /* NOLINT(cert-env33-c): a test's own folder */
+	return support_make(&host) == 0 ? support_open() : -1;
 }
 
 static int add(void *context, const struct popgate_message *message)
@@ -212,7 +180,7 @@ static void write_pair(void)
 
 	write_file("new/1.x", "");
 	write_file("tmp/1.x", "");
-	assert_int_equal(stat(path_of("new/1.x"), &one) | stat(path_of("tmp/1.x"), &other), 0);
+	assert_int_equal(stat(support_path("new/1.x"), &one) | stat(support_path("tmp/1.x"), &other), 0);
 	if (one.st_ino < other.st_ino) {
 		rename_file("new/1.x", "new/2.x");
 		rename_file("tmp/1.x", "new/1.x");
@@ -265,7 +233,7 @@ static void what_is_left_of_two_names_is_not_taken_for_the_listed_one(void **sta
 	(void)state;
 	write_pair();
 	assert_int_equal(list(), 1);
-	assert_int_equal(unlink(path_of("cur/1.x:2,S")), 0);
+	assert_int_equal(unlink(support_path("cur/1.x:2,S")), 0);
 	assert_int_equal(fetch_message(&drop, 0, POPGATE_WHOLE, NULL, NULL, &error), -1);
 	assert_int_equal(error.status, POPGATE_GONE);
 	assert_int_equal(remove_all(&confirmed), -1);
@@ -293,8 +261,8 @@ static void three_names_of_a_file_are_one(void **state)
 {
 	(void)state;
 	write_file("new/1.x", "Subject: same\n\n");
-	assert_int_equal(link(path_of("new/1.x"), path_of("cur/1.x:2,")), 0);
-	assert_int_equal(link(path_of("new/1.x"), path_of("cur/1.x:2,S")), 0);
+	assert_int_equal(link(support_path("new/1.x"), support_path("cur/1.x:2,")), 0);
+	assert_int_equal(link(support_path("new/1.x"), support_path("cur/1.x:2,S")), 0);
 	remove_three();
 }
 
@@ -322,8 +290,8 @@ static void one_that_cannot_be_removed_leaves_the_others_their_chance(void **sta
 	(void)state;
 	conf.delete = CONF_MOVE;
 	snprintf(conf.trash_name, sizeof(conf.trash_name), ".Trash");
-	mkdir(path_of(".Trash"), 0700);
-	mkdir(path_of(".Trash/new"), 0700);
+	mkdir(support_path(".Trash"), 0700);
+	mkdir(support_path(".Trash/new"), 0700);
 	write_file(".Trash/new/1.x", "Subject: older\n\n");
 	write_file("new/1.x", "Subject: 1\n\n");
 	write_file("new/2.x", "Subject: 2\n\n");
@@ -384,7 +352,7 @@ static void what_is_remembered_is_on_the_disk(void **state)
 /* More than one reading of it. */
 static void write_uidlist(void)
 {
-	FILE *file = fopen(path_of("dovecot-uidlist"), "w");
+	FILE *file = fopen(support_path("dovecot-uidlist"), "w");
 
 	assert_non_null(file);
 	fputs("3 V1 N99999 Gx\n", file);
@@ -417,12 +385,12 @@ static void notes_that_cannot_be_read_are_not_written_over(void **state)
 	(void)state;
 	write_file("new/1.x", "Subject: 1\n\n");
 	write_file("popgate-sizes", "popgate-sizes 1\n- n 1.x\n");
-	assert_int_equal(stat(path_of("popgate-sizes"), &before), 0);
+	assert_int_equal(stat(support_path("popgate-sizes"), &before), 0);
 	reads_left = 0;
 	reads_failing = 1;
 	assert_int_equal(list_messages(&drop, add, NULL, DEADLINE, &error), -1);
 	assert_int_equal(error.status, POPGATE_TEMP);
-	assert_int_equal(stat(path_of("popgate-sizes"), &after), 0);
+	assert_int_equal(stat(support_path("popgate-sizes"), &after), 0);
 	assert_int_equal(after.st_ino, before.st_ino);
 }
 
@@ -438,8 +406,8 @@ static void a_new_trash_is_on_the_disk(void **state)
 	syncs = 0;
 	assert_removed(1);
 	assert_int_equal(syncs, 6);
-	assert_int_equal(stat(path_of(".Trash"), &trash), 0);
-	assert_int_equal(stat(path_of(""), &top), 0);
+	assert_int_equal(stat(support_path(".Trash"), &trash), 0);
+	assert_int_equal(stat(support_path(""), &top), 0);
 	assert_int_equal(synced[0], trash.st_ino);
 	assert_int_equal(synced[1], top.st_ino);
 }
@@ -476,21 +444,23 @@ static void each_round_looks_at_the_clock(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test_setup_teardown(another_message_of_the_same_name_stays, setup, teardown),
-	    cmocka_unit_test_setup_teardown(the_listed_one_is_followed, setup, teardown),
-	    cmocka_unit_test_setup_teardown(what_is_left_of_two_names_is_not_taken_for_the_listed_one, setup, teardown),
-	    cmocka_unit_test_setup_teardown(copies_go_with_it, setup, teardown),
-	    cmocka_unit_test_setup_teardown(three_names_of_a_file_are_one, setup, teardown),
-	    cmocka_unit_test_setup_teardown(reading_a_folder_again_doubles_nothing, setup, teardown),
-	    cmocka_unit_test_setup_teardown(one_that_cannot_be_removed_leaves_the_others_their_chance, setup, teardown),
-	    cmocka_unit_test_setup_teardown(what_is_not_on_the_disk_is_not_confirmed, setup, teardown),
-	    cmocka_unit_test_setup_teardown(what_was_removed_before_a_failure_is_written_too, setup, teardown),
-	    cmocka_unit_test_setup_teardown(a_new_trash_is_on_the_disk, setup, teardown),
-	    cmocka_unit_test_setup_teardown(a_kernel_that_keeps_folders_apart_is_told, setup, teardown),
-	    cmocka_unit_test_setup_teardown(each_round_looks_at_the_clock, setup, teardown),
-	    cmocka_unit_test_setup_teardown(what_is_remembered_is_on_the_disk, setup, teardown),
-	    cmocka_unit_test_setup_teardown(half_a_uidlist_is_none, setup, teardown),
-	    cmocka_unit_test_setup_teardown(notes_that_cannot_be_read_are_not_written_over, setup, teardown),
+	    cmocka_unit_test_setup_teardown(another_message_of_the_same_name_stays, setup, support_remove),
+	    cmocka_unit_test_setup_teardown(the_listed_one_is_followed, setup, support_remove),
+	    cmocka_unit_test_setup_teardown(what_is_left_of_two_names_is_not_taken_for_the_listed_one, setup,
+					    support_remove),
+	    cmocka_unit_test_setup_teardown(copies_go_with_it, setup, support_remove),
+	    cmocka_unit_test_setup_teardown(three_names_of_a_file_are_one, setup, support_remove),
+	    cmocka_unit_test_setup_teardown(reading_a_folder_again_doubles_nothing, setup, support_remove),
+	    cmocka_unit_test_setup_teardown(one_that_cannot_be_removed_leaves_the_others_their_chance, setup,
+					    support_remove),
+	    cmocka_unit_test_setup_teardown(what_is_not_on_the_disk_is_not_confirmed, setup, support_remove),
+	    cmocka_unit_test_setup_teardown(what_was_removed_before_a_failure_is_written_too, setup, support_remove),
+	    cmocka_unit_test_setup_teardown(a_new_trash_is_on_the_disk, setup, support_remove),
+	    cmocka_unit_test_setup_teardown(a_kernel_that_keeps_folders_apart_is_told, setup, support_remove),
+	    cmocka_unit_test_setup_teardown(each_round_looks_at_the_clock, setup, support_remove),
+	    cmocka_unit_test_setup_teardown(what_is_remembered_is_on_the_disk, setup, support_remove),
+	    cmocka_unit_test_setup_teardown(half_a_uidlist_is_none, setup, support_remove),
+	    cmocka_unit_test_setup_teardown(notes_that_cannot_be_read_are_not_written_over, setup, support_remove),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
