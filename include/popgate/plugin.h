@@ -217,7 +217,7 @@ struct popgate_open {
 	int64_t deadline; /* for connect, login and select together */
 };
 
-/* Capabilities: which optional functions are there, */
+/* Capabilities: which optional functions are there (see at each), */
 #define POPGATE_CAN_PREFETCH 1u
 #define POPGATE_CAN_REFRESH  2u
 /* and, from ABI 1.2, facts about what is listed.
@@ -276,10 +276,19 @@ struct popgate_plugin {
 	/* POPGATE_CAN_PREFETCH: a hint that the client reads message after message. These (positions, ascending) come
 	 * next, the first of them in the call of fetch() that follows, each with these `lines`. The plugin may ask
 	 * the upstream for them and may hold `octets` of them in memory; it does not wait for them here. With
-	 * count 0: the client has paused; what is under way may now be waited for and held. Never fails: what
-	 * goes wrong shows in fetch(). */
+	 * count 0: the client has paused; what is under way may now be waited for and held, or, with octets 0, is
+	 * not wanted any more and dropped, as is what is held. Never fails: what goes wrong shows in fetch(). */
 	void (*prefetch)(void *drop, const size_t *messages, size_t count, int64_t lines, uint64_t octets);
-	/* POPGATE_CAN_REFRESH: reserved for drops kept open between two sessions. */
+	/* POPGATE_CAN_REFRESH: brings a drop up to date that was kept open between two logins. Where the settings ask
+	 * for it, the host keeps a drop after QUIT (and after commit(), if it removed all) instead of closing it. It
+	 * then has no lock, and nothing is called, until the time is over: close(); or until the same user comes again,
+	 * with the same credential and flags: then the host takes the lock of the same folder anew, and calls this. It
+	 * tells of the maildrop as it is now, as list() does, and from then on positions are those of this snapshot;
+	 * what the drop knew of the old one no longer counts. The lock is not taken here, and no credential need be
+	 * proved again; but where the plugin can see that the upstream would not let this user in any more, that the
+	 * folder is another one, or that the connection has gone, it fails. After a failure of any kind
+	 * the host closes this drop and has another one opened, in another process: nothing is lost but time, so what
+	 * is in doubt fails. Errors: TEMP, PERM, PROTOCOL, STOPPED. */
 	int (*refresh)(void *drop, popgate_list_fn *add, void *context, int64_t deadline, struct popgate_error *error);
 
 	/* ABI 1.2: which of `capabilities` hold for this drop, where some depend on what its server has. Called once,

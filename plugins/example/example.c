@@ -231,6 +231,19 @@ static int list(void *context, popgate_list_fn *add, void *add_context, int64_t 
 	return 0;
 }
 
+/* Everything of it is still there; only another session may have removed something. */
+static int refresh(void *context, popgate_list_fn *add, void *add_context, int64_t deadline,
+		   struct popgate_error *error)
+{
+	struct drop *drop = context;
+
+	if (drop->example->host->now() >= deadline)
+		return fail(error, POPGATE_TEMP, "the deadline has passed");
+	if (read_notes(drop) != 0)
+		return fail(error, POPGATE_TEMP, "what was removed cannot be read");
+	return list(drop, add, add_context, deadline, error);
+}
+
 static int fetch(void *context, size_t message, int64_t lines, const struct popgate_sink *sink,
 		 const struct popgate_pace *pace, struct popgate_error *error)
 {
@@ -282,7 +295,7 @@ const struct popgate_plugin popgate_plugin = {
     .name = "example",
     .version = "1",
     .summary = "a maildrop in memory",
-    .capabilities = POPGATE_EXACT_SIZE | POPGATE_STABLE_ID,
+    .capabilities = POPGATE_CAN_REFRESH | POPGATE_EXACT_SIZE | POPGATE_STABLE_ID,
     .keys = keys,
     .configure = configure,
     .destroy = destroy,
@@ -291,4 +304,5 @@ const struct popgate_plugin popgate_plugin = {
     .fetch = fetch,
     .commit = commit,
     .close = close_drop,
+    .refresh = refresh,
 };

@@ -111,18 +111,31 @@ static int check_selection(struct drop *drop, struct popgate_error *error)
 	return 0;
 }
 
-int enter_receive(struct drop *drop, bool list, struct popgate_error *error)
+static int receive_select(struct drop *drop, struct popgate_error *error)
 {
-	bool settled = enter_in_one_flight(drop);
 	struct conn *c = &drop->conn;
 
-	if (receive_introduction(drop, error) != 0)
-		return -1;
-	if (!settled)
-		send_select(drop, list);
 	if (prepare_selection(c->imap) != 0)
 		return status_fail(error, POPGATE_TEMP, "out of memory");
 	if (conn_receive(c, NULL) != CONN_OK)
 		return conn_fail(c, verb(drop), drop->conf->inbox ? STATUS_AT_SELECT : STATUS_AT_SELECT_OTHER, error);
 	return check_selection(drop, error);
+}
+
+int enter_receive(struct drop *drop, bool list, struct popgate_error *error)
+{
+	bool settled = enter_in_one_flight(drop);
+
+	if (receive_introduction(drop, error) != 0)
+		return -1;
+	if (!settled)
+		send_select(drop, list);
+	return receive_select(drop, error);
+}
+
+int enter_again(struct drop *drop, struct popgate_error *error)
+{
+	conn_gather(&drop->conn);
+	send_select(drop, true);
+	return receive_select(drop, error);
 }

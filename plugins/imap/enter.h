@@ -13,6 +13,8 @@ bool enter_in_one_flight(const struct drop *drop);
 /* Sends ID, ENABLE and SELECT, as far as the settings and the capabilities want them, and the listing's FETCH behind
  * them if `list`. */
 void enter_send(struct drop *drop, bool list);
+/* Selects the folder again, over the same connection, and asks for the listing. Errors: TEMP, PERM, PROTOCOL. */
+int enter_again(struct drop *drop, struct popgate_error *error);
 /* Reads the answers up to SELECT's; the listing's is left for list_messages. Errors: TEMP, PERM, PROTOCOL. */
 int enter_receive(struct drop *drop, bool list, struct popgate_error *error);
 

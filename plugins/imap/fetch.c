@@ -296,7 +296,9 @@ void fetch_ahead(void *opaque, const size_t *messages, size_t count, int64_t lin
 	struct drop *drop = opaque;
 	const struct held_want want = want_for(drop, lines);
 
-	if (count == 0)
+	if (count == 0 && octets == 0)
+		ahead_drop(drop);
+	else if (count == 0)
 		pause_ahead(drop);
 	else
 		ahead_hint(drop, messages, count, &want, octets);

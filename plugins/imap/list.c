@@ -14,6 +14,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ahead.h"
+#include "enter.h"
+
 /* A line of the listing holds a sequence number, a UID and a size; some servers add what changed meanwhile. */
 #define LINE_BUDGET 512u
 #define TRIES	    3 /* of a folder that shrinks while it is listed */
@@ -186,4 +189,19 @@ int list_messages(void *opaque, popgate_list_fn *add, void *context, int64_t dea
 		return status_fail(error, POPGATE_TEMP, "listing: messages vanish all the time");
 	drop->sequence_known = l.ordered;
 	return hand_over(drop, add, context, error);
+}
+
+/* The folder is selected anew, since that is what makes a server tell whether it is still the same one. */
+int list_again(void *opaque, popgate_list_fn *add, void *context, int64_t deadline, struct popgate_error *error)
+{
+	struct drop *drop = opaque;
+
+	ahead_drop(drop);
+	if (drop->dead || !drop->conn.usable)
+		return status_fail(error, POPGATE_TEMP, "the connection was lost in the session before");
+	transport_deadline(drop->conn.transport, deadline);
+	drop->sequence_known = drop->outdated = false;
+	if (enter_again(drop, error) != 0)
+		return -1;
+	return list_messages(drop, add, context, deadline, error);
 }

@@ -84,7 +84,7 @@ const struct popgate_plugin popgate_plugin = {
     .name = "imap",
     .version = IMAP_VERSION,
     .summary = "a folder of a remote IMAP server",
-    .capabilities = POPGATE_CAN_PREFETCH,
+    .capabilities = POPGATE_CAN_PREFETCH | POPGATE_CAN_REFRESH,
     .keys = conf_keys,
     .configure = configure,
     .destroy = destroy,
@@ -94,4 +94,5 @@ const struct popgate_plugin popgate_plugin = {
     .commit = commit_messages,
     .close = close_drop,
     .prefetch = fetch_ahead,
+    .refresh = list_again,
 };

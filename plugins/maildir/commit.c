@@ -218,7 +218,9 @@ int commit_messages(void *opaque, const size_t *messages, size_t count, unsigned
 		memset(gone, 1, count);
 		return 0;
 	}
-	if (drop->conf->delete == CONF_MOVE && trash_open(&r.trash, drop->top, drop->conf->trash_name, error) != 0)
+	/* not even the folder is made where there is no time to use it */
+	if (drop->conf->delete == CONF_MOVE && drop->conf->host->now() < deadline &&
+	    trash_open(&r.trash, drop->top, drop->conf->trash_name, error) != 0)
 		return -1;
 	r.missed = calloc(count, 1);
 	if (r.missed == NULL)

@@ -21,12 +21,12 @@ static int fail(struct popgate_error *error, const char *path, const char *more)
 	return status_errno(error, what);
 }
 
-int drop_open(struct drop *drop, const char *user, struct popgate_error *error)
+int drop_open(struct drop *drop, struct popgate_error *error)
 {
 	const struct maildir_conf *conf = drop->conf;
 	char path[PATH_ROOM];
 
-	if (path_fill(conf->mail.rest, user, path) != 0)
+	if (path_fill(conf->mail.rest, drop->user, path) != 0)
 		return status_fail(error, POPGATE_AUTH, "no user can have this name");
 	drop->top = walk_folder(conf->mail.base, path, O_RDONLY);
 	if (drop->top < 0)

@@ -2,21 +2,26 @@
 #ifndef MAILDIR_DROP_H
 #define MAILDIR_DROP_H
 
+#include <sys/stat.h>
+
 #include "conf.h"
 #include "messages.h"
 
 struct drop {
 	const struct maildir_conf *conf;
 	struct popgate_session *session;
-	int top;	/* the Maildir; -1 where not open, as the others */
-	int folder;	/* the maildrop's folder: the Maildir or one of its Maildir++ folders */
-	int fresh, cur; /* its new/ and cur/ */
+	char *user;	   /* the drop's own */
+	struct stat proof; /* the file that the password was proved against */
+	int top;	   /* the Maildir; -1 where not open, as the others */
+	int folder;	   /* the maildrop's folder: the Maildir or one of its Maildir++ folders */
+	int fresh, cur;	   /* its new/ and cur/ */
 	struct messages messages;
 	char *block; /* what a message is read through; NULL: none was */
 };
 
-/* Opens the folders. 0, or -1 with PERM or TEMP; what is open is closed by drop_close. */
-int drop_open(struct drop *drop, const char *user, struct popgate_error *error);
+/* Opens the user's folders. 0, or -1 with PERM or TEMP; what is open is closed by drop_close. */
+int drop_open(struct drop *drop, struct popgate_error *error);
+/* Forgets messages and folders. */
 void drop_close(struct drop *drop);
 /* The folder that a message's file lies in. */
 int drop_place(const struct drop *drop, const struct message *message);

@@ -4,6 +4,7 @@
  * session process for each maildrop.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include <popgate/plugin.h>
 
@@ -40,6 +41,7 @@ static void close_drop(void *opaque)
 	if (drop == NULL)
 		return;
 	drop_close(drop);
+	free(drop->user);
 	free(drop);
 }
 
@@ -50,11 +52,11 @@ static int enter(struct drop *drop, const struct popgate_open *open, struct popg
 
 	if (conf->host->now() >= open->deadline)
 		return status_fail(error, POPGATE_TEMP, "the time for the login was over before it began");
-	if (proof_check(conf, drop->session, open->user, error) != 0)
+	if (proof_check(conf, drop->session, drop->user, &drop->proof, error) != 0)
 		return -1;
 	if (conf->host->lock(drop->session, conf->folder, error) < 0)
 		return -1;
-	return drop_open(drop, open->user, error);
+	return drop_open(drop, error);
 }
 
 static int open_drop(void *instance, struct popgate_session *session, const struct popgate_open *open, void **drop_r,
@@ -65,12 +67,28 @@ static int open_drop(void *instance, struct popgate_session *session, const stru
 	if (drop == NULL)
 		return status_fail(error, POPGATE_TEMP, "out of memory");
 	*drop = (struct drop){.conf = instance, .session = session, .top = -1, .folder = -1, .fresh = -1, .cur = -1};
+	drop->user = strdup(open->user);
+	if (drop->user == NULL) {
+		close_drop(drop);
+		return status_fail(error, POPGATE_TEMP, "out of memory");
+	}
 	if (enter(drop, open, error) != 0) {
 		close_drop(drop);
 		return -1;
 	}
 	*drop_r = drop;
 	return 0;
+}
+
+/* The Maildir may be another one by now, and the password too. */
+static int refresh(void *opaque, popgate_list_fn *add, void *context, int64_t deadline, struct popgate_error *error)
+{
+	struct drop *drop = opaque;
+
+	if (!proof_lasts(drop->conf, drop->user, &drop->proof))
+		return status_fail(error, POPGATE_TEMP, "the user's password file has changed");
+	drop_close(drop);
+	return drop_open(drop, error) != 0 ? -1 : list_messages(drop, add, context, deadline, error);
 }
 
 const struct popgate_plugin popgate_plugin = {
@@ -82,6 +100,7 @@ const struct popgate_plugin popgate_plugin = {
     .name = "maildir",
     .version = MAILDIR_VERSION,
     .summary = "a folder of a local Maildir",
+    .capabilities = POPGATE_CAN_REFRESH,
     .keys = conf_keys,
     .configure = configure,
     .destroy = destroy,
@@ -90,4 +109,5 @@ const struct popgate_plugin popgate_plugin = {
     .fetch = fetch_message,
     .commit = commit_messages,
     .close = close_drop,
+    .refresh = refresh,
 };

@@ -112,24 +112,23 @@ static int refuse_stranger(const struct maildir_conf *conf, const struct popgate
 	return refuse(conf, credential, error, "no such user");
 }
 
-int proof_check(const struct maildir_conf *conf, struct popgate_session *session, const char *user,
+int proof_check(const struct maildir_conf *conf, struct popgate_session *session, const char *user, struct stat *file_r,
 		struct popgate_error *error)
 {
 	char path[PATH_ROOM], hash[HASH_ROOM];
 	struct popgate_credential credential;
-	struct stat status;
 	int fd, result;
 
 	if (conf->host->credential(session, &credential, error) != 0)
 		return -1;
 	if (path_fill(conf->passwords.rest, user, path) != 0)
 		return refuse(conf, &credential, error, "no user can have this name");
-	fd = walk_file(conf->passwords.base, path, &status);
+	fd = walk_file(conf->passwords.base, path, file_r);
 	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR || errno == ENAMETOOLONG))
 		return refuse_stranger(conf, &credential, error);
 	if (fd < 0)
 		return status_errno(error, path);
-	result = check_file(&status, path, error);
+	result = check_file(file_r, path, error);
 	if (result == 0 && read_hash(fd, hash) != 0)
 		result = status_errno(error, path);
 	close(fd);
@@ -137,4 +136,19 @@ int proof_check(const struct maildir_conf *conf, struct popgate_session *session
 		result = prove(conf, &credential, hash, error);
 	explicit_bzero(hash, sizeof(hash));
 	return result;
+}
+
+/* Whatever changes a file changes its time of change. */
+bool proof_lasts(const struct maildir_conf *conf, const char *user, const struct stat *file)
+{
+	char path[PATH_ROOM];
+	struct stat now;
+	int fd = path_fill(conf->passwords.rest, user, path) == 0 ? walk_file(conf->passwords.base, path, &now) : -1;
+
+	if (fd < 0)
+		return false;
+	close(fd);
+	return now.st_dev == file->st_dev && now.st_ino == file->st_ino && now.st_size == file->st_size &&
+	       now.st_mode == file->st_mode && now.st_ctim.tv_sec == file->st_ctim.tv_sec &&
+	       now.st_ctim.tv_nsec == file->st_ctim.tv_nsec;
 }

@@ -96,6 +96,7 @@ static int run(struct broker *broker, const struct process *process)
 		return PROCESS_EXIT_FAILURE;
 	broker->process = process;
 	broker->tries.throttle = process->throttle;
+	broker->kept.most = process->conf->limits.max_kept_open;
 	broker->tries.most = process->conf->limits.login_penalty;
 	broker->base = channel_base();
 	if (broker->base == NULL || sandbox_leave_root(process->conf, process->identity) != 0 ||

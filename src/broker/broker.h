@@ -5,6 +5,7 @@
 
 #include <event2/event.h>
 
+#include "broker/kept.h"
 #include "broker/tries.h"
 #include "common/channel.h"
 #include "common/process.h"
@@ -27,6 +28,7 @@ struct broker {
 	struct channel *control, *spawner; /* spawner NULL: it has died, another will come */
 	struct broker_front *fronts;
 	struct tries tries;
+	struct kept_set kept;
 	struct login *buckets[BROKER_BUCKETS]; /* by connection id */
 };
 

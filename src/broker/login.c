@@ -6,50 +6,19 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "broker/audit.h"
+#include "broker/opening.h"
 #include "broker/tries.h"
 #include "common/deadline.h"
 #include "common/log.h"
-#include "common/route.h"
-#include "common/text.h"
 #include "pop3/sasl.h"
 
-#define UPSTREAM_USER_MAX MESSAGE_NAME_MAX
-#define SPAWNS_MAX	  16 /* messages that may wait for the spawner: each has three descriptors */
-#define SPAWNS_PAUSE	  20 /* milliseconds for it to take them */
-
-enum login_state {
-	LOGIN_EXCHANGE, /* SASL goes on */
-	LOGIN_WAITING,	/* the credential may not go upstream yet */
-	LOGIN_OPENING,	/* a session is trying the credential upstream */
-	LOGIN_LEFT,	/* likewise, but nobody waits for it any more */
-	LOGIN_REFUSED,	/* the verdict may not leave yet */
-	LOGIN_OPEN	/* its session is open */
-};
-
-struct login {
-	struct broker *broker;
-	struct broker_front *front; /* NULL: it has gone */
-	struct login *same_bucket;
-	uint64_t id;
-	char name[LOG_SESSION_SIZE];
-	enum login_state state;
-	struct sasl sasl;
-	bool foreign; /* the authorization identity is somebody else's: to be refused, in its turn */
-	bool held;    /* it had to wait before it went upstream */
-	struct tries_one try;
-	struct event *timer; /* WAITING, REFUSED */
-	int stream, page;    /* the session's ends, until it is forked; -1 after */
-	struct channel *report;
-	uint32_t flags;
-	size_t listener; /* index in conf.listeners; CONF_ANY_LISTENER: the front has told none */
-	char peer[MESSAGE_ADDRESS_MAX + 1];
-	char tls[33];
-	char mechanism[33];
-};
+#define SPAWNS_MAX   16 /* messages that may wait for the spawner: each has three descriptors */
+#define SPAWNS_PAUSE 20 /* milliseconds for it to take them */
 
 static void on_timer(evutil_socket_t fd, short events, void *context);
+static void open_anew(struct login *login);
 
 static struct login **bucket_of(struct broker *broker, uint64_t id)
 {
@@ -65,15 +34,6 @@ static struct login *find(struct broker *broker, const struct broker_front *fron
 	return login != NULL && login->front == front ? login : NULL;
 }
 
-static void close_ends(struct login *login)
-{
-	if (login->stream >= 0)
-		close(login->stream);
-	if (login->page >= 0)
-		close(login->page);
-	login->stream = login->page = -1;
-}
-
 static void login_free(struct login *login)
 {
 	struct login **at = bucket_of(login->broker, login->id);
@@ -81,12 +41,13 @@ static void login_free(struct login *login)
 	while (*at != login)
 		at = &(*at)->same_bucket;
 	*at = login->same_bucket;
-	close_ends(login);
+	opening_close_ends(login);
 	channel_free(&login->report);
 	tries_end(&login->broker->tries, &login->try);
 	if (login->timer != NULL)
 		event_free(login->timer);
 	sasl_clear(&login->sasl);
+	free(login->upstream_user);
 	free(login);
 }
 
@@ -96,34 +57,13 @@ static void tell_front(const struct login *login, const struct message *message)
 		(void)channel_send(login->front->channel, message, NULL);
 }
 
-static const char *status_name(unsigned status)
+static struct audit audit_of(const struct login *login)
 {
-	static const char *const names[] = {
-	    [0] = "malformed",	     [POPGATE_AUTH] = "auth",	    [POPGATE_TEMP] = "temp",
-	    [POPGATE_PERM] = "perm", [POPGATE_IN_USE] = "in_use",   [POPGATE_PROTOCOL] = "protocol",
-	    [POPGATE_GONE] = "gone", [POPGATE_STOPPED] = "stopped",
-	};
-
-	return status < sizeof(names) / sizeof(names[0]) ? names[status] : "unknown";
-}
-
-/* One line for each refused login: the operator must see attacks, and a provider that is down. */
-static void log_refusal(const struct login *login, unsigned status, int64_t delay, const char *why, size_t size)
-{
-	bool operator_acts = status == POPGATE_TEMP || status == POPGATE_PERM || status == POPGATE_PROTOCOL;
-	const char *name = login->sasl.name != NULL ? login->sasl.name : login->sasl.unfit;
-	struct log_line line;
-
-	log_begin(&line, operator_acts ? POPGATE_LOG_WARN : POPGATE_LOG_INFO, "login_failed", login->name);
-	log_text(&line, "user", name == NULL ? "" : name);
-	log_text(&line, "peer", login->peer);
-	log_text(&line, "tls", login->tls[0] == '\0' ? "none" : login->tls);
-	log_text(&line, "mechanism", login->mechanism);
-	log_text(&line, "status", status_name(status));
-	if (status == POPGATE_AUTH)
-		log_number(&line, "delay", (uint64_t)(delay + 500) / 1000);
-	log_octets(&line, "msg", why, size);
-	log_end(&line);
+	return (struct audit){.session = login->name,
+			      .user = login->sasl.name != NULL ? login->sasl.name : login->sasl.unfit,
+			      .peer = login->peer,
+			      .tls = login->tls,
+			      .mechanism = login->mechanism};
 }
 
 /* Calls on_timer at a monotonic time. 0, or -1: no memory. */
@@ -151,16 +91,17 @@ static void tell_refusal(struct login *login, unsigned status)
 static void refuse(struct login *login, unsigned status, const char *why, size_t size)
 {
 	int64_t now = deadline_now(), verdict = now;
+	struct audit audit = audit_of(login);
 
 	if (status == POPGATE_AUTH)
 		verdict = tries_refused(&login->broker->tries, &login->try, now);
-	log_refusal(login, status, verdict - login->try.begun, why, size);
+	audit_refused(&audit, status, verdict - login->try.begun, why, size);
 	if (verdict == now || login->front == NULL) {
 		tell_refusal(login, status);
 		return;
 	}
 	tries_end(&login->broker->tries, &login->try);
-	close_ends(login);
+	opening_close_ends(login);
 	channel_free(&login->report);
 	sasl_clear(&login->sasl);
 	login->state = LOGIN_REFUSED;
@@ -175,32 +116,32 @@ static void refuse_for(struct login *login, unsigned status, const char *why)
 
 /* ---- the session's reports ---- */
 
-/* One that had to wait is worth a line: somebody tries others' passwords at its address or with its name. */
 static void take_opened(struct login *login, const struct message *report)
 {
-	int64_t waited = login->held ? login->try.sent - login->try.begun : 0;
 	struct message message = *report;
-	struct log_line line;
+	struct audit audit = audit_of(login);
 
 	tries_accepted(&login->broker->tries, &login->try, deadline_now());
-	log_begin(&line, waited > 0 ? POPGATE_LOG_INFO : POPGATE_LOG_DEBUG, "login", login->name);
-	log_text(&line, "user", login->sasl.name);
-	log_text(&line, "peer", login->peer);
-	log_text(&line, "mechanism", login->mechanism);
-	if (waited > 0)
-		log_number(&line, "delay", (uint64_t)(waited + 500) / 1000);
-	log_end(&line);
+	audit_accepted(&audit, login->held ? login->try.sent - login->try.begun : 0, login->reopening);
+	/* the session has them, and nobody else needs to open one */
+	opening_close_ends(login);
+	secret_clear(&login->sasl.password);
 	login->state = LOGIN_OPEN;
 	message.u.opened.id = login->id;
 	tell_front(login, &message);
 }
 
-static void on_report(void *context, struct ipc_inbox *inbox)
+void login_take_report(void *context, struct ipc_inbox *inbox)
 {
 	const struct message *report = &inbox->message;
 	const struct message_bytes *why = &report->u.refused.text;
 	struct login *login = context;
 
+	if (report->type == MESSAGE_KEPT && login->state == LOGIN_OPEN && login->upstream_user != NULL) {
+		kept_add(&login->broker->kept, login->backend, login->upstream_user, &login->report);
+		login_free(login);
+		return;
+	}
 	if (login->state != LOGIN_OPENING && login->state != LOGIN_LEFT)
 		return;
 	if (report->type == MESSAGE_OPENED)
@@ -210,11 +151,13 @@ static void on_report(void *context, struct ipc_inbox *inbox)
 		       (const char *)why->data, why->size);
 }
 
-static void on_report_closed(void *context)
+void login_lose_session(void *context)
 {
 	struct login *login = context;
 
-	if (login->state == LOGIN_OPENING)
+	if (login->state == LOGIN_OPENING && login->reopening)
+		open_anew(login);
+	else if (login->state == LOGIN_OPENING)
 		refuse_for(login, POPGATE_TEMP, "the session died before it had opened");
 	else
 		login_free(login);
@@ -222,60 +165,10 @@ static void on_report_closed(void *context)
 
 /* ---- opening ---- */
 
-static int spawn(struct login *login)
-{
-	struct message message = {.type = MESSAGE_SPAWN};
-	int ends[2], fds[3], result;
-
-	if (login->broker->spawner == NULL || ipc_pair(ends) != 0)
-		return -1;
-	login->report = channel_new(login->broker->base, ends[0], on_report, on_report_closed, login);
-	fds[0] = login->stream;
-	fds[1] = login->page;
-	fds[2] = ends[1];
-	message.u.spawn.id = login->id;
-	result = login->report == NULL ? -1 : channel_send(login->broker->spawner, &message, fds);
-	close(ends[1]);
-	close_ends(login);
-	return result;
-}
-
-static int send_open(struct login *login, const struct conf_route *route, const char *upstream_user)
-{
-	struct message message = {.type = MESSAGE_OPEN};
-	struct message_open *open = &message.u.open;
-
-	open->id = login->id;
-	open->backend = (uint32_t)route->backend;
-	open->flags = login->flags & LOGIN_UTF8;
-	open->peer = message_text(login->peer);
-	open->tls = message_text(login->tls);
-	open->user = message_text(login->sasl.name);
-	open->upstream_user = message_text(upstream_user);
-	open->secret = message_octets(login->sasl.password.data, login->sasl.password.size);
-	return channel_send(login->report, &message, NULL);
-}
-
-/* Where the name leads. NULL, or why it leads nowhere. */
-static const char *find_route(const struct login *login, const struct conf_route **route_r, char *upstream_user)
-{
-	const struct conf *conf = login->broker->process->conf;
-	size_t route;
-
-	if (route_find(conf, login->listener, login->sasl.name, &route) != 0)
-		return "no route is for this name";
-	*route_r = &conf->routes[route];
-	if (route_upstream_user(*route_r, login->sasl.name, upstream_user, UPSTREAM_USER_MAX) != 0)
-		return "the route's upstream_user cannot be made from this name";
-	return NULL;
-}
-
 static void open_session(struct login *login)
 {
-	char upstream_user[UPSTREAM_USER_MAX];
-	const struct conf_route *route;
-	const char *why =
-	    login->foreign ? "the authorization identity is not the user" : find_route(login, &route, upstream_user);
+	struct opening_place place;
+	const char *why = login->foreign ? "the authorization identity is not the user" : opening_find(login, &place);
 
 	if (why != NULL) {
 		refuse_for(login, POPGATE_AUTH, why);
@@ -283,10 +176,18 @@ static void open_session(struct login *login)
 	}
 	login->state = LOGIN_OPENING;
 	login->try.sent = deadline_now();
-	if (spawn(login) != 0 || send_open(login, route, upstream_user) != 0)
+	if (opening_start(login, &place) != 0)
 		refuse_for(login, POPGATE_TEMP, "no session can be started now");
-	else
-		secret_clear(&login->sasl.password);
+}
+
+/* The drop that was kept is not for this credential, or of no use any more. Nobody has read or written the client's
+ * stream. */
+static void open_anew(struct login *login)
+{
+	login->reopening = false;
+	login->anew = true;
+	channel_free(&login->report);
+	open_session(login);
 }
 
 /* Now or, after refusals, later. A name without route waits like any other. */
@@ -328,13 +229,11 @@ static void on_timer(evutil_socket_t fd, short events, void *context)
 /* The credential is there. */
 static void begin_try(struct login *login)
 {
-	char upstream_user[UPSTREAM_USER_MAX];
-	const struct conf_route *route;
-	bool known = find_route(login, &route, upstream_user) == NULL;
-	const char *place = known ? login->broker->process->conf->backends[route->backend].name : "";
+	struct opening_place place;
+	bool known = opening_find(login, &place) == NULL;
 
-	tries_begin(&login->broker->tries, &login->try, login->peer, place, known ? upstream_user : login->sasl.name,
-		    deadline_now());
+	tries_begin(&login->broker->tries, &login->try, login->peer, known ? place.backend->name : "",
+		    known ? place.user : login->sasl.name, deadline_now());
 }
 
 /* ---- the exchange ---- */

@@ -2,7 +2,45 @@
 #ifndef POPGATE_BROKER_LOGIN_H
 #define POPGATE_BROKER_LOGIN_H
 
+#include <stdbool.h>
+
 #include "broker/broker.h"
+#include "common/log.h"
+#include "pop3/sasl.h"
+
+enum login_state {
+	LOGIN_EXCHANGE, /* SASL goes on */
+	LOGIN_WAITING,	/* the credential may not go upstream yet */
+	LOGIN_OPENING,	/* a session is trying the credential upstream */
+	LOGIN_LEFT,	/* likewise, but nobody waits for it any more */
+	LOGIN_REFUSED,	/* the verdict may not leave yet */
+	LOGIN_OPEN	/* its session is open */
+};
+
+struct login {
+	struct broker *broker;
+	struct broker_front *front; /* NULL: it has gone */
+	struct login *same_bucket;
+	uint64_t id;
+	char name[LOG_SESSION_SIZE];
+	enum login_state state;
+	struct sasl sasl;
+	bool foreign;	/* the authorization identity is somebody else's: to be refused, in its turn */
+	bool held;	/* it had to wait before it went upstream */
+	bool reopening; /* a session with a drop that was kept has been asked */
+	bool anew;	/* and could not */
+	size_t backend; /* index in conf.backends, where drops are kept */
+	char *upstream_user;
+	struct tries_one try;
+	struct event *timer; /* WAITING, REFUSED */
+	int stream, page;    /* the session's ends, until it has them; -1 after */
+	struct channel *report;
+	uint32_t flags;
+	size_t listener; /* index in conf.listeners; CONF_ANY_LISTENER: the front has told none */
+	char peer[MESSAGE_ADDRESS_MAX + 1];
+	char tls[33];
+	char mechanism[33];
+};
 
 /* A front's LOGIN, RESPONSE and CANCEL. LOGIN's descriptors are taken out of inbox. */
 void login_begin(struct broker *broker, struct broker_front *front, struct ipc_inbox *inbox);
@@ -10,5 +48,9 @@ void login_respond(struct broker *broker, const struct broker_front *front, cons
 void login_cancel(struct broker *broker, const struct broker_front *front, uint64_t id);
 /* The front has gone: logins under way end, open sessions are merely counted on. */
 void login_front_lost(struct broker *broker, const struct broker_front *front);
+
+/* What the channel to a login's session calls. */
+void login_take_report(void *context, struct ipc_inbox *inbox);
+void login_lose_session(void *context);
 
 #endif

@@ -156,6 +156,13 @@ struct channel *channel_new(struct event_base *base, int fd, channel_message_fn 
 	return channel;
 }
 
+void channel_give(struct channel *channel, channel_message_fn *on_message, channel_closed_fn *on_closed, void *context)
+{
+	channel->on_message = on_message;
+	channel->on_closed = on_closed;
+	channel->context = context;
+}
+
 size_t channel_queued(const struct channel *channel)
 {
 	return channel->queued;

@@ -20,6 +20,8 @@ struct event_base *channel_base(void);
 /* Takes fd over and makes it non-blocking. NULL: no memory (fd is closed). */
 struct channel *channel_new(struct event_base *base, int fd, channel_message_fn *on_message,
 			    channel_closed_fn *on_closed, void *context);
+/* Somebody else's from now on. */
+void channel_give(struct channel *channel, channel_message_fn *on_message, channel_closed_fn *on_closed, void *context);
 /* How many messages wait. */
 size_t channel_queued(const struct channel *channel);
 /* Closes. Takes NULL; safe inside the callbacks. */

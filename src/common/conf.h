@@ -108,6 +108,8 @@ struct conf_limits {
 	int64_t commit_timeout;	  /* UPDATE, plus 10 ms a message */
 	int64_t shutdown_timeout; /* what running commands get after SIGTERM */
 	uint64_t read_ahead;	  /* octets of messages that one session may ask for before its client; 0: none */
+	int64_t keep_open;	  /* a drop after its QUIT, for the next login of the same user; 0: not at all */
+	unsigned max_kept_open;	  /* drops that are kept so at a time */
 	unsigned max_messages;	  /* of one maildrop */
 	uint64_t session_memory;  /* RLIMIT_AS of a session beyond what it has at the fork; 0: none */
 	unsigned session_cpu;	  /* RLIMIT_CPU, seconds; 0: none */

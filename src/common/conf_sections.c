@@ -119,6 +119,8 @@ void conf_read_limits(const struct conf_reader *reader, struct config_setting_t 
 	limits->commit_timeout = milliseconds(settings, "commit_timeout");
 	limits->shutdown_timeout = milliseconds(settings, "shutdown_timeout");
 	limits->read_ahead = (uint64_t)conf_setting_int(settings, "read_ahead");
+	limits->keep_open = milliseconds(settings, "keep_open");
+	limits->max_kept_open = count(settings, "max_kept_open");
 	limits->max_messages = count(settings, "max_messages");
 	limits->session_memory = (uint64_t)conf_setting_int(settings, "session_memory");
 	limits->session_cpu = count(settings, "session_cpu");

@@ -71,6 +71,8 @@ const struct popgate_key conf_limits_keys[] = {
 	{"commit_timeout", POPGATE_KEY_SECONDS, 0, "120", 1, 3600, NULL, "removing messages at QUIT, plus 10 ms a message"},
 	{"shutdown_timeout", POPGATE_KEY_SECONDS, 0, "30", 0, 3600, NULL, "what running commands get at the end"},
 	{"read_ahead", POPGATE_KEY_OCTETS, 0, "4194304", 0, 64 * MIB, NULL, "messages asked for before the client does; 0: none"},
+	{"keep_open", POPGATE_KEY_SECONDS, 0, "0", 0, 1500, NULL, "a maildrop after its client, for the next login of the same user; 0: not at all"},
+	{"max_kept_open", POPGATE_KEY_INT, 0, "1000", 1, 100000, NULL, "maildrops kept open at a time"},
 	{"max_messages", POPGATE_KEY_INT, 0, "1000000", 1, 10000000, NULL, "of one maildrop"},
 	{"session_memory", POPGATE_KEY_OCTETS, 0, "268435456", 0, 1024 * 1024 * MIB, NULL, "memory of one session; 0: no limit"},
 	{"session_cpu", POPGATE_KEY_SECONDS, 0, "600", 0, DAY, NULL, "processor time of one session; 0: no limit"},

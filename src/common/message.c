@@ -39,6 +39,13 @@ struct layout {
 		FIELD_TEXT, AT(member), most                                                                           \
 	}
 
+#define OPEN_FIELDS                                                                                                    \
+	{                                                                                                              \
+		U64(open.id), U32(open.backend), U32(open.flags), TEXT(open.peer, MESSAGE_ADDRESS_MAX),                \
+		    TEXT(open.tls, 32), OCTETS(open.user, MESSAGE_NAME_MAX),                                           \
+		    OCTETS(open.upstream_user, MESSAGE_NAME_MAX), OCTETS(open.secret, MESSAGE_SECRET_MAX)              \
+	}
+
 static const struct layout layouts[MESSAGE_TYPES] = {
     [MESSAGE_NEIGHBOUR] = {"NEIGHBOUR", 1, {U32(neighbour.role)}},
     [MESSAGE_LOG] = {"LOG", 1, {{0}}},
@@ -57,11 +64,9 @@ static const struct layout layouts[MESSAGE_TYPES] = {
     [MESSAGE_OPENED] = {"OPENED", 0, {U64(opened.id), TEXT(opened.text, MESSAGE_TEXT_MAX)}},
     [MESSAGE_REFUSED] = {"REFUSED", 0, {U64(refused.id), U32(refused.status), TEXT(refused.text, MESSAGE_TEXT_MAX)}},
     [MESSAGE_SPAWN] = {"SPAWN", 3, {U64(spawn.id)}},
-    [MESSAGE_OPEN] = {"OPEN",
-		      0,
-		      {U64(open.id), U32(open.backend), U32(open.flags), TEXT(open.peer, MESSAGE_ADDRESS_MAX),
-		       TEXT(open.tls, 32), OCTETS(open.user, MESSAGE_NAME_MAX),
-		       OCTETS(open.upstream_user, MESSAGE_NAME_MAX), OCTETS(open.secret, MESSAGE_SECRET_MAX)}},
+    [MESSAGE_OPEN] = {"OPEN", 0, OPEN_FIELDS},
+    [MESSAGE_REOPEN] = {"REOPEN", 2, OPEN_FIELDS},
+    [MESSAGE_KEPT] = {"KEPT", 0, {U64(kept.id)}},
 };
 
 static bool is_text(const unsigned char *data, size_t size)

@@ -8,8 +8,8 @@
  *   front -> broker         LOGIN RESPONSE CANCEL
  *   broker -> front         CHALLENGE OPENED REFUSED
  *   broker -> spawner       SPAWN
- *   broker -> session       OPEN
- *   session -> broker       OPENED REFUSED
+ *   broker -> session       OPEN REOPEN
+ *   session -> broker       OPENED REFUSED KEPT
  */
 #ifndef POPGATE_COMMON_MESSAGE_H
 #define POPGATE_COMMON_MESSAGE_H
@@ -40,6 +40,8 @@ enum message_type {
 	MESSAGE_REFUSED,
 	MESSAGE_SPAWN, /* + stream end, phase page, report channel end */
 	MESSAGE_OPEN,
+	MESSAGE_REOPEN, /* + stream end, phase page: as OPEN, for a session that was kept */
+	MESSAGE_KEPT,	/* the drop outlives its client: the next login of the same user may have it */
 	MESSAGE_TYPES
 };
 
@@ -76,7 +78,7 @@ struct message_response { /* RESPONSE and CHALLENGE, decoded */
 	struct message_bytes data;
 };
 
-struct message_id { /* CANCEL, SPAWN */
+struct message_id { /* CANCEL, SPAWN, KEPT */
 	uint64_t id;
 };
 
@@ -91,7 +93,7 @@ struct message_refused {
 	struct message_bytes text; /* for the log: why */
 };
 
-struct message_open {
+struct message_open { /* OPEN and REOPEN */
 	uint64_t id;
 	uint32_t backend; /* index in conf.backends */
 	uint32_t flags;	  /* LOGIN_UTF8 */
@@ -108,7 +110,7 @@ struct message {
 		struct message_seconds drain, stop;
 		struct message_login login;
 		struct message_response response, challenge;
-		struct message_id cancel, spawn;
+		struct message_id cancel, spawn, kept;
 		struct message_opened opened;
 		struct message_refused refused;
 		struct message_open open;

@@ -5,6 +5,7 @@
  * fewer (RLIMIT_MEMLOCK may be zero) the others still hold. */
 #include "common/secret.h"
 
+#include <openssl/crypto.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -16,6 +17,11 @@ static unsigned char *spare;
 void secret_wipe(void *data, size_t size)
 {
 	explicit_bzero(data, size);
+}
+
+bool secret_equal(const struct secret *secret, const void *data, size_t size)
+{
+	return secret->data != NULL && secret->size == size && CRYPTO_memcmp(secret->data, data, size) == 0;
 }
 
 static size_t page_size(void)

@@ -2,6 +2,7 @@
 #ifndef POPGATE_COMMON_SECRET_H
 #define POPGATE_COMMON_SECRET_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* At most this many octets (an OAuth token is the longest thing that comes). */
@@ -20,6 +21,8 @@ int secret_set(struct secret *secret, const void *data, size_t size);
 void secret_move(struct secret *to, struct secret *from);
 /* Wipes and gives the pages back; *secret is empty then. */
 void secret_clear(struct secret *secret);
+/* Whether it holds these octets; takes as long wherever they differ. */
+bool secret_equal(const struct secret *secret, const void *data, size_t size);
 /* Overwrites octets in a way that the compiler keeps. */
 void secret_wipe(void *data, size_t size);
 

@@ -12,6 +12,7 @@
 #include "pop3/language.h"
 #include "pop3/line.h"
 #include "session/body.h"
+#include "session/keep.h"
 
 #define COMMIT_EACH 10 /* milliseconds that each message adds to the commit's deadline */
 
@@ -350,8 +351,10 @@ static enum command_event handle_quit(struct popgate_session *session, const str
 		(void)output_flush(&session->output); /* the client may have gone: QUIT was received */
 		whole = update(session);
 	}
-	session->plugin->plugin->close(session->drop);
-	session->drop = NULL;
+	if (!whole || keep_offer(session) != 0) {
+		session->plugin->plugin->close(session->drop);
+		session->drop = NULL;
+	}
 	lock_release(&session->lock);
 	if (whole) {
 		output_line(&session->output, wanted > 0 ? "+OK goodbye, %zu messages removed" : "+OK goodbye", wanted);

@@ -44,9 +44,13 @@ struct popgate_session {
 	bool ahead;	     /* the plugin was told what comes next, and the client has not paused since */
 	const char *waiting; /* the client's octets behind the command that is run */
 	size_t waiting_size;
-	int64_t shown; /* when what has come of a message goes to the client, though its buffer is not full */
-	bool updating; /* in commit: the client's departure no longer counts */
-	bool dead;     /* the drop failed for good: every command is refused */
+	int64_t shown;	 /* when what has come of a message goes to the client, though its buffer is not full */
+	bool updating;	 /* in commit: the client's departure no longer counts */
+	bool dead;	 /* the drop failed for good: every command is refused */
+	int report;	 /* the broker; -1: there is none */
+	bool kept;	 /* the drop outlives its client */
+	int64_t proven;	 /* when the upstream accepted the credential */
+	int64_t opening; /* milliseconds that it took, and the listing */
 	struct session_counts counts;
 	int64_t begun;
 	struct output output; /* to the client; last, for its buffer is large */

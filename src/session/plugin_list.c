@@ -32,7 +32,7 @@ static const struct {
 	const char *words;
 } abilities[] = {
     {POPGATE_CAN_PREFETCH, "reads ahead"},
-    {POPGATE_CAN_REFRESH, "keeps drops open between sessions"},
+    {POPGATE_CAN_REFRESH, "can be kept open between logins"},
     {POPGATE_EXACT_SIZE, "lists exact sizes"},
     {POPGATE_STABLE_ID, "ids survive a move to another server"},
 };

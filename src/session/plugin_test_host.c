@@ -194,7 +194,9 @@ static int take_listed(void *context, const struct popgate_message *message)
 	return 0;
 }
 
-void probe_list(struct probe *probe)
+typedef int snapshot_fn(void *drop, popgate_list_fn *add, void *context, int64_t deadline, struct popgate_error *error);
+
+static void snapshot(struct probe *probe, const char *call, snapshot_fn *function)
 {
 	struct plugin_test *test = probe->test;
 	struct listing listing = {.probe = probe};
@@ -202,18 +204,47 @@ void probe_list(struct probe *probe)
 	int result;
 
 	plugin_test_soil(&error);
-	test->child->call = "list";
-	result = test->plugin->list(probe->session.drop, take_listed, &listing, probe_deadline(probe), &error);
+	test->child->call = call;
+	result = function(probe->session.drop, take_listed, &listing, probe_deadline(probe), &error);
 	test->child->call = NULL;
 	if (result != 0) {
-		plugin_test_judge(test, "list", &error, ERRORS_LIST, &probe->session.secret);
-		plugin_test_fail(test, "expected list to succeed, came %s: %s", plugin_test_status(error.status),
+		plugin_test_judge(test, call, &error, ERRORS_LIST, &probe->session.secret);
+		plugin_test_fail(test, "expected %s to succeed, came %s: %s", call, plugin_test_status(error.status),
 				 error.text);
 	}
 	listing.fault = maildrop_check(&probe->session.maildrop);
 	if (listing.fault != MAILDROP_FINE)
 		plugin_test_fail(test, "expected a listing that popgate takes, came: %s",
 				 maildrop_fault_text(listing.fault));
+}
+
+void probe_list(struct probe *probe)
+{
+	snapshot(probe, "list", probe->test->plugin->list);
+}
+
+void probe_refresh(struct probe *probe)
+{
+	maildrop_clear(&probe->session.maildrop);
+	probe->session.updating = false;
+	snapshot(probe, "refresh", probe->test->plugin->refresh);
+}
+
+void probe_compare(const struct plugin_test *test, const struct maildrop *before, const struct maildrop *after)
+{
+	if (before->count != after->count)
+		plugin_test_fail(test, "expected %zu messages again, came %zu", before->count, after->count);
+	for (size_t i = 0; i < before->count; i++) {
+		const char *id = maildrop_id(before, &before->entries[i]),
+			   *other = maildrop_id(after, &after->entries[i]);
+
+		if (strcmp(id, other) != 0)
+			plugin_test_fail(test, "message %zu: expected the id %s again, came %s", i + 1, id, other);
+		if (before->entries[i].octets != after->entries[i].octets)
+			plugin_test_fail(test, "message %zu: expected %llu octets again, came %llu", i + 1,
+					 (unsigned long long)before->entries[i].octets,
+					 (unsigned long long)after->entries[i].octets);
+	}
 }
 
 struct probe *probe_listed(struct plugin_test *test, size_t least)

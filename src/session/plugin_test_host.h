@@ -33,7 +33,11 @@ int probe_try(struct probe *probe, int64_t deadline, struct popgate_error *error
 struct probe *probe_open(struct plugin_test *test);
 /* The listing, into session.maildrop; demands success and a sound one. */
 void probe_list(struct probe *probe);
-/* Both, and a maildrop of `least` messages; else the check is not tried. */
+/* The listing made anew by refresh(), as probe_list. */
+void probe_refresh(struct probe *probe);
+/* Demands that two listings are the same. */
+void probe_compare(const struct plugin_test *test, const struct maildrop *before, const struct maildrop *after);
+/* open() and list(), and a maildrop of `least` messages; else the check is not tried. */
 struct probe *probe_listed(struct plugin_test *test, size_t least);
 /* close(), and what the probe has. */
 void probe_close(struct probe **probe);

@@ -1,6 +1,4 @@
 /* plugin_test_list - checks of list(). The check's own process. */
-#include <string.h>
-
 #include "common/deadline.h"
 #include "session/plugin_test.h"
 #include "session/plugin_test_host.h"
@@ -19,25 +17,11 @@ static void list_again(struct plugin_test *test)
 {
 	struct probe *first = probe_listed(test, 0), *second;
 	struct maildrop before = first->session.maildrop;
-	const struct maildrop *after;
 
 	first->session.maildrop = (struct maildrop){0};
 	probe_close(&first);
 	second = probe_listed(test, 0);
-	after = &second->session.maildrop;
-	if (before.count != after->count)
-		plugin_test_fail(test, "expected %zu messages again, came %zu", before.count, after->count);
-	for (size_t i = 0; i < before.count; i++) {
-		const char *id = maildrop_id(&before, &before.entries[i]),
-			   *other = maildrop_id(after, &after->entries[i]);
-
-		if (strcmp(id, other) != 0)
-			plugin_test_fail(test, "message %zu: expected the id %s again, came %s", i + 1, id, other);
-		if (before.entries[i].octets != after->entries[i].octets)
-			plugin_test_fail(test, "message %zu: expected %llu octets again, came %llu", i + 1,
-					 (unsigned long long)before.entries[i].octets,
-					 (unsigned long long)after->entries[i].octets);
-	}
+	probe_compare(test, &before, &second->session.maildrop);
 }
 
 /* ---- a host that wants no more ---- */

@@ -37,15 +37,16 @@ static int take_listed(void *context, const struct popgate_message *message)
 	return listing->fault == MAILDROP_FINE ? 0 : -1;
 }
 
-static int list(struct popgate_session *session, struct popgate_error *error)
+/* list() and refresh(). */
+typedef int snapshot_fn(void *drop, popgate_list_fn *add, void *context, int64_t deadline, struct popgate_error *error);
+
+static int list(struct popgate_session *session, snapshot_fn *snapshot, int64_t time, struct popgate_error *error)
 {
-	const struct conf_limits *limits = &session->conf->limits;
-	struct listing listing = {.maildrop = &session->maildrop, .most = limits->max_messages};
+	struct listing listing = {.maildrop = &session->maildrop, .most = session->conf->limits.max_messages};
 	int result;
 
-	watchdog_arm(limits->upstream_timeout);
-	result = session->plugin->plugin->list(session->drop, take_listed, &listing,
-					       deadline_in(limits->upstream_timeout), error);
+	watchdog_arm(time);
+	result = snapshot(session->drop, take_listed, &listing, deadline_in(time), error);
 	if (result == 0 && listing.fault == MAILDROP_FINE)
 		listing.fault = maildrop_check(&session->maildrop);
 	if (listing.fault == MAILDROP_FINE)
@@ -64,6 +65,13 @@ static int check_locked(const struct popgate_session *session, struct popgate_er
 	snprintf(error->text, sizeof(error->text), "plugin %s opened the maildrop without taking its lock",
 		 session->backend->plugin);
 	return -1;
+}
+
+static void welcome(const struct popgate_session *session, char *text, size_t size)
+{
+	watchdog_arm(0);
+	snprintf(text, size, "%zu messages (%llu octets)", session->maildrop.count,
+		 (unsigned long long)session->maildrop.octets);
 }
 
 int session_open(struct popgate_session *session, char *text, size_t size, struct popgate_error *error)
@@ -85,13 +93,48 @@ int session_open(struct popgate_session *session, char *text, size_t size, struc
 		return -1;
 	}
 	session->offers = plugin_offers(session->plugin->plugin, session->drop);
-	if (list(session, error) != 0) {
+	if (list(session, session->plugin->plugin->list, session->conf->limits.upstream_timeout, error) != 0) {
 		host_bound_error(error);
 		return -1;
 	}
-	watchdog_arm(0);
-	snprintf(text, size, "%zu messages (%llu octets)", session->maildrop.count,
-		 (unsigned long long)session->maildrop.octets);
+	session->proven = deadline_now();
+	session->opening = session->proven - session->begun;
+	welcome(session, text, size);
+	return 0;
+}
+
+void session_forget_client(struct popgate_session *session)
+{
+	free(session->peer);
+	free(session->tls);
+	free(session->user);
+	session->peer = session->tls = session->user = NULL;
+	maildrop_clear(&session->maildrop);
+	session->pattern = (struct pattern){0};
+	session->counts = (struct session_counts){0};
+	session->ahead = session->updating = session->kept = false;
+	session->waiting = NULL;
+	session->waiting_size = 0;
+}
+
+int session_reopen(struct popgate_session *session, int64_t time, char *text, size_t size, struct popgate_error *error)
+{
+	session->begun = deadline_now();
+	memset(error, 0, sizeof(*error));
+	error->status = POPGATE_TEMP;
+	switch (lock_try(&session->lock)) {
+	case LOCK_TAKEN:
+		break;
+	case LOCK_HELD:
+	case LOCK_FAILED:
+		snprintf(error->text, sizeof(error->text), "the lock is not to be had at once");
+		return -1;
+	}
+	if (list(session, session->plugin->plugin->refresh, time, error) != 0) {
+		host_bound_error(error);
+		return -1;
+	}
+	welcome(session, text, size);
 	return 0;
 }
 
@@ -306,7 +349,7 @@ static const char *const end_names[] = {
     [SESSION_ABUSE] = "abuse",
 };
 
-void session_close(struct popgate_session *session, enum session_end end)
+void session_tell_end(const struct popgate_session *session, enum session_end end)
 {
 	struct log_line line;
 
@@ -323,10 +366,9 @@ void session_close(struct popgate_session *session, enum session_end end)
 	log_number(&line, "seconds", (uint64_t)(deadline_now() - session->begun) / 1000);
 	log_text(&line, "reason", end_names[end]);
 	log_end(&line);
-	session_abandon(session);
 }
 
-void session_abandon(struct popgate_session *session)
+void session_close(struct popgate_session *session)
 {
 	if (session->drop != NULL)
 		session->plugin->plugin->close(session->drop);

@@ -22,9 +22,13 @@ enum session_end {
 int session_open(struct popgate_session *session, char *text, size_t size, struct popgate_error *error);
 /* TRANSACTION and UPDATE. pending: octets that the client has sent already. */
 enum session_end session_serve(struct popgate_session *session, const char *pending, size_t pending_size);
-/* Writes the log line of the end, closes the drop, frees the lock and everything else. */
-void session_close(struct popgate_session *session, enum session_end end);
-/* The same for a session that never opened: no line. */
-void session_abandon(struct popgate_session *session);
+/* Writes the log line of the end. */
+void session_tell_end(const struct popgate_session *session, enum session_end end);
+/* Closes the drop, frees the lock and everything else. */
+void session_close(struct popgate_session *session);
+/* Forgets whose client it was, and what the client has seen and done. */
+void session_forget_client(struct popgate_session *session);
+/* A drop that was kept, brought up to date for another client. As session_open, within `time` milliseconds. */
+int session_reopen(struct popgate_session *session, int64_t time, char *text, size_t size, struct popgate_error *error);
 
 #endif

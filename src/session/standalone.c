@@ -104,7 +104,7 @@ static enum progress open_session(struct standalone *standalone)
 	if (session->user == NULL || session->upstream_user == NULL || session->peer == NULL || session->tls == NULL)
 		return ENDED;
 	if (session_open(session, text, sizeof(text), &error) != 0) {
-		session_abandon(session);
+		session_close(session);
 		log_say(POPGATE_LOG_WARN, NULL, "login failed: %s", error.text);
 		return refuse(standalone, error.status);
 	}
@@ -204,7 +204,7 @@ static void serve(struct standalone *standalone)
 	char id[LOG_SESSION_SIZE];
 
 	session->conf = standalone->conf;
-	session->lock.fd = -1;
+	session->lock.fd = session->report = -1;
 	session->in = STDIN_FILENO;
 	if (getrandom(&session->id, sizeof(session->id), 0) != (ssize_t)sizeof(session->id))
 		session->id = (uint64_t)getpid();
@@ -212,10 +212,12 @@ static void serve(struct standalone *standalone)
 	log_set_session(id);
 	output_init(&session->output, STDOUT_FILENO, standalone->conf->limits.stall_timeout, NULL);
 	output_line(&session->output, "+OK popgate ready");
-	if (authorize(standalone) == OPENED)
-		session_close(session, session_serve(session, standalone->data, standalone->size));
-	else
+	if (authorize(standalone) == OPENED) {
+		session_tell_end(session, session_serve(session, standalone->data, standalone->size));
+		session_close(session);
+	} else {
 		(void)output_flush(&session->output);
+	}
 	output_end(&session->output); /* a terminal is shared with who comes after us */
 	authorization_reset(&standalone->authorization);
 	sasl_clear(&standalone->sasl);

@@ -53,22 +53,23 @@ static rlim_t raise_limit(rlim_t needed)
 }
 
 /* A connection needs one in a front before its login and one in the broker after it; two where it has a session (in its
- * front: the client's socket, the stream) and while its login waits (in the broker: what the session will get). The
- * limit must allow what the file promises. */
+ * front: the client's socket, the stream) and while its login waits (in the broker: what the session will get); a drop
+ * that is kept open one in the broker. The limit must allow what the file promises. */
 static int settle_connections(struct conf *conf, struct conf_report *report)
 {
 	unsigned *most = &conf->limits.max_connections;
+	rlim_t spare = SPARE_FDS + (conf->limits.keep_open > 0 ? conf->limits.max_kept_open : 0);
 	bool chosen = *most != 0;
 	rlim_t needed, limit;
 
 	if (!chosen)
 		*most = CONNECTIONS_DEFAULT;
-	needed = FDS_EACH * (rlim_t)*most + SPARE_FDS;
+	needed = FDS_EACH * (rlim_t)*most + spare;
 	limit = raise_limit(needed);
 	if (limit >= needed)
 		return 0;
-	if (!chosen && limit > FDS_EACH + SPARE_FDS) {
-		*most = (unsigned)((limit - SPARE_FDS) / FDS_EACH);
+	if (!chosen && limit > FDS_EACH + spare) {
+		*most = (unsigned)((limit - spare) / FDS_EACH);
 		return 0;
 	}
 	conf_report_add(

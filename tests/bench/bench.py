@@ -70,7 +70,7 @@ class World:
         self.secure = {trip: self.popgate(stack, [dict(secure, port=port)], [IMPLICIT])
                        for trip, port in self.secure_ports.items()}
         self.mail = {}
-        self.stack, self.maildir = stack, None
+        self.stack, self.maildir, self.keeping = stack, None, None
 
     def local(self):
         """A gateway before a Maildir, made when it is first asked for."""
@@ -87,15 +87,23 @@ class World:
             self.maildir.start()
         return self.maildir
 
+    def keeper(self):
+        """A gateway before the far upstream that keeps maildrops open."""
+        if self.keeping is None:
+            backend = imap_backend(name="main", port=self.ports[TRIP])
+            self.keeping = self.popgate(self.stack, [backend], limits={"keep_open": 60})
+        return self.keeping
+
     @staticmethod
     def started(stack, proxy):
         stack.callback(proxy.stop)
         return proxy
 
     @staticmethod
-    def popgate(stack, backends, listeners=None):
+    def popgate(stack, backends, listeners=None, limits=None):
         options = {} if listeners is None else {"listeners": listeners}
-        gate = Gateway(backends, fronts=2, limits={"max_connections": 4000, "login_penalty": 15}, **options)
+        limits = {"max_connections": 4000, "login_penalty": 15, **(limits or {})}
+        gate = Gateway(backends, fronts=2, limits=limits, **options)
         stack.callback(gate.kill)
         return gate.start()
 
@@ -238,6 +246,15 @@ class Works:
         found = self.targets(TRIP, loads.login, "small")
         return dict(found, floor=self.floor(TRIP, "small", "UID FETCH 1:* (UID RFC822.SIZE)"))
 
+    def poll(self):
+        """the next login of the same user, the maildrop kept open"""
+        self.small()
+        loads.login(self.world.keeper().port, "small")
+        found = {"popgate": loads.login(self.world.keeper().port, "small")}
+        if TRIP in self.world.rivals:
+            found["dovecot"] = loads.login(self.world.rivals[TRIP].port, "small")
+        return dict(found, floor=self.floor(TRIP, "small", "UID FETCH 1:* (UID RFC822.SIZE)"))
+
     def idle(self):
         """each of {idle} idle sessions, all processes"""
         found = {"popgate": growth.idle(self.world.gates[0].port, self.world.gates[0].pid, self.sizes["idle"])}
@@ -297,7 +314,7 @@ class Works:
 
 
 ORDER = ("download", "local", "pipelined", "listing", "far_listing", "maildir", "maildir_memory", "large", "first_octet",
-         "memory", "storm", "login", "remove", "top", "tls", "tls_price", "local_tls", "local_tls_price",
+         "memory", "storm", "login", "poll", "remove", "top", "tls", "tls_price", "local_tls", "local_tls_price",
          "idle")  # last: a thousand sessions that end keep the machine busy for a while
 USUAL = {"small": 200, "many": 1000, "huge": 20000, "large": 100 << 20, "storm": 1000, "idle": 300}
 FULL = dict(USUAL, huge=100000, storm=2000, idle=1000, **growth.SIZES)

@@ -388,7 +388,8 @@ static void serve(const char *input, size_t size, size_t pending, int out)
 	REQUIRE(session_open(&session, text, sizeof(text), &error) == 0);
 	end = session_serve(&session, input, pending);
 	REQUIRE((end == SESSION_QUIT || end == SESSION_QUIT_FAILED) || drop.commits == 0);
-	session_close(&session, end);
+	session_tell_end(&session, end);
+	session_close(&session);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

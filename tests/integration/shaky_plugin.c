@@ -16,6 +16,8 @@
 #define TEXT_MAX (LARGE + 512)
 #define HELD	 40 /* descriptors of a drop that needs many */
 
+#define CAPABILITIES (POPGATE_CAN_PREFETCH | POPGATE_CAN_REFRESH | POPGATE_EXACT_SIZE)
+
 struct shaky {
 	const struct popgate_host *host;
 	const char *way, *state;
@@ -27,7 +29,7 @@ struct drop {
 	size_t count, messages[MESSAGES], hinted;
 	int ready[2]; /* a pipe that can be read from */
 	int held[HELD];
-	bool refused, fetched[MESSAGES];
+	bool refused, refreshed, fetched[MESSAGES];
 };
 
 static const struct popgate_key keys[] = {
@@ -261,6 +263,7 @@ static int list(void *context, popgate_list_fn *add, void *add_context, int64_t 
 	if (late && is(shaky, "late-list-perm"))
 		return fail(error, POPGATE_PERM, "too late");
 	lists++;
+	drop->count = 0;
 	for (size_t i = 0; i < MESSAGES; i++) {
 		struct popgate_message message = {.uidl = id, .octets = text_of(shaky, i, text, sizeof(text))};
 
@@ -351,6 +354,8 @@ static size_t odd_text(struct drop *drop, size_t message, int64_t lines, char *t
 		text[20] = '1';
 	if (is(shaky, "forward-only") && message + 1 < MESSAGES && drop->fetched[message + 1])
 		text[20] = '2';
+	if (is(shaky, "refresh-spoils") && drop->refreshed)
+		text[20] = '4';
 	if (is(shaky, "hint-confuses") && drop->hinted > 0 && message != drop->hinted - 1)
 		text[20] = '3';
 	drop->fetched[message] = true;
@@ -425,12 +430,41 @@ static void prefetch(void *context, const size_t *messages, size_t count, int64_
 	drop->hinted = count == 0 ? 0 : drop->messages[messages[0]] + 1;
 }
 
+/* A listing of its own, but for what the way says. */
+static int refresh(void *context, popgate_list_fn *add, void *add_context, int64_t deadline,
+		   struct popgate_error *error)
+{
+	struct drop *drop = context;
+	const struct shaky *shaky = drop->shaky;
+
+	end(shaky, "refresh");
+	if (is(shaky, "refresh-late") && shaky->host->now() >= deadline)
+		usleep(1500000);
+	if (is(shaky, "refresh-auth") && shaky->host->now() >= deadline)
+		return fail(error, POPGATE_AUTH, "too late");
+	if (is(shaky, "refresh-locks"))
+		(void)shaky->host->lock(drop->session, "INBOX", error);
+	if (is(shaky, "refresh-fails"))
+		return fail(error, POPGATE_TEMP, "never again");
+	if (is(shaky, "refresh-stale")) {
+		size_t before[MESSAGES];
+
+		memcpy(before, drop->messages, sizeof(before));
+		if (list(drop, add, add_context, deadline, error) != 0)
+			return -1;
+		memcpy(drop->messages, before, sizeof(before)); /* fetch() goes by the old positions */
+		return 0;
+	}
+	drop->refreshed = true;
+	return list(drop, add, add_context, deadline, error);
+}
+
 static unsigned offers(void *context)
 {
 	const struct drop *drop = context;
 
 	end(drop->shaky, "offers");
-	return is(drop->shaky, "offers-nothing") ? 0 : POPGATE_CAN_PREFETCH | POPGATE_EXACT_SIZE;
+	return is(drop->shaky, "offers-nothing") ? 0 : CAPABILITIES;
 }
 
 #ifndef EXPORTED /* or what is wrong with the data */
@@ -445,7 +479,7 @@ const struct popgate_plugin popgate_plugin = {.magic = POPGATE_PLUGIN_MAGIC,
 					      .name = "shaky",
 					      .version = "1",
 					      .summary = "keeps the contract, but for one way",
-					      .capabilities = POPGATE_CAN_PREFETCH | POPGATE_EXACT_SIZE,
+					      .capabilities = CAPABILITIES,
 					      .keys = keys,
 					      .configure = configure,
 					      .destroy = destroy,
@@ -455,5 +489,6 @@ const struct popgate_plugin popgate_plugin = {.magic = POPGATE_PLUGIN_MAGIC,
 					      .commit = commit,
 					      .close = close_drop,
 					      .prefetch = prefetch,
+					      .refresh = refresh,
 					      .offers = offers,
 					      EXPORTED};

@@ -23,6 +23,8 @@ static void defaults_are_the_documented_ones(void **state)
 	assert_int_equal(conf->limits.shutdown_timeout, 30000);
 	assert_int_equal(conf->limits.read_ahead, 4 << 20);
 	assert_int_equal(conf->limits.max_messages, 1000000);
+	assert_int_equal(conf->limits.keep_open, 0);
+	assert_int_equal(conf->limits.max_kept_open, 1000);
 	assert_int_equal(conf->limits.session_memory, 256 << 20);
 	assert_int_equal(conf->limits.session_cpu, 600);
 	assert_int_equal(conf->log.target, CONF_LOG_STDERR);
@@ -52,7 +54,7 @@ static void every_key_reaches_its_field(void **state)
 		"limits = { max_connections = 1; max_connections_per_address = 2; handshake_timeout = 3;\n"
 		" login_timeout = 4; idle_timeout = 601; stall_timeout = 6; upstream_timeout = 7;\n"
 		" fetch_window = 8; fetch_minimum = 9; commit_timeout = 10; shutdown_timeout = 11;\n"
-		" read_ahead = 15; max_messages = 12; session_memory = 20000000; session_cpu = 14; };");
+		" read_ahead = 15; keep_open = 19; max_kept_open = 20; max_messages = 12; session_memory = 20000000; session_cpu = 14; };");
 	assert_int_equal(conf->fronts, 3);
 	assert_string_equal(conf->user, "nobody");
 	assert_string_equal(conf->runtime_directory, "/run/p");
@@ -73,6 +75,8 @@ static void every_key_reaches_its_field(void **state)
 	assert_int_equal(conf->limits.shutdown_timeout, 11000);
 	assert_int_equal(conf->limits.read_ahead, 15);
 	assert_int_equal(conf->limits.max_messages, 12);
+	assert_int_equal(conf->limits.keep_open, 19000);
+	assert_int_equal(conf->limits.max_kept_open, 20);
 	assert_int_equal(conf->limits.session_memory, 20000000);
 	assert_int_equal(conf->limits.session_cpu, 14);
 	conf_free(&conf);

@@ -230,6 +230,19 @@ static void a_late_removal_tells_what_is_left(void **state)
 	assert_int_equal(files_in_new(), COUNT);
 }
 
+static void a_late_removal_makes_no_trash(void **state)
+{
+	(void)state;
+	list_whole();
+	conf.delete = CONF_MOVE;
+	snprintf(conf.trash_name, sizeof(conf.trash_name), ".Trash");
+	assert_int_equal(remove_from(590, 0, -1), 0);
+	assert_int_equal(access(support_path(".Trash"), F_OK), -1);
+	assert_int_equal(remove_from(590, DEADLINE, 0), COUNT - 590);
+	assert_int_equal(access(support_path(".Trash"), F_OK), 0);
+	assert_int_equal(files_in_new(), 590);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -241,6 +254,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(removes_exactly_those, setup, support_remove),
 	    cmocka_unit_test_setup_teardown(what_was_removed_by_others_is_gone, setup, support_remove),
 	    cmocka_unit_test_setup_teardown(a_late_removal_tells_what_is_left, setup, support_remove),
+	    cmocka_unit_test_setup_teardown(a_late_removal_makes_no_trash, setup, support_remove),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

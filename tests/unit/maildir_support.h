@@ -43,7 +43,8 @@ static inline int support_make(const struct popgate_host *host)
 static inline int support_open(void)
 {
 	drop = (struct drop){.conf = &conf, .top = -1, .folder = -1, .fresh = -1, .cur = -1};
-	return drop_open(&drop, "ann", &error);
+	drop.user = (char *)"ann";
+	return drop_open(&drop, &error);
 }
 
 /* A test's teardown. */

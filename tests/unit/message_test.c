@@ -45,6 +45,11 @@ static const struct {
      "OPEN",
      0,
      {{'8', 0}, {'4', 0}, {'4', 0}, {'t', 128}, {'t', 32}, {'o', 1024}, {'o', 1024}, {'o', 12288}}},
+    {MESSAGE_REOPEN,
+     "REOPEN",
+     2,
+     {{'8', 0}, {'4', 0}, {'4', 0}, {'t', 128}, {'t', 32}, {'o', 1024}, {'o', 1024}, {'o', 12288}}},
+    {MESSAGE_KEPT, "KEPT", 0, {{'8', 0}}},
 };
 #define RECORDS (sizeof(records) / sizeof(records[0]))
 

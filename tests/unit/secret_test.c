@@ -216,6 +216,23 @@ static void any_size_has_its_nul(void **state)
 	secret_clear(&secret);
 }
 
+static void equal_to_the_same_octets_alone(void **state)
+{
+	struct secret secret = {0};
+
+	(void)state;
+	assert_false(secret_equal(&secret, "", 0));
+	assert_int_equal(secret_set(&secret, "open\0sesame", 11), 0);
+	assert_true(secret_equal(&secret, "open\0sesame", 11));
+	assert_false(secret_equal(&secret, "open\0sesamE", 11));
+	assert_false(secret_equal(&secret, "open\0sesame", 10));
+	assert_false(secret_equal(&secret, "Open\0sesame", 11));
+	assert_int_equal(secret_set(&secret, "", 0), 0);
+	assert_true(secret_equal(&secret, "", 0));
+	assert_false(secret_equal(&secret, "x", 1));
+	secret_clear(&secret);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -225,6 +242,7 @@ int main(void)
 	    cmocka_unit_test(empty_is_not_none),
 	    cmocka_unit_test(too_long_is_refused),
 	    cmocka_unit_test(move),
+	    cmocka_unit_test(equal_to_the_same_octets_alone),
 	    cmocka_unit_test(any_size_has_its_nul),
 	    cmocka_unit_test(invariant_13_pages_are_locked_and_in_no_core),
 	    cmocka_unit_test(invariant_13_no_child_has_it),

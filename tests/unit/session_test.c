@@ -117,7 +117,7 @@ static int tear_down(void **state)
 {
 	struct stage *stage = *state;
 
-	session_abandon(&stage->session);
+	session_close(&stage->session);
 	close(stage->session.in);
 	close(stage->client);
 	free(stage->backend.name);
@@ -159,7 +159,8 @@ static void test_input_31_idle_session_ends_without_a_word_and_removes_nothing(v
 	assert_int_equal(session_serve(&stage->session, NULL, 0), SESSION_IDLE);
 	assert_in_range(deadline_now() - start, IDLE - 1, IDLE * 3);
 	assert_string_equal(received(stage), "+OK message 1 deleted\r\n");
-	session_close(&stage->session, SESSION_IDLE);
+	session_tell_end(&stage->session, SESSION_IDLE);
+	session_close(&stage->session);
 	assert_string_equal(received(stage), "");
 	assert_int_equal(script.commits, 0);
 	assert_int_equal(script.closes, 1);
@@ -202,7 +203,7 @@ static void expect_refusal(struct stage *stage, enum popgate_status status)
 
 	assert_int_equal(open_session(stage, &error), -1);
 	assert_int_equal(error.status, status);
-	session_abandon(&stage->session);
+	session_close(&stage->session);
 	assert_int_equal(script.closes, 1);
 	assert_string_equal(received(stage), "");
 }

@@ -1,0 +1,22 @@
+/* opening - the session of a login: where its name leads, and who opens the maildrop there. Broker process. */
+#ifndef POPGATE_BROKER_OPENING_H
+#define POPGATE_BROKER_OPENING_H
+
+#include "broker/login.h"
+
+/* A mailbox upstream. */
+struct opening_place {
+	size_t number; /* index in conf.backends */
+	const struct conf_backend *backend;
+	char user[MESSAGE_NAME_MAX];
+};
+
+/* Where the login's name leads. NULL, or why it leads nowhere. */
+const char *opening_find(const struct login *login, struct opening_place *place_r);
+/* Has a session open the place with the login's credential: one that has it open already, or a new one. What becomes of
+ * it comes to login_take_report and login_lose_session. 0, or -1. */
+int opening_start(struct login *login, const struct opening_place *place);
+/* Gives back what was for the session. */
+void opening_close_ends(struct login *login);
+
+#endif
