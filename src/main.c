@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "agent/agent.h"
 #include "broker/broker.h"
 #include "common/log.h"
 #include "common/number.h"
@@ -14,6 +15,7 @@
 #include "common/sandbox.h"
 #include "config.h"
 #include "front/front.h"
+#include "helper/helper.h"
 #include "session/host.h"
 #include "session/plugin_list.h"
 #include "session/plugin_test.h"
@@ -87,7 +89,11 @@ static int run_serve(const struct options *options)
 	const struct supervisor_plan plan = {
 	    .read = read_conf,
 	    .context = options,
-	    .entries = {[PROCESS_FRONT] = front_run, [PROCESS_BROKER] = broker_run, [PROCESS_SPAWNER] = spawner_run},
+	    .entries = {[PROCESS_FRONT] = front_run,
+			[PROCESS_BROKER] = broker_run,
+			[PROCESS_SPAWNER] = spawner_run,
+			[PROCESS_HELPER] = helper_run,
+			[PROCESS_AGENT] = agent_run},
 	    .passed = &passed,
 	    .announce = options->imap != NULL};
 

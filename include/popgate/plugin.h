@@ -46,7 +46,7 @@ extern "C" {
 
 #define POPGATE_PLUGIN_MAGIC 0x50474154u /* "PGAT" */
 #define POPGATE_ABI_MAJOR    1u
-#define POPGATE_ABI_MINOR    2u
+#define POPGATE_ABI_MINOR    3u
 
 /* ---- errors ---------------------------------------------------------- */
 
@@ -118,9 +118,17 @@ enum popgate_wait {
 /* A credential. The bytes are wiped when the session ends; don't copy them
  * to where they outlive the call that needed them. */
 struct popgate_credential {
-	const char *user; /* the name upstream */
+	const char *user; /* whom to authenticate as. Another than open->user: a master user, who acts for that one
+			   * (only with POPGATE_TAKES_MASTER) */
 	const unsigned char *secret;
 	size_t secret_size; /* octets; a NUL follows them */
+};
+
+/* ABI 1.3: what a secret is. */
+enum popgate_secret_kind {
+	POPGATE_PASSWORD,
+	POPGATE_TOKEN, /* an OAuth 2.0 access token (RFC 6750); only with POPGATE_TAKES_TOKEN */
+	POPGATE_NONE   /* empty: something else proves the user (a certificate); only with POPGATE_TAKES_NONE */
 };
 
 struct popgate_host {
@@ -168,6 +176,16 @@ struct popgate_host {
 	 * already) and below; with POPGATE_PATH_WRITE they also make, change, rename and remove them. 0, or
 	 * -1: no memory, or not absolute. */
 	int (*use_path)(const struct popgate_settings *settings, const char *path, unsigned flags);
+
+	/* ABI 1.3, for configure() only: the position in `choices` of a CHOICE's value; -1: unset without default. */
+	int (*setting_choice)(const struct popgate_settings *settings, const char *key);
+	/* ABI 1.3: what the secret is that credential() gives in this session. */
+	enum popgate_secret_kind (*secret_kind)(struct popgate_session *session);
+	/* ABI 1.3: the upstream has refused the credential that was given last. As credential(), with one that is newer
+	 * than that; or -1: AUTH, there is no other (always so with a password), PERM, TEMP. At most once between two
+	 * that were accepted. May block. */
+	int (*renew)(struct popgate_session *session, struct popgate_credential *credential_r,
+		     struct popgate_error *error);
 };
 
 #define POPGATE_PATH_WRITE 1u
@@ -215,6 +233,9 @@ struct popgate_open {
 	const char *user; /* upstream name, as the route made it */
 	unsigned flags;	  /* POPGATE_OPEN_... */
 	int64_t deadline; /* for connect, login and select together */
+	/* ABI 1.3 */
+	const char *folder; /* the folder that the login asks for instead of the settings' one, in UTF-8, without
+			     * control characters; NULL: none. Only with POPGATE_TAKES_FOLDER */
 };
 
 /* Capabilities: which optional functions are there (see at each), */
@@ -228,6 +249,13 @@ struct popgate_open {
  * server. */
 #define POPGATE_EXACT_SIZE 4u
 #define POPGATE_STABLE_ID  8u
+/* From ABI 1.3, what open() can work with; the host refuses a configuration that asks for more.
+ * TAKES_FOLDER: open->folder. TAKES_TOKEN, TAKES_NONE: secrets of that kind. TAKES_MASTER: a credential of another user
+ * than open->user. */
+#define POPGATE_TAKES_FOLDER 16u
+#define POPGATE_TAKES_TOKEN  32u
+#define POPGATE_TAKES_MASTER 64u
+#define POPGATE_TAKES_NONE   128u
 
 struct popgate_plugin {
 	uint32_t magic;	    /* POPGATE_PLUGIN_MAGIC */

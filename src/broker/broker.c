@@ -36,7 +36,12 @@ static void on_front_closed(void *context)
 static void add_front(struct broker *broker, int fd)
 {
 	struct broker_front *front = calloc(1, sizeof(*front));
+	struct message features = {.type = MESSAGE_FEATURES};
 
+	if (broker->accounts != NULL) {
+		features.u.features.proofs = broker->accounts->proofs;
+		features.u.features.login_delay = broker->accounts->login_delay;
+	}
 	if (front != NULL) {
 		front->broker = broker;
 		front->channel = channel_new(broker->base, fd, on_front_message, on_front_closed, front);
@@ -48,6 +53,7 @@ static void add_front(struct broker *broker, int fd)
 	}
 	front->next = broker->fronts;
 	broker->fronts = front;
+	(void)channel_send(front->channel, &features, NULL);
 }
 
 static void on_spawner_message(void *context, struct ipc_inbox *inbox)
@@ -74,6 +80,8 @@ static void on_control_message(void *context, struct ipc_inbox *inbox)
 		channel_free(&broker->spawner);
 		broker->spawner =
 		    channel_new(broker->base, ipc_take(inbox, 0), on_spawner_message, on_spawner_closed, broker);
+	} else if (message->type == MESSAGE_NEIGHBOUR) {
+		workers_add(broker, (enum process_role)message->u.neighbour.role, ipc_take(inbox, 0));
 	} else if (message->type == MESSAGE_LOG) {
 		log_to(ipc_take(inbox, 0));
 	} else if (message->type == MESSAGE_STOP || message->type == MESSAGE_DRAIN) {
@@ -88,10 +96,23 @@ static void on_control_closed(void *context)
 	event_base_loopbreak(broker->base);
 }
 
+/* Before anybody is served: a file that is broken keeps the whole generation from starting. */
+static int read_accounts(struct broker *broker, const struct conf *conf)
+{
+	struct conf_report report = {0};
+
+	if (conf->accounts_file == NULL)
+		return 0;
+	broker->accounts = accounts_read(conf, &report);
+	return process_tell_faults(&report) || broker->accounts == NULL ? -1 : 0;
+}
+
 static int run(struct broker *broker, const struct process *process)
 {
 	const struct message ready = {.type = MESSAGE_READY};
 
+	if (read_accounts(broker, process->conf) != 0)
+		return PROCESS_EXIT_CONF;
 	if (process->throttle == NULL)
 		return PROCESS_EXIT_FAILURE;
 	broker->process = process;

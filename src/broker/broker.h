@@ -7,6 +7,8 @@
 
 #include "broker/kept.h"
 #include "broker/tries.h"
+#include "broker/workers.h"
+#include "common/account.h"
 #include "common/channel.h"
 #include "common/process.h"
 
@@ -29,6 +31,8 @@ struct broker {
 	struct broker_front *fronts;
 	struct tries tries;
 	struct kept_set kept;
+	struct workers workers;
+	struct accounts *accounts;	       /* NULL: there are none */
 	struct login *buckets[BROKER_BUCKETS]; /* by connection id */
 };
 

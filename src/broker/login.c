@@ -7,9 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "broker/audit.h"
+#include "broker/course.h"
 #include "broker/opening.h"
+#include "broker/proving.h"
 #include "broker/tries.h"
+#include "broker/workers.h"
 #include "common/deadline.h"
 #include "common/log.h"
 #include "pop3/sasl.h"
@@ -18,23 +20,38 @@
 #define SPAWNS_PAUSE 20 /* milliseconds for it to take them */
 
 static void on_timer(evutil_socket_t fd, short events, void *context);
-static void open_anew(struct login *login);
 
 static struct login **bucket_of(struct broker *broker, uint64_t id)
 {
 	return &broker->buckets[id % BROKER_BUCKETS];
 }
 
-static struct login *find(struct broker *broker, const struct broker_front *front, uint64_t id)
+struct login *login_find(struct broker *broker, uint64_t id)
 {
 	struct login *login = *bucket_of(broker, id);
 
 	while (login != NULL && login->id != id)
 		login = login->same_bucket;
+	return login;
+}
+
+static struct login *find(struct broker *broker, const struct broker_front *front, uint64_t id)
+{
+	struct login *login = login_find(broker, id);
+
 	return login != NULL && login->front == front ? login : NULL;
 }
 
-static void login_free(struct login *login)
+struct audit login_audit(const struct login *login)
+{
+	return (struct audit){.session = login->name,
+			      .user = login->sasl.name != NULL ? login->sasl.name : login->sasl.unfit,
+			      .peer = login->peer,
+			      .tls = login->tls,
+			      .mechanism = login->mechanism};
+}
+
+void login_end(struct login *login)
 {
 	struct login **at = bucket_of(login->broker, login->id);
 
@@ -47,23 +64,15 @@ static void login_free(struct login *login)
 	if (login->timer != NULL)
 		event_free(login->timer);
 	sasl_clear(&login->sasl);
-	free(login->upstream_user);
+	secret_clear(&login->secret);
+	free(login->mailbox);
 	free(login);
 }
 
-static void tell_front(const struct login *login, const struct message *message)
+void login_tell_front(const struct login *login, const struct message *message)
 {
 	if (login->front != NULL)
 		(void)channel_send(login->front->channel, message, NULL);
-}
-
-static struct audit audit_of(const struct login *login)
-{
-	return (struct audit){.session = login->name,
-			      .user = login->sasl.name != NULL ? login->sasl.name : login->sasl.unfit,
-			      .peer = login->peer,
-			      .tls = login->tls,
-			      .mechanism = login->mechanism};
 }
 
 /* Calls on_timer at a monotonic time. 0, or -1: no memory. */
@@ -83,15 +92,15 @@ static void tell_refusal(struct login *login, unsigned status)
 
 	message.u.refused.id = login->id;
 	message.u.refused.status = status;
-	tell_front(login, &message);
-	login_free(login);
+	login_tell_front(login, &message);
+	login_end(login);
 }
 
-/* Ends the login with a refusal. A wrong credential's costs time, but no process and no descriptor. */
-static void refuse(struct login *login, unsigned status, const char *why, size_t size)
+/* A wrong credential's refusal costs time, but no process and no descriptor. */
+void login_refuse(struct login *login, unsigned status, const char *why, size_t size)
 {
 	int64_t now = deadline_now(), verdict = now;
-	struct audit audit = audit_of(login);
+	struct audit audit = login_audit(login);
 
 	if (status == POPGATE_AUTH)
 		verdict = tries_refused(&login->broker->tries, &login->try, now);
@@ -104,90 +113,15 @@ static void refuse(struct login *login, unsigned status, const char *why, size_t
 	opening_close_ends(login);
 	channel_free(&login->report);
 	sasl_clear(&login->sasl);
+	secret_clear(&login->secret);
 	login->state = LOGIN_REFUSED;
 	if (set_timer(login, verdict) != 0)
 		tell_refusal(login, POPGATE_TEMP);
 }
 
-static void refuse_for(struct login *login, unsigned status, const char *why)
+void login_refuse_for(struct login *login, unsigned status, const char *why)
 {
-	refuse(login, status, why, strlen(why));
-}
-
-/* ---- the session's reports ---- */
-
-static void take_opened(struct login *login, const struct message *report)
-{
-	struct message message = *report;
-	struct audit audit = audit_of(login);
-
-	tries_accepted(&login->broker->tries, &login->try, deadline_now());
-	audit_accepted(&audit, login->held ? login->try.sent - login->try.begun : 0, login->reopening);
-	/* the session has them, and nobody else needs to open one */
-	opening_close_ends(login);
-	secret_clear(&login->sasl.password);
-	login->state = LOGIN_OPEN;
-	message.u.opened.id = login->id;
-	tell_front(login, &message);
-}
-
-void login_take_report(void *context, struct ipc_inbox *inbox)
-{
-	const struct message *report = &inbox->message;
-	const struct message_bytes *why = &report->u.refused.text;
-	struct login *login = context;
-
-	if (report->type == MESSAGE_KEPT && login->state == LOGIN_OPEN && login->upstream_user != NULL) {
-		kept_add(&login->broker->kept, login->backend, login->upstream_user, &login->report);
-		login_free(login);
-		return;
-	}
-	if (login->state != LOGIN_OPENING && login->state != LOGIN_LEFT)
-		return;
-	if (report->type == MESSAGE_OPENED)
-		take_opened(login, report);
-	else if (report->type == MESSAGE_REFUSED)
-		refuse(login, report->u.refused.status == 0 ? (uint32_t)POPGATE_TEMP : report->u.refused.status,
-		       (const char *)why->data, why->size);
-}
-
-void login_lose_session(void *context)
-{
-	struct login *login = context;
-
-	if (login->state == LOGIN_OPENING && login->reopening)
-		open_anew(login);
-	else if (login->state == LOGIN_OPENING)
-		refuse_for(login, POPGATE_TEMP, "the session died before it had opened");
-	else
-		login_free(login);
-}
-
-/* ---- opening ---- */
-
-static void open_session(struct login *login)
-{
-	struct opening_place place;
-	const char *why = login->foreign ? "the authorization identity is not the user" : opening_find(login, &place);
-
-	if (why != NULL) {
-		refuse_for(login, POPGATE_AUTH, why);
-		return;
-	}
-	login->state = LOGIN_OPENING;
-	login->try.sent = deadline_now();
-	if (opening_start(login, &place) != 0)
-		refuse_for(login, POPGATE_TEMP, "no session can be started now");
-}
-
-/* The drop that was kept is not for this credential, or of no use any more. Nobody has read or written the client's
- * stream. */
-static void open_anew(struct login *login)
-{
-	login->reopening = false;
-	login->anew = true;
-	channel_free(&login->report);
-	open_session(login);
+	login_refuse(login, status, why, strlen(why));
 }
 
 /* Now or, after refusals, later. A name without route waits like any other. */
@@ -201,17 +135,17 @@ static void try_now(struct login *login)
 	else
 		when = tries_ask(&login->broker->tries, &login->try, deadline_now());
 	if (when == 0) {
-		open_session(login);
+		course_begin(login);
 		return;
 	}
 	if (when < 0) {
-		refuse_for(login, POPGATE_TEMP, "too many logins of this user wait at this address");
+		login_refuse_for(login, POPGATE_TEMP, "too many logins of this user wait at this address");
 		return;
 	}
 	login->held = true;
 	login->state = LOGIN_WAITING;
 	if (set_timer(login, when) != 0)
-		refuse_for(login, POPGATE_TEMP, "out of memory");
+		login_refuse_for(login, POPGATE_TEMP, "out of memory");
 }
 
 static void on_timer(evutil_socket_t fd, short events, void *context)
@@ -230,8 +164,10 @@ static void on_timer(evutil_socket_t fd, short events, void *context)
 static void begin_try(struct login *login)
 {
 	struct opening_place place;
-	bool known = opening_find(login, &place) == NULL;
+	bool known;
 
+	login->account = accounts_find(login->broker->accounts, login->sasl.name);
+	known = opening_find(login, &place) == NULL;
 	tries_begin(&login->broker->tries, &login->try, login->peer, known ? place.backend->name : "",
 		    known ? place.user : login->sasl.name, deadline_now());
 }
@@ -246,14 +182,14 @@ static void take_sasl(struct login *login, enum sasl_result result)
 	case SASL_CONTINUE:
 		message.u.challenge.id = login->id;
 		message.u.challenge.data = message_text(login->sasl.challenge);
-		tell_front(login, &message);
+		login_tell_front(login, &message);
 		return;
 	case SASL_DONE:
 		begin_try(login);
 		try_now(login);
 		return;
 	case SASL_MALFORMED:
-		refuse_for(login, 0, "malformed credential");
+		login_refuse_for(login, 0, "malformed credential");
 		return;
 	case SASL_REFUSED:
 		login->foreign = true;
@@ -261,7 +197,7 @@ static void take_sasl(struct login *login, enum sasl_result result)
 		try_now(login);
 		return;
 	case SASL_NO_MEMORY:
-		refuse_for(login, POPGATE_TEMP, "out of memory");
+		login_refuse_for(login, POPGATE_TEMP, "out of memory");
 		return;
 	}
 }
@@ -323,7 +259,7 @@ void login_begin(struct broker *broker, struct broker_front *front, struct ipc_i
 	login->stream = ipc_take(inbox, 0);
 	login->page = ipc_take(inbox, 1);
 	if (login->stream < 0 || login->page < 0) {
-		refuse_for(login, POPGATE_TEMP, "no descriptor is free");
+		login_refuse_for(login, POPGATE_TEMP, "no descriptor is free");
 		return;
 	}
 	(void)sasl_find(login->mechanism, strlen(login->mechanism), &mechanism);
@@ -355,7 +291,7 @@ static void leave(struct login *login)
 		login->front = NULL;
 		login->state = LOGIN_LEFT;
 	} else if (login->state != LOGIN_OPEN && login->state != LOGIN_LEFT) {
-		login_free(login);
+		login_end(login);
 	}
 }
 
@@ -365,7 +301,7 @@ void login_cancel(struct broker *broker, const struct broker_front *front, uint6
 
 	if (login == NULL)
 		return;
-	if (login->state == LOGIN_OPENING)
+	if (login->state == LOGIN_OPENING || login->state == LOGIN_PROVING)
 		tries_left(&broker->tries, &login->try);
 	leave(login);
 }

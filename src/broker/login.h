@@ -4,13 +4,16 @@
 
 #include <stdbool.h>
 
+#include "broker/audit.h"
 #include "broker/broker.h"
 #include "common/log.h"
 #include "pop3/sasl.h"
 
 enum login_state {
 	LOGIN_EXCHANGE, /* SASL goes on */
-	LOGIN_WAITING,	/* the credential may not go upstream yet */
+	LOGIN_WAITING,	/* the credential may not be tried yet */
+	LOGIN_PROVING,	/* a helper checks it */
+	LOGIN_FETCHING, /* the agent fetches the one that opens the mailbox upstream */
 	LOGIN_OPENING,	/* a session is trying the credential upstream */
 	LOGIN_LEFT,	/* likewise, but nobody waits for it any more */
 	LOGIN_REFUSED,	/* the verdict may not leave yet */
@@ -29,8 +32,19 @@ struct login {
 	bool held;	/* it had to wait before it went upstream */
 	bool reopening; /* a session with a drop that was kept has been asked */
 	bool anew;	/* and could not */
-	size_t backend; /* index in conf.backends, where drops are kept */
-	char *upstream_user;
+	/* What was found out about it. */
+	const struct account *account; /* NULL: none */
+	const char *device;	       /* the account's device whose password it was; NULL: none */
+	const char *lost;	       /* why it will be refused, whatever a helper says; NULL: it will not */
+	bool proved;		       /* here; else the upstream proves it */
+	/* What opens the mailbox. */
+	const struct conf_source *source;
+	struct secret secret;
+	enum popgate_secret_kind secret_kind;
+	uint64_t expires; /* as in OPEN */
+	/* Where drops are kept: index in conf.backends, and what else names the mailbox. */
+	size_t backend;
+	char *mailbox;
 	struct tries_one try;
 	struct event *timer; /* WAITING, REFUSED */
 	int stream, page;    /* the session's ends, until it has them; -1 after */
@@ -48,6 +62,21 @@ void login_respond(struct broker *broker, const struct broker_front *front, cons
 void login_cancel(struct broker *broker, const struct broker_front *front, uint64_t id);
 /* The front has gone: logins under way end, open sessions are merely counted on. */
 void login_front_lost(struct broker *broker, const struct broker_front *front);
+
+/* For course: the login's end, with whatever it has; its words to the front; a refusal (status 0: malformed), now or
+ * when the verdict may leave, which ends it. */
+void login_end(struct login *login);
+void login_tell_front(const struct login *login, const struct message *message);
+void login_refuse(struct login *login, unsigned status, const char *why, size_t size);
+void login_refuse_for(struct login *login, unsigned status, const char *why);
+struct audit login_audit(const struct login *login);
+/* NULL: there is none of this id. */
+struct login *login_find(struct broker *broker, uint64_t id);
+
+/* What the workers have found. */
+void login_checked(struct broker *broker, uint64_t id, enum message_verdict verdict);
+void login_fetched(struct broker *broker, const struct message_fetched *fetched);
+void login_not_fetched(struct broker *broker, const struct message_refused *refused);
 
 /* What the channel to a login's session calls. */
 void login_take_report(void *context, struct ipc_inbox *inbox);

@@ -3,6 +3,7 @@
  */
 #include "broker/opening.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -18,7 +19,13 @@ void opening_close_ends(struct login *login)
 	login->stream = login->page = -1;
 }
 
-const char *opening_find(const struct login *login, struct opening_place *place_r)
+static void enter(struct opening_place *place, const struct conf *conf, size_t backend,
+		  const struct conf_source *source)
+{
+	*place = (struct opening_place){.number = backend, .backend = &conf->backends[backend], .source = source};
+}
+
+static const char *follow_route(const struct login *login, struct opening_place *place)
 {
 	const struct conf *conf = login->broker->process->conf;
 	const struct conf_route *route;
@@ -27,10 +34,30 @@ const char *opening_find(const struct login *login, struct opening_place *place_
 	if (route_find(conf, login->listener, login->sasl.name, &i) != 0)
 		return "no route is for this name";
 	route = &conf->routes[i];
-	place_r->number = route->backend;
-	place_r->backend = &conf->backends[route->backend];
-	if (route_upstream_user(route, login->sasl.name, place_r->user, sizeof(place_r->user)) != 0)
+	enter(place, conf, route->backend, &route->source);
+	if (route_upstream_user(route, login->sasl.name, place->user, sizeof(place->user)) != 0)
 		return "the route's upstream_user cannot be made from this name";
+	return NULL;
+}
+
+const char *opening_find(const struct login *login, struct opening_place *place_r)
+{
+	const struct account *account = login->account;
+	const struct conf *conf = login->broker->process->conf;
+	const char *why = NULL;
+
+	if (account != NULL && account->backend != ACCOUNT_BY_ROUTE)
+		enter(place_r, conf, account->backend, &account->source);
+	else
+		why = follow_route(login, place_r);
+	if (why != NULL || account == NULL)
+		return why;
+	place_r->folder = account->folder;
+	if (account->source.kind != CONF_SOURCE_CLIENT || account->source.auth_user != NULL)
+		place_r->source = &account->source;
+	if (account->upstream_user != NULL || account->backend != ACCOUNT_BY_ROUTE)
+		snprintf(place_r->user, sizeof(place_r->user), "%s",
+			 account->upstream_user != NULL ? account->upstream_user : account->user);
 	return NULL;
 }
 
@@ -55,18 +82,23 @@ static int spawn(struct login *login)
 /* type: OPEN, or REOPEN with what a session has from its fork otherwise. */
 static int send_open(const struct login *login, enum message_type type, const struct opening_place *place)
 {
+	const uint32_t own = login->proved && place->source->kind == CONF_SOURCE_CLIENT ? LOGIN_PROVED : 0;
 	const int fds[] = {login->stream, login->page};
 	struct message message = {.type = type};
 	struct message_open *open = &message.u.open;
 
 	open->id = login->id;
 	open->backend = (uint32_t)place->number;
-	open->flags = login->flags & LOGIN_UTF8;
+	open->flags = (login->flags & LOGIN_UTF8) | own;
+	open->secret_kind = login->secret_kind;
+	open->expires = login->expires;
+	open->auth_user = message_text(place->source->auth_user == NULL ? "" : place->source->auth_user);
+	open->folder = message_text(place->folder == NULL ? "" : place->folder);
 	open->peer = message_text(login->peer);
 	open->tls = message_text(login->tls);
 	open->user = message_text(login->sasl.name);
 	open->upstream_user = message_text(place->user);
-	open->secret = message_octets(login->sasl.password.data, login->sasl.password.size);
+	open->secret = message_octets(login->secret.data, login->secret.size);
 	return channel_send(login->report, &message, fds);
 }
 
@@ -78,9 +110,13 @@ static int reopen(struct login *login, const struct opening_place *place)
 	if (broker->process->conf->limits.keep_open == 0)
 		return -1;
 	login->backend = place->number;
-	free(login->upstream_user);
-	login->upstream_user = strdup(place->user); /* NULL: it will not be kept */
-	login->report = kept_take(&broker->kept, place->number, place->user);
+	free(login->mailbox);
+	login->mailbox = NULL;
+	/* no name holds a control character */
+	if (asprintf(&login->mailbox, "%s\n%s", place->user, place->folder == NULL ? "" : place->folder) < 0)
+		login->mailbox = NULL; /* it will not be kept */
+	if (login->mailbox != NULL)
+		login->report = kept_take(&broker->kept, place->number, login->mailbox);
 	if (login->report == NULL)
 		return -1;
 	channel_give(login->report, login_take_report, login_lose_session, login);
@@ -98,6 +134,6 @@ int opening_start(struct login *login, const struct opening_place *place)
 		return 0;
 	if (spawn(login) != 0 || send_open(login, MESSAGE_OPEN, place) != 0)
 		return -1;
-	secret_clear(&login->sasl.password);
+	secret_clear(&login->secret);
 	return 0;
 }

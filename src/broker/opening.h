@@ -9,11 +9,13 @@ struct opening_place {
 	size_t number; /* index in conf.backends */
 	const struct conf_backend *backend;
 	char user[MESSAGE_NAME_MAX];
+	const char *folder; /* NULL: the backend's */
+	const struct conf_source *source;
 };
 
-/* Where the login's name leads. NULL, or why it leads nowhere. */
+/* Where the login's account leads, or its name. NULL, or why it leads nowhere. */
 const char *opening_find(const struct login *login, struct opening_place *place_r);
-/* Has a session open the place with the login's credential: one that has it open already, or a new one. What becomes of
+/* Has a session open the place with the login's secret: one that has it open already, or a new one. What becomes of
  * it comes to login_take_report and login_lose_session. 0, or -1. */
 int opening_start(struct login *login, const struct opening_place *place);
 /* Gives back what was for the session. */

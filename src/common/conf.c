@@ -168,11 +168,8 @@ static void free_entries(struct conf *conf)
 		free(conf->backends[i].plugin);
 		free(conf->backends[i].file);
 	}
-	for (size_t i = 0; i < conf->route_count; i++) {
-		free(conf->routes[i].users);
-		free(conf->routes[i].upstream_user);
-		free(conf->routes[i].file);
-	}
+	for (size_t i = 0; i < conf->route_count; i++)
+		conf_route_clear(&conf->routes[i]);
 	for (size_t i = 0; i < conf->tls_count; i++) {
 		free(conf->tls[i].certificate);
 		free(conf->tls[i].key);
@@ -192,6 +189,7 @@ void conf_free(struct conf **conf)
 		return;
 	free_entries(old);
 	free(old->log.path);
+	free(old->accounts_file);
 	free(old->user);
 	free(old->runtime_directory);
 	free(old->plugin_directory);

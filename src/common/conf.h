@@ -71,13 +71,31 @@ struct conf_backend {
 
 #define CONF_ANY_LISTENER SIZE_MAX
 
+/* Where the credential comes from that a mailbox upstream is opened with. */
+enum conf_source_kind {
+	CONF_SOURCE_CLIENT,	/* the password that the client gave */
+	CONF_SOURCE_SECRET,	/* stands in the accounts file */
+	CONF_SOURCE_FILE,	/* the first line of a file */
+	CONF_SOURCE_CREDENTIAL, /* likewise, of a credential that systemd passes on ($CREDENTIALS_DIRECTORY) */
+	CONF_SOURCE_COMMAND,	/* the first line that a command prints */
+	CONF_SOURCE_OAUTH	/* a token of the provider's, got by `popgate oauth login` */
+};
+
+struct conf_source {
+	enum conf_source_kind kind;
+	char *text; /* the secret, an absolute path, a name; COMMAND: the words, each with its NUL, then an empty one.
+		     * NULL with CLIENT */
+	char *auth_user; /* whom to authenticate as, who acts for the mailbox's user; NULL: the user himself */
+};
+
 struct conf_route {
-	char *users;	     /* pattern on the login name: "*", "*@example.org", "name@example.org";
-			      * '*' matches any run of octets, everything else itself; the domain
-			      * (after the last '@') is compared without regard to ASCII case */
-	size_t listener;     /* index in conf.listeners: logins there alone; CONF_ANY_LISTENER: all */
-	size_t backend;	     /* index in conf.backends */
-	char *upstream_user; /* template: %u whole name, %n before the last '@', %d after it, %% a percent */
+	char *users;		   /* pattern on the login name: "*", "*@example.org", "name@example.org";
+				    * '*' matches any run of octets, everything else itself; the domain
+				    * (after the last '@') is compared without regard to ASCII case */
+	size_t listener;	   /* index in conf.listeners: logins there alone; CONF_ANY_LISTENER: all */
+	size_t backend;		   /* index in conf.backends */
+	char *upstream_user;	   /* template: %u whole name, %n before the last '@', %d after it, %% a percent */
+	struct conf_source source; /* never SECRET or OAUTH */
 	char *file;
 	unsigned line;
 };
@@ -127,6 +145,9 @@ struct conf {
 	struct conf_limits limits;
 	struct conf_log log;
 	unsigned fronts;	 /* front processes; never 0 here (0 in the file: one a core) */
+	char *accounts_file;	 /* absolute; NULL: there are no local accounts */
+	bool needs_agent;	 /* some credential is to be fetched from elsewhere */
+	unsigned helpers;	 /* processes that check passwords' hashes; 0: none is needed */
 	char *user;		 /* whom children run as where started as root; NULL: popgate, else nobody */
 	char *runtime_directory; /* locks; NULL: the built-in choice */
 	char *plugin_directory;	 /* absolute; NULL: the built-in one */

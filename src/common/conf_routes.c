@@ -9,6 +9,7 @@
 
 #include "common/conf_near.h"
 #include "common/conf_pattern.h"
+#include "common/conf_source.h"
 
 #define LONGEST 512 /* octets of a pattern or template */
 
@@ -97,10 +98,24 @@ static int find_targets(const struct conf_reader *reader, config_setting_t *grou
 	return result;
 }
 
+/* The password upstream is not the client's: nothing would prove the client. */
+static int check_guarded(const struct conf_reader *reader, config_setting_t *group, const struct conf_route *route)
+{
+	config_setting_t *root = config_setting_parent(config_setting_parent(group));
+
+	if (route->source.kind == CONF_SOURCE_CLIENT || config_setting_get_member(root, "accounts") != NULL)
+		return 0;
+	conf_reader_fault(
+	    reader, group,
+	    "this route has a secret of its own for `%.64s`, but nothing proves who comes: that takes `accounts`",
+	    route->users);
+	return -1;
+}
+
 static int read_route(const struct conf_reader *reader, config_setting_t *group, const struct conf *conf,
 		      const struct known *known, struct conf_route *route)
 {
-	struct conf_schema schema = {.what = "`routes`", .keys = conf_route_keys};
+	struct conf_schema schema = {.what = "`routes`", .keys = conf_route_keys, .others = conf_route_others};
 	struct popgate_settings *settings = conf_keys_read(reader, group, &schema);
 	int result;
 
@@ -110,7 +125,9 @@ static int read_route(const struct conf_reader *reader, config_setting_t *group,
 	route->upstream_user = conf_settings_take(settings, "upstream_user");
 	route->file = conf_reader_place(reader, group, &route->line);
 	result = route->file == NULL ? -1 : check_route(reader, group, route);
-	if (find_targets(reader, group, conf, known, settings, route) != 0)
+	if (find_targets(reader, group, conf, known, settings, route) != 0 ||
+	    conf_source_read(reader, group, schema.what, settings, &route->source) != 0 ||
+	    check_guarded(reader, group, route) != 0)
 		result = -1;
 	conf_settings_free(&settings);
 	return result;
@@ -205,6 +222,16 @@ static void check_reach(const struct conf_reader *reader, config_setting_t *grou
 				  route->users, first->users, first->file, first->line);
 }
 
+void conf_route_clear(struct conf_route *route)
+{
+	free(route->users);
+	free(route->upstream_user);
+	free(route->source.text);
+	free(route->source.auth_user);
+	free(route->file);
+	*route = (struct conf_route){0};
+}
+
 /* ---- the section ----------------------------------------------------- */
 
 /* Whether all of a list in the file was read. */
@@ -227,13 +254,11 @@ static void read_list(const struct conf_reader *reader, config_setting_t *list, 
 		if ((group = conf_section_element(reader, list, i)) == NULL)
 			continue;
 		if (read_route(reader, group, conf, &known, route) != 0) {
-			free(route->users);
-			free(route->upstream_user);
-			free(route->file);
-			*route = (struct conf_route){0};
+			conf_route_clear(route);
 			continue;
 		}
 		check_reach(reader, group, conf, order, route);
+		conf->needs_agent = conf->needs_agent || route->source.kind != CONF_SOURCE_CLIENT;
 		remember(order, conf, conf->route_count++);
 	}
 }

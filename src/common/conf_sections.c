@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #define MOST_FRONTS	     256
+#define MOST_HELPERS	     64
 #define LEAST_SESSION_MEMORY (16 << 20)
 
 int conf_section_group(const struct conf_reader *reader, struct config_setting_t *root, const char *name,
@@ -79,6 +80,11 @@ void conf_read_top(const struct conf_reader *reader, struct config_setting_t *ro
 	conf->user = conf_settings_take(settings, "user");
 	conf->runtime_directory = conf_settings_take(settings, "runtime_directory");
 	conf->plugin_directory = conf_settings_take(settings, "plugin_directory");
+	conf->accounts_file = conf_settings_take(settings, "accounts");
+	conf->helpers = conf->accounts_file == NULL ? 0 : (unsigned)conf_setting_int(settings, "helpers");
+	if (conf->accounts_file != NULL && conf->helpers == 0)
+		conf->helpers = cores() < MOST_HELPERS ? cores() : MOST_HELPERS;
+	conf->needs_agent = conf->accounts_file != NULL;
 	conf->sandbox = (enum conf_sandbox)conf_settings_choice(settings, "sandbox");
 	conf_settings_free(&settings);
 }

@@ -18,6 +18,9 @@ void conf_read_routes(const struct conf_reader *reader, struct config_setting_t 
 void conf_read_limits(const struct conf_reader *reader, struct config_setting_t *root, struct conf *conf);
 void conf_read_log(const struct conf_reader *reader, struct config_setting_t *root, struct conf *conf);
 
+/* Frees what it points to. */
+void conf_route_clear(struct conf_route *route);
+
 /* The section `name` when it is a group. *group_r is NULL when it is absent. Returns -1 with a
  * fault when it is something else. */
 int conf_section_group(const struct conf_reader *reader, struct config_setting_t *root, const char *name,

@@ -3,11 +3,14 @@
 
 #include <stddef.h>
 
+#include "common/conf_source.h"
+
 #define REQUIRED POPGATE_KEY_REQUIRED
 #define MIB	 (INT64_C(1) << 20)
 #define DAY	 86400
 
 const char *const conf_sections[] = {"listeners", "tls", "backends", "routes", "limits", "log", NULL};
+const char *const conf_route_others[] = {CONF_SOURCE_OTHER, NULL};
 const char *const conf_backend_core[] = {"name", "plugin", NULL};
 
 /* In the order of enum conf_listener_tls, conf_profile, conf_log_target, popgate_log_level, conf_sandbox. */
@@ -23,6 +26,8 @@ const struct popgate_key conf_top_keys[] = {
 	{"user", POPGATE_KEY_STRING, 0, NULL, 0, 0, NULL, "whom the processes run as where popgate is started as root"},
 	{"runtime_directory", POPGATE_KEY_FILE, 0, NULL, 0, 0, NULL, "where the locks are"},
 	{"plugin_directory", POPGATE_KEY_FILE, 0, NULL, 0, 0, NULL, "where the plugins are"},
+	{"accounts", POPGATE_KEY_FILE, 0, NULL, 0, 0, NULL, "file of local accounts"},
+	{"helpers", POPGATE_KEY_INT, 0, "0", 0, 64, NULL, "processes that check local passwords; 0: one a core"},
 	{"sandbox", POPGATE_KEY_CHOICE, 0, "auto", 0, 0, sandbox_choices, "whether the processes give up what they don't need"},
 	{0},
 };
@@ -54,6 +59,7 @@ const struct popgate_key conf_route_keys[] = {
 	{"listener", POPGATE_KEY_STRING, 0, NULL, 0, 0, NULL, "the name of the only listener it is for"},
 	{"backend", POPGATE_KEY_STRING, REQUIRED, NULL, 0, 0, NULL, "the backend's name"},
 	{"upstream_user", POPGATE_KEY_STRING, 0, "%u", 0, 0, NULL, "template of the name upstream"},
+	CONF_SOURCE_KEYS,
 	{0},
 };
 

@@ -11,6 +11,8 @@ extern const struct popgate_key conf_listener_keys[];
 extern const struct popgate_key conf_tls_keys[];
 extern const struct popgate_key conf_backend_keys[]; /* the core's two; the rest is the plugin's */
 extern const struct popgate_key conf_route_keys[];
+/* What is read beside them. Ends with NULL. */
+extern const char *const conf_route_others[];
 extern const struct popgate_key conf_limits_keys[];
 extern const struct popgate_key conf_log_keys[];
 /* The sections at the top level. Ends with NULL. */

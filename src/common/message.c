@@ -13,7 +13,7 @@ struct field {
 	size_t most;   /* octets */
 };
 
-#define FIELDS_MAX 8
+#define FIELDS_MAX 12
 
 struct layout {
 	const char *name;
@@ -42,8 +42,9 @@ struct layout {
 #define OPEN_FIELDS                                                                                                    \
 	{                                                                                                              \
 		U64(open.id), U32(open.backend), U32(open.flags), TEXT(open.peer, MESSAGE_ADDRESS_MAX),                \
-		    TEXT(open.tls, 32), OCTETS(open.user, MESSAGE_NAME_MAX),                                           \
-		    OCTETS(open.upstream_user, MESSAGE_NAME_MAX), OCTETS(open.secret, MESSAGE_SECRET_MAX)              \
+		    TEXT(open.tls, 32), U32(open.secret_kind), U64(open.expires), OCTETS(open.user, MESSAGE_NAME_MAX), \
+		    OCTETS(open.upstream_user, MESSAGE_NAME_MAX), OCTETS(open.auth_user, MESSAGE_NAME_MAX),            \
+		    OCTETS(open.folder, MESSAGE_NAME_MAX), OCTETS(open.secret, MESSAGE_SECRET_MAX)                     \
 	}
 
 static const struct layout layouts[MESSAGE_TYPES] = {
@@ -67,6 +68,20 @@ static const struct layout layouts[MESSAGE_TYPES] = {
     [MESSAGE_OPEN] = {"OPEN", 0, OPEN_FIELDS},
     [MESSAGE_REOPEN] = {"REOPEN", 2, OPEN_FIELDS},
     [MESSAGE_KEPT] = {"KEPT", 0, {U64(kept.id)}},
+    [MESSAGE_RENEW] = {"RENEW", 0, {U64(renew.id)}},
+    [MESSAGE_FETCH] = {"FETCH",
+		       0,
+		       {U64(fetch.id), U32(fetch.source), U32(fetch.flags), OCTETS(fetch.user, MESSAGE_NAME_MAX),
+			OCTETS(fetch.spec, MESSAGE_SPEC_MAX)}},
+    [MESSAGE_FETCHED] = {"FETCHED",
+			 0,
+			 {U64(fetched.id), U32(fetched.secret_kind), U64(fetched.expires),
+			  OCTETS(fetched.secret, MESSAGE_SECRET_MAX)}},
+    [MESSAGE_CHECK] = {"CHECK",
+		       0,
+		       {U64(check.id), TEXT(check.hash, MESSAGE_HASH_MAX), OCTETS(check.password, MESSAGE_SECRET_MAX)}},
+    [MESSAGE_CHECKED] = {"CHECKED", 0, {U64(checked.id), U32(checked.verdict)}},
+    [MESSAGE_FEATURES] = {"FEATURES", 0, {U32(features.proofs), U32(features.login_delay)}},
 };
 
 static bool is_text(const unsigned char *data, size_t size)

@@ -6,10 +6,14 @@
  *   supervisor -> all       NEIGHBOUR LOG DRAIN STOP
  *   all -> supervisor       READY LOST
  *   front -> broker         LOGIN RESPONSE CANCEL
- *   broker -> front         CHALLENGE OPENED REFUSED
+ *   broker -> front         CHALLENGE OPENED REFUSED FEATURES
  *   broker -> spawner       SPAWN
- *   broker -> session       OPEN REOPEN
- *   session -> broker       OPENED REFUSED KEPT
+ *   broker -> session       OPEN REOPEN FETCHED REFUSED
+ *   session -> broker       OPENED REFUSED KEPT RENEW
+ *   broker -> helper        CHECK
+ *   helper -> broker        CHECKED
+ *   broker -> agent         FETCH
+ *   agent -> broker         FETCHED REFUSED
  */
 #ifndef POPGATE_COMMON_MESSAGE_H
 #define POPGATE_COMMON_MESSAGE_H
@@ -17,11 +21,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define MESSAGE_MAX 16384 /* octets of an encoded message */
+#define MESSAGE_MAX 20480 /* octets of an encoded message */
 #define MESSAGE_FDS 3	  /* descriptors that may come with one */
 
 #define MESSAGE_NAME_MAX    1024  /* login names, user names */
 #define MESSAGE_SECRET_MAX  12288 /* passwords and SASL responses */
+#define MESSAGE_SPEC_MAX    4096  /* where a credential comes from */
+#define MESSAGE_HASH_MAX    512	  /* of crypt(3) */
 #define MESSAGE_TEXT_MAX    400	  /* text of a reply, without its status and CRLF */
 #define MESSAGE_ADDRESS_MAX 128	  /* "[v6]:port" and the like */
 
@@ -42,6 +48,12 @@ enum message_type {
 	MESSAGE_OPEN,
 	MESSAGE_REOPEN, /* + stream end, phase page: as OPEN, for a session that was kept */
 	MESSAGE_KEPT,	/* the drop outlives its client: the next login of the same user may have it */
+	MESSAGE_RENEW,	/* the upstream has refused the credential, or it is about to expire */
+	MESSAGE_FETCH,	/* a credential from where its source says */
+	MESSAGE_FETCHED,
+	MESSAGE_CHECK, /* a password against a hash */
+	MESSAGE_CHECKED,
+	MESSAGE_FEATURES, /* what the accounts allow clients to prove themselves with */
 	MESSAGE_TYPES
 };
 
@@ -61,6 +73,7 @@ struct message_seconds {
 
 #define LOGIN_HAS_RESPONSE 1u /* an initial response came with the command, perhaps empty */
 #define LOGIN_UTF8	   2u /* the client issued UTF8 */
+#define LOGIN_PROVED	   4u /* OPEN: proved here; the secret is the client's own, or none */
 
 struct message_login {
 	uint64_t id;			/* the connection's; also the session's in logs */
@@ -78,7 +91,7 @@ struct message_response { /* RESPONSE and CHALLENGE, decoded */
 	struct message_bytes data;
 };
 
-struct message_id { /* CANCEL, SPAWN, KEPT */
+struct message_id { /* CANCEL, SPAWN, KEPT, RENEW */
 	uint64_t id;
 };
 
@@ -98,9 +111,48 @@ struct message_open { /* OPEN and REOPEN */
 	uint32_t backend; /* index in conf.backends */
 	uint32_t flags;	  /* LOGIN_UTF8 */
 	struct message_bytes peer, tls;
+	uint32_t secret_kind;		    /* enum popgate_secret_kind */
+	uint64_t expires;		    /* milliseconds of CLOCK_MONOTONIC; 0: never */
 	struct message_bytes user;	    /* as the client gave it */
 	struct message_bytes upstream_user; /* as the route made it */
+	struct message_bytes auth_user;	    /* who authenticates; empty: upstream_user */
+	struct message_bytes folder;	    /* empty: the backend's */
 	struct message_bytes secret;
+};
+
+#define FETCH_NEWER 1u /* the one that was fetched last has been refused upstream */
+
+struct message_fetch {
+	uint64_t id;
+	uint32_t source; /* enum conf_source_kind */
+	uint32_t flags;
+	struct message_bytes user; /* the account's or the login's name */
+	struct message_bytes spec; /* conf_source.text */
+};
+
+struct message_fetched {
+	uint64_t id;
+	uint32_t secret_kind; /* enum popgate_secret_kind */
+	uint64_t expires;     /* as in OPEN */
+	struct message_bytes secret;
+};
+
+struct message_check {
+	uint64_t id;
+	struct message_bytes hash; /* crypt(3) */
+	struct message_bytes password;
+};
+
+enum message_verdict { CHECK_RIGHT, CHECK_WRONG, CHECK_FAILED };
+
+struct message_checked {
+	uint64_t id;
+	uint32_t verdict; /* enum message_verdict */
+};
+
+struct message_features {
+	uint32_t proofs;      /* ACCOUNT_... that any account has */
+	uint32_t login_delay; /* the longest of any, seconds */
 };
 
 struct message {
@@ -110,10 +162,15 @@ struct message {
 		struct message_seconds drain, stop;
 		struct message_login login;
 		struct message_response response, challenge;
-		struct message_id cancel, spawn, kept;
+		struct message_id cancel, spawn, kept, renew;
 		struct message_opened opened;
 		struct message_refused refused;
 		struct message_open open;
+		struct message_fetch fetch;
+		struct message_fetched fetched;
+		struct message_check check;
+		struct message_checked checked;
+		struct message_features features;
 	} u;
 };
 

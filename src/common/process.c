@@ -27,6 +27,10 @@ const char *process_role_name(enum process_role role)
 		return "broker";
 	case PROCESS_SPAWNER:
 		return "spawner";
+	case PROCESS_HELPER:
+		return "helper";
+	case PROCESS_AGENT:
+		return "agent";
 	case PROCESS_ROLES:
 		break;
 	}

@@ -12,7 +12,7 @@
 #include "common/throttle.h"
 #include "common/ticket.h"
 
-enum process_role { PROCESS_FRONT, PROCESS_BROKER, PROCESS_SPAWNER, PROCESS_ROLES };
+enum process_role { PROCESS_FRONT, PROCESS_BROKER, PROCESS_SPAWNER, PROCESS_HELPER, PROCESS_AGENT, PROCESS_ROLES };
 
 /* Whom to become. */
 struct process_identity {

@@ -13,7 +13,7 @@
 #include "common/conf.h"
 #include "common/process.h"
 
-enum sandbox_role { SANDBOX_FRONT, SANDBOX_BROKER, SANDBOX_SPAWNER };
+enum sandbox_role { SANDBOX_FRONT, SANDBOX_BROKER, SANDBOX_SPAWNER, SANDBOX_HELPER };
 
 /* A folder, and all below it, that sessions may use beside what every session needs. */
 struct sandbox_path {

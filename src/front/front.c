@@ -152,6 +152,8 @@ static struct client *find(struct front *front, uint64_t id)
 
 /* ---- the broker ---- */
 
+static void take_features(struct front *front, const struct message_features *features);
+
 int front_ask(struct front *front, const struct message *message, const int *fds)
 {
 	return front->broker == NULL ? -1 : channel_send(front->broker, message, fds);
@@ -175,6 +177,8 @@ static void on_broker_message(void *context, struct ipc_inbox *inbox)
 		client = find(front, message->u.opened.id);
 		if (client != NULL)
 			client_opened(client, message->u.opened.text.data, message->u.opened.text.size);
+	} else if (message->type == MESSAGE_FEATURES) {
+		take_features(front, &message->u.features);
 	}
 }
 
@@ -366,12 +370,18 @@ static void stop(struct front *front, uint32_t milliseconds)
 	event_add(front->stop_deadline, &deadline);
 }
 
-/* The first broker opens the doors: before it nobody could log in. */
 static void take_broker(struct front *front, int fd)
 {
 	if (front->broker != NULL)
 		forget_broker(front);
 	front->broker = channel_new(front->base, fd, on_broker_message, on_broker_closed, front);
+}
+
+/* The first broker's word opens the doors: before it nobody could log in, and what clients may prove themselves with is
+ * not known. */
+static void take_features(struct front *front, const struct message_features *features)
+{
+	front->features = *features;
 	if (front->listeners == NULL && !front->draining && listen_all(front) != 0) {
 		log_say(POPGATE_LOG_WARN, NULL, "cannot listen: out of memory");
 		event_base_loopbreak(front->base);

@@ -20,6 +20,7 @@ struct front {
 	const struct process *process;
 	struct event_base *base;
 	struct channel *control, *broker; /* broker NULL: it has died, another will come */
+	struct message_features features; /* what the accounts allow */
 	struct tls_server *tls;		  /* NULL: no listener needs it */
 	struct listener *listeners;
 	struct client *clients;

@@ -28,6 +28,12 @@ static char *copy(const struct message_bytes *bytes)
 	return strndup(bytes->size == 0 ? "" : (const char *)bytes->data, bytes->size);
 }
 
+/* NULL: it is empty. */
+static char *copy_some(const struct message_bytes *bytes)
+{
+	return bytes->size == 0 ? NULL : copy(bytes);
+}
+
 static int accept_client(struct popgate_session *session, const struct message_open *open)
 {
 	session->peer = copy(&open->peer);
@@ -48,8 +54,14 @@ static int accept_open(struct child *child)
 	session->backend = &child->start->conf->backends[open->backend];
 	session->plugin = &child->start->plugins->items[open->backend];
 	session->utf8 = (open->flags & LOGIN_UTF8) != 0;
+	session->proved = (open->flags & LOGIN_PROVED) != 0;
+	session->secret_kind = (enum popgate_secret_kind)open->secret_kind;
+	session->expires = (int64_t)open->expires;
 	session->upstream_user = copy(&open->upstream_user);
-	if (session->upstream_user == NULL || accept_client(session, open) != 0)
+	session->auth_user = copy_some(&open->auth_user);
+	session->folder = copy_some(&open->folder);
+	if (session->upstream_user == NULL || (session->auth_user == NULL && open->auth_user.size > 0) ||
+	    (session->folder == NULL && open->folder.size > 0) || accept_client(session, open) != 0)
 		return -1;
 	return secret_set(&session->secret, open->secret.data, open->secret.size);
 }
@@ -66,6 +78,13 @@ static int attach(struct popgate_session *session, int stream, int page)
 	return mapped == NULL ? -1 : 0;
 }
 
+static bool is_text(const struct message_bytes *bytes, const char *text)
+{
+	size_t size = text == NULL ? 0 : strlen(text);
+
+	return bytes->size == size && (size == 0 || memcmp(bytes->data, text, size) == 0);
+}
+
 /* REOPEN is for the drop that is kept only if all that it was opened with is the same, above all what proved the user.
  */
 static int accept_reopen(struct child *child)
@@ -78,8 +97,9 @@ static int accept_reopen(struct child *child)
 		return -1;
 	same = session->backend == &child->start->conf->backends[open->backend] &&
 	       session->utf8 == ((open->flags & LOGIN_UTF8) != 0) &&
-	       open->upstream_user.size == strlen(session->upstream_user) &&
-	       memcmp(open->upstream_user.data, session->upstream_user, open->upstream_user.size) == 0 &&
+	       session->proved == ((open->flags & LOGIN_PROVED) != 0) &&
+	       is_text(&open->upstream_user, session->upstream_user) && is_text(&open->auth_user, session->auth_user) &&
+	       is_text(&open->folder, session->folder) &&
 	       secret_equal(&session->secret, open->secret.data, open->secret.size);
 	if (!same || child->inbox->fds[0] < 0 || child->inbox->fds[1] < 0)
 		return -1;

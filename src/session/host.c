@@ -12,6 +12,7 @@
 #include "common/conf_settings.h"
 #include "common/deadline.h"
 #include "common/sandbox.h"
+#include "session/credential.h"
 
 #define LOCK_WAIT     2000 /* milliseconds for a holder that is on its way out */
 #define LOCK_INTERVAL 25   /* milliseconds between two tries */
@@ -79,18 +80,31 @@ static enum popgate_wait host_wait(struct popgate_session *session, int fd, unsi
 	return wait_for(session, fd, wanted, deadline);
 }
 
+static enum popgate_secret_kind host_secret_kind(struct popgate_session *session)
+{
+	return session->secret_kind;
+}
+
 static int host_credential(struct popgate_session *session, struct popgate_credential *credential_r,
 			   struct popgate_error *error)
 {
+	if (credential_is_old(session) && credential_renew(session, error) != 0)
+		return -1;
 	if (session->secret.data == NULL) {
 		error->status = POPGATE_TEMP;
 		snprintf(error->text, sizeof(error->text), "the credential is no longer there");
 		return -1;
 	}
-	credential_r->user = session->upstream_user;
+	credential_r->user = session->auth_user != NULL ? session->auth_user : session->upstream_user;
 	credential_r->secret = session->secret.data;
 	credential_r->secret_size = session->secret.size;
 	return 0;
+}
+
+static int host_renew(struct popgate_session *session, struct popgate_credential *credential_r,
+		      struct popgate_error *error)
+{
+	return credential_renew(session, error) != 0 ? -1 : host_credential(session, credential_r, error);
 }
 
 static int lock_fault(struct popgate_error *error, enum popgate_status status, const char *text, const char *detail)
@@ -150,6 +164,11 @@ static int host_use_path(const struct popgate_settings *settings, const char *pa
 	return sandbox_paths_add(settings->paths, path, (flags & POPGATE_PATH_WRITE) != 0);
 }
 
+static int host_setting_choice(const struct popgate_settings *settings, const char *key)
+{
+	return conf_setting_string(settings, key) == NULL ? -1 : (int)conf_settings_choice(settings, key);
+}
+
 void host_bound_error(struct popgate_error *error)
 {
 	error->text[sizeof(error->text) - 1] = '\0';
@@ -168,4 +187,7 @@ const struct popgate_host host_functions = {
     .lock = host_lock,
     .log = host_log,
     .use_path = host_use_path,
+    .setting_choice = host_setting_choice,
+    .secret_kind = host_secret_kind,
+    .renew = host_renew,
 };

@@ -32,8 +32,12 @@ struct popgate_session {
 	const struct conf_backend *backend;
 	const struct plugin_backend *plugin;
 	char *peer, *tls, *user, *upstream_user;
+	char *auth_user, *folder; /* NULL: upstream_user; what the settings say */
 	struct secret secret;
+	enum popgate_secret_kind secret_kind;
+	int64_t expires; /* the secret; monotonic milliseconds, 0: never */
 	bool utf8;
+	bool proved; /* the user, here; the secret is the client's own, or none */
 	/* What came of it. */
 	int in; /* the client's octets */
 	void *drop;

@@ -19,6 +19,8 @@
 /* The capabilities that each version of the contract knows. */
 #define CAPABILITIES_1_0 (POPGATE_CAN_PREFETCH | POPGATE_CAN_REFRESH)
 #define CAPABILITIES_1_2 (CAPABILITIES_1_0 | POPGATE_EXACT_SIZE | POPGATE_STABLE_ID)
+#define CAPABILITIES_1_3                                                                                               \
+	(CAPABILITIES_1_2 | POPGATE_TAKES_FOLDER | POPGATE_TAKES_TOKEN | POPGATE_TAKES_MASTER | POPGATE_TAKES_NONE)
 
 /* What a fault refers to. */
 struct place {
@@ -173,7 +175,9 @@ const struct popgate_plugin *plugin_load_module(const char *directory, const cha
 
 unsigned plugin_capabilities(const struct popgate_plugin *plugin)
 {
-	return plugin->capabilities & (plugin->abi_minor < 2 ? CAPABILITIES_1_0 : CAPABILITIES_1_2);
+	static const unsigned known[] = {CAPABILITIES_1_0, CAPABILITIES_1_0, CAPABILITIES_1_2, CAPABILITIES_1_3};
+
+	return plugin->capabilities & known[plugin->abi_minor];
 }
 
 unsigned plugin_offers(const struct popgate_plugin *plugin, void *drop)

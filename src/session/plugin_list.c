@@ -35,6 +35,10 @@ static const struct {
     {POPGATE_CAN_REFRESH, "can be kept open between logins"},
     {POPGATE_EXACT_SIZE, "lists exact sizes"},
     {POPGATE_STABLE_ID, "ids survive a move to another server"},
+    {POPGATE_TAKES_FOLDER, "takes folders from logins"},
+    {POPGATE_TAKES_TOKEN, "takes OAuth tokens"},
+    {POPGATE_TAKES_MASTER, "takes master users"},
+    {POPGATE_TAKES_NONE, "leaves the proof of passwords to local accounts"},
 };
 
 /* Writes the text in lines of WIDTH columns; the first stands where the cursor is, at `column`. */

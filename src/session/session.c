@@ -67,6 +67,34 @@ static int check_locked(const struct popgate_session *session, struct popgate_er
 	return -1;
 }
 
+static int unable(const struct popgate_session *session, const char *what, struct popgate_error *error)
+{
+	error->status = POPGATE_PERM;
+	snprintf(error->text, sizeof(error->text), "plugin %s takes no %s", session->backend->plugin, what);
+	return -1;
+}
+
+/* What the plugin is to open the mailbox with, as far as it can. A user who was proved here needs no further proof
+ * where the plugin can do without; else the password that he gave goes on. */
+static int settle_secret(struct popgate_session *session, struct popgate_error *error)
+{
+	unsigned takes = plugin_capabilities(session->plugin->plugin);
+
+	if (session->proved && (takes & POPGATE_TAKES_NONE) != 0) {
+		session->secret_kind = POPGATE_NONE;
+		(void)secret_set(&session->secret, "", 0);
+	}
+	if (session->folder != NULL && (takes & POPGATE_TAKES_FOLDER) == 0)
+		return unable(session, "folder from the login", error);
+	if (session->auth_user != NULL && (takes & POPGATE_TAKES_MASTER) == 0)
+		return unable(session, "auth_user", error);
+	if (session->secret_kind == POPGATE_TOKEN && (takes & POPGATE_TAKES_TOKEN) == 0)
+		return unable(session, "OAuth token", error);
+	if (session->secret_kind == POPGATE_NONE && (takes & POPGATE_TAKES_NONE) == 0)
+		return unable(session, "login without a secret: the account needs one for the upstream", error);
+	return 0;
+}
+
 static void welcome(const struct popgate_session *session, char *text, size_t size)
 {
 	watchdog_arm(0);
@@ -79,12 +107,15 @@ int session_open(struct popgate_session *session, char *text, size_t size, struc
 	const struct popgate_open open = {.size = sizeof(open),
 					  .user = session->upstream_user,
 					  .flags = session->utf8 ? POPGATE_OPEN_UTF8 : 0,
-					  .deadline = deadline_in(session->conf->limits.upstream_timeout)};
+					  .deadline = deadline_in(session->conf->limits.upstream_timeout),
+					  .folder = session->folder};
 
 	session->begun = deadline_now();
 	session->lock.fd = -1;
 	memset(error, 0, sizeof(*error));
 	error->status = POPGATE_TEMP;
+	if (settle_secret(session, error) != 0)
+		return -1;
 	watchdog_arm(session->conf->limits.upstream_timeout);
 	/* host is the plugin's since configure() */
 	if (session->plugin->plugin->open(session->plugin->instance, session, &open, &session->drop, error) != 0 ||
@@ -380,5 +411,8 @@ void session_close(struct popgate_session *session)
 	free(session->tls);
 	free(session->user);
 	free(session->upstream_user);
+	free(session->auth_user);
+	free(session->folder);
 	session->peer = session->tls = session->user = session->upstream_user = NULL;
+	session->auth_user = session->folder = NULL;
 }

@@ -17,7 +17,18 @@
 
 #define SPAWNER	    0
 #define BROKER	    1
-#define FIRST_FRONT 2
+#define FIRST_OTHER 2
+
+static enum process_role role_of(const struct generation *generation, size_t index)
+{
+	if (index == SPAWNER)
+		return PROCESS_SPAWNER;
+	if (index == BROKER)
+		return PROCESS_BROKER;
+	if (index >= generation->first_front)
+		return PROCESS_FRONT;
+	return index == FIRST_OTHER && generation->conf->needs_agent ? PROCESS_AGENT : PROCESS_HELPER;
+}
 
 struct generation *generation_new(const struct supervisor_plan *plan, struct conf *conf,
 				  const struct process_identity *identity)
@@ -32,7 +43,8 @@ struct generation *generation_new(const struct supervisor_plan *plan, struct con
 	generation->conf = conf;
 	generation->identity = *identity;
 	generation->log = STDERR_FILENO;
-	generation->count = FIRST_FRONT + conf->fronts;
+	generation->first_front = FIRST_OTHER + (conf->needs_agent ? 1 : 0) + conf->helpers;
+	generation->count = generation->first_front + conf->fronts;
 	generation->processes = calloc(generation->count, sizeof(*generation->processes));
 	generation->listeners = calloc(conf->listener_count, sizeof(*generation->listeners));
 	generation->tally = tally_new(conf->fronts);
@@ -45,7 +57,7 @@ struct generation *generation_new(const struct supervisor_plan *plan, struct con
 	for (size_t i = 0; i < generation->count; i++) {
 		struct generation_process *process = &generation->processes[i];
 
-		process->role = i == SPAWNER ? PROCESS_SPAWNER : i == BROKER ? PROCESS_BROKER : PROCESS_FRONT;
+		process->role = role_of(generation, i);
 		process->control = -1;
 		process->restart = DEADLINE_NEVER;
 	}
@@ -154,7 +166,8 @@ static void run_child(struct generation *generation, size_t index, int control, 
 					.tally = role == PROCESS_FRONT ? generation->tally : NULL,
 					.tickets = role == PROCESS_FRONT ? generation->tickets : NULL,
 					.throttle = role == PROCESS_BROKER ? generation->throttle : NULL,
-					.index = (unsigned)(index < FIRST_FRONT ? 0 : index - FIRST_FRONT)};
+					.index =
+					    (unsigned)(role == PROCESS_FRONT ? index - generation->first_front : 0)};
 	char name[32] = "popgate-";
 
 	if (role != PROCESS_FRONT)

@@ -37,8 +37,9 @@ struct generation {
 	struct ticket_ring *tickets;	      /* the supervisor's */
 	struct throttle *throttle;	      /* likewise */
 	int log;			      /* what its processes log to; -1: syslog */
-	struct generation_process *processes; /* spawner, broker, then the fronts */
+	struct generation_process *processes; /* spawner, broker, agent and helpers as far as there are any, fronts */
 	size_t count;
+	size_t first_front;
 };
 
 /* Takes conf over. NULL: no memory (conf is freed). */

@@ -243,6 +243,8 @@ static void retire(struct supervisor *supervisor)
 			generation->retiring = true;
 			generation_drain(generation, PROCESS_BROKER);
 			generation_drain(generation, PROCESS_SPAWNER);
+			generation_drain(generation, PROCESS_HELPER);
+			generation_drain(generation, PROCESS_AGENT);
 		}
 		if (generation_alive(generation, PROCESS_ROLES) > 0 || generation_has_orphans(generation)) {
 			at = &generation->next;
@@ -314,6 +316,8 @@ static void go_on_stopping(struct supervisor *supervisor)
 		supervisor->brokers_told = true;
 		for (const struct generation *g = supervisor->all; g != NULL; g = g->next) {
 			generation_stop(g, PROCESS_BROKER, 0);
+			generation_stop(g, PROCESS_HELPER, 0);
+			generation_stop(g, PROCESS_AGENT, 0);
 			generation_stop(g, PROCESS_SPAWNER, left < STOP_SLACK / 2 ? STOP_SLACK / 2 : left);
 		}
 	}

@@ -222,7 +222,7 @@ class PrefixTest(unittest.TestCase):
             source = file.read()
         self.assertEqual(source.count('.name = "example"'), 1)
         self.install_own("own", source.replace('.name = "example"', '.name = "own"'))
-        self.assertTrue(run(self.program, "plugins", "own").startswith("own 1, ABI 1.2: a maildrop in memory\n"))
+        self.assertTrue(run(self.program, "plugins", "own").startswith("own 1, ABI 1.3: a maildrop in memory\n"))
         self.assertIn("\nSubject: message 1\n", self.serve_own("own", "sesame", 'password = "sesame"; messages = 1;'))
 
     def test_plugin_of_the_manual_keeps_the_contract(self):

@@ -26,7 +26,7 @@ def read(path):
         return ""
 
 
-EXAMPLE = """example 1, ABI 1.2: a maildrop in memory
+EXAMPLE = """example 1, ABI 1.3: a maildrop in memory
   can be kept open between logins, lists exact sizes, ids survive a move to
     another server
   settings:

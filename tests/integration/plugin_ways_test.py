@@ -334,7 +334,7 @@ class Wrong(FolderCase):
                 ('.version = NULL', "names", "expected a version of one line, came `NULL`"),
                 ('.version = ""', "names", "expected a version of one line, came ``"),
                 ('.summary = "one\\ntwo"', "names", "expected a summary of one line, came `one?two`"),
-                ('.capabilities = 0x81', "capabilities", "expected bits that ABI 1.2 knows, came 0x80 too"),
+                ('.capabilities = 0x101', "capabilities", "expected bits that ABI 1.3 knows, came 0x100 too"),
                 ('.abi_minor = 1, .capabilities = 9', "capabilities", "expected bits that ABI 1.1 knows, came 0x8 too"),
                 (keys % '.name = "State", .help = "x"', "settings", "expected keys of a-z 0-9 _, came `State`"),
                 (keys % '.name = "plugin", .help = "x"', "settings",
@@ -371,9 +371,9 @@ class Wrong(FolderCase):
 
     def test_what_the_loader_refuses(self):
         for name, flags, text in (
-                ("major", ("-DMAJOR=POPGATE_ABI_MAJOR+1",), "was built for plugin ABI 2.2, this popgate has 1.2: upgrade "
+                ("major", ("-DMAJOR=POPGATE_ABI_MAJOR+1",), "was built for plugin ABI 2.3, this popgate has 1.3: upgrade "
                  "popgate, or rebuild the plugin with its header"),
-                ("minor", ("-DMINOR=POPGATE_ABI_MINOR+1",), "was built for plugin ABI 1.3, this popgate has 1.2: upgrade "
+                ("minor", ("-DMINOR=POPGATE_ABI_MINOR+1",), "was built for plugin ABI 1.4, this popgate has 1.3: upgrade "
                  "popgate, or rebuild the plugin with its header"),
                 ("magic", ("-DMAGIC=1",), "exports something else as `popgate_plugin`: rebuild it with popgate's header"),
                 ("open", ("-DOPEN=NULL",), "lacks the function open"),

@@ -19,11 +19,17 @@ struct field {
 	uint32_t most;
 };
 
+#define OPEN_FIELDS                                                                                                    \
+	{                                                                                                              \
+		{'8', 0}, {'4', 0}, {'4', 0}, {'t', 128}, {'t', 32}, {'4', 0}, {'8', 0}, {'o', 1024}, {'o', 1024},         \
+		    {'o', 1024}, {'o', 1024}, {'o', 12288}                                                             \
+	}
+
 static const struct {
 	enum message_type type;
 	const char *name;
 	size_t fds;
-	struct field fields[9];
+	struct field fields[13];
 } records[] = {
     {MESSAGE_NEIGHBOUR, "NEIGHBOUR", 1, {{'4', 0}}},
     {MESSAGE_LOG, "LOG", 1, {{0, 0}}},
@@ -44,12 +50,18 @@ static const struct {
     {MESSAGE_OPEN,
      "OPEN",
      0,
-     {{'8', 0}, {'4', 0}, {'4', 0}, {'t', 128}, {'t', 32}, {'o', 1024}, {'o', 1024}, {'o', 12288}}},
+     OPEN_FIELDS},
     {MESSAGE_REOPEN,
      "REOPEN",
      2,
-     {{'8', 0}, {'4', 0}, {'4', 0}, {'t', 128}, {'t', 32}, {'o', 1024}, {'o', 1024}, {'o', 12288}}},
+     OPEN_FIELDS},
     {MESSAGE_KEPT, "KEPT", 0, {{'8', 0}}},
+    {MESSAGE_RENEW, "RENEW", 0, {{'8', 0}}},
+    {MESSAGE_FETCH, "FETCH", 0, {{'8', 0}, {'4', 0}, {'4', 0}, {'o', 1024}, {'o', 4096}}},
+    {MESSAGE_FETCHED, "FETCHED", 0, {{'8', 0}, {'4', 0}, {'8', 0}, {'o', 12288}}},
+    {MESSAGE_CHECK, "CHECK", 0, {{'8', 0}, {'t', 512}, {'o', 12288}}},
+    {MESSAGE_CHECKED, "CHECKED", 0, {{'8', 0}, {'4', 0}}},
+    {MESSAGE_FEATURES, "FEATURES", 0, {{'4', 0}, {'4', 0}}},
 };
 #define RECORDS (sizeof(records) / sizeof(records[0]))
 
@@ -387,6 +399,7 @@ static void the_fullest_records_fit(void **state)
 	message.u.open.peer = message_octets(octets, MESSAGE_ADDRESS_MAX);
 	message.u.open.tls = message_octets(octets, 32);
 	message.u.open.user = message.u.open.upstream_user = message_octets(octets, MESSAGE_NAME_MAX);
+	message.u.open.auth_user = message.u.open.folder = message.u.open.user;
 	message.u.open.secret = message_octets(octets, MESSAGE_SECRET_MAX);
 	assert_true(message_encode(&message, buffer) > MESSAGE_SECRET_MAX);
 	assert_int_equal(message_encode(&message, buffer), message_most(MESSAGE_OPEN));

@@ -142,19 +142,19 @@ static void input_69_magic(void **state)
 }
 
 /* The messages hold this popgate's own version, which is told once. */
-_Static_assert(POPGATE_ABI_MAJOR == 1 && POPGATE_ABI_MINOR == 2, "the expected texts say ABI 1.2");
+_Static_assert(POPGATE_ABI_MAJOR == 1 && POPGATE_ABI_MINOR == 3, "the expected texts say ABI 1.3");
 
 static void input_69_abi_versions(void **state)
 {
 	(void)state;
 	build("major", "-DNEVER -DNAME='\"major\"' -DMAJOR=POPGATE_ABI_MAJOR+1");
-	assert_refused("major", "plugin major: @/major.so was built for plugin ABI 2.2, this popgate has 1.2: upgrade "
+	assert_refused("major", "plugin major: @/major.so was built for plugin ABI 2.3, this popgate has 1.3: upgrade "
 				"popgate, or rebuild the plugin with its header");
 	build("minor", "-DNEVER -DNAME='\"minor\"' -DMINOR=POPGATE_ABI_MINOR+1");
-	assert_refused("minor", "plugin minor: @/minor.so was built for plugin ABI 1.3, this popgate has 1.2: upgrade "
+	assert_refused("minor", "plugin minor: @/minor.so was built for plugin ABI 1.4, this popgate has 1.3: upgrade "
 				"popgate, or rebuild the plugin with its header");
 	build("old", "-DNEVER -DNAME='\"old\"' -DMAJOR=POPGATE_ABI_MAJOR-1");
-	assert_refused("old", "plugin old: @/old.so was built for plugin ABI 0.2, this popgate has 1.2: rebuild the "
+	assert_refused("old", "plugin old: @/old.so was built for plugin ABI 0.3, this popgate has 1.3: rebuild the "
 			      "plugin");
 }
 

@@ -1,0 +1,100 @@
+/* source - see source.h. */
+#include "agent/source.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/conf.h"
+
+static int fail(struct popgate_error *error, enum popgate_status status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+static int fail(struct popgate_error *error, enum popgate_status status, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(error->text, sizeof(error->text), format, arguments);
+	va_end(arguments);
+	error->status = status;
+	return -1;
+}
+
+/* The first line, without its end. */
+static int take_line(const char *path, const char *text, size_t size, struct secret *secret,
+		     struct popgate_error *error)
+{
+	const char *end = memchr(text, '\n', size);
+
+	if (end != NULL)
+		size = (size_t)(end - text);
+	if (size > 0 && text[size - 1] == '\r')
+		size--;
+	if (size == 0)
+		return fail(error, POPGATE_PERM, "%.150s: its first line is empty", path);
+	return secret_set(secret, text, size) == 0
+		   ? 0
+		   : fail(error, POPGATE_TEMP, "%.150s: out of memory, or too long", path);
+}
+
+/* What others may read is no secret. */
+static int read_file(const char *path, struct secret *secret, struct popgate_error *error)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	char text[SECRET_MAX + 2];
+	struct stat status;
+	ssize_t got = -1;
+	int result;
+
+	if (fd < 0)
+		return fail(error, POPGATE_PERM, "%.150s: %s", path, strerror(errno));
+	if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode) || (status.st_mode & 077) != 0)
+		result = fail(error, POPGATE_PERM,
+			      "%.150s: is no file, or others than its owner may use it: chmod 600 it", path);
+	else if ((got = read(fd, text, sizeof(text))) < 0)
+		result = fail(error, POPGATE_TEMP, "%.150s: %s", path, strerror(errno));
+	else
+		result = take_line(path, text, (size_t)got, secret, error);
+	secret_wipe(text, sizeof(text));
+	close(fd);
+	return result;
+}
+
+/* systemd has made the files for this service alone, and their modes are its business. */
+static int read_credential(const char *name, struct secret *secret, struct popgate_error *error)
+{
+	const char *folder = getenv("CREDENTIALS_DIRECTORY");
+	char path[4096];
+
+	if (folder == NULL)
+		return fail(error, POPGATE_PERM,
+			    "credential %.100s: systemd passes none on, LoadCredential= is missing", name);
+	if (snprintf(path, sizeof(path), "%s/%s", folder, name) >= (int)sizeof(path))
+		return fail(error, POPGATE_PERM, "credential %.100s: its path is too long", name);
+	return read_file(path, secret, error);
+}
+
+int source_fetch(const struct message_fetch *fetch, struct source_credential *credential_r, struct popgate_error *error)
+{
+	char spec[MESSAGE_SPEC_MAX + 2] = "";
+
+	if (fetch->spec.size > 0)
+		memcpy(spec, fetch->spec.data, fetch->spec.size);
+	switch ((enum conf_source_kind)fetch->source) {
+	case CONF_SOURCE_FILE:
+		return read_file(spec, &credential_r->secret, error);
+	case CONF_SOURCE_CREDENTIAL:
+		return read_credential(spec, &credential_r->secret, error);
+	case CONF_SOURCE_COMMAND:
+	case CONF_SOURCE_OAUTH:
+	case CONF_SOURCE_CLIENT:
+	case CONF_SOURCE_SECRET:
+		break;
+	}
+	return fail(error, POPGATE_PERM, "no credential can be fetched so");
+}

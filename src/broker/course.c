@@ -1,0 +1,223 @@
+/* course - see course.h. The credential goes from the front's message, or from where its source says, into the OPEN
+ * message of one session and is wiped; it is never logged, and the spawner never sees it. */
+#include "broker/course.h"
+
+#include <string.h>
+
+#include "broker/opening.h"
+#include "broker/proving.h"
+#include "broker/workers.h"
+#include "common/deadline.h"
+
+static void open_anew(struct login *login);
+
+/* ---- the session's reports ---- */
+
+static void take_opened(struct login *login, const struct message *report)
+{
+	struct message message = *report;
+	struct audit audit = login_audit(login);
+
+	tries_accepted(&login->broker->tries, &login->try, deadline_now());
+	audit_accepted(&audit, login->held ? login->try.sent - login->try.begun : 0, login->reopening);
+	/* the session has them, and nobody else needs to open one */
+	opening_close_ends(login);
+	secret_clear(&login->sasl.password);
+	secret_clear(&login->secret);
+	login->state = LOGIN_OPEN;
+	message.u.opened.id = login->id;
+	login_tell_front(login, &message);
+}
+
+/* The session wants another credential than the one that it has. */
+static void renew(struct login *login)
+{
+	struct message message = {.type = MESSAGE_REFUSED};
+	bool fetched = login->source != NULL && login->source->kind >= CONF_SOURCE_FILE;
+
+	if (fetched && workers_fetch(login->broker, login->id, login->sasl.name, login->source, true) == 0)
+		return;
+	message.u.refused.id = login->id;
+	message.u.refused.status = fetched ? POPGATE_TEMP : POPGATE_AUTH;
+	message.u.refused.text = message_text(fetched ? "no credential can be fetched now" : "there is no other");
+	(void)channel_send(login->report, &message, NULL);
+}
+
+/* Of a user who was proved here it is not the password that the upstream refuses. */
+static unsigned refusal_of(const struct login *login, unsigned status)
+{
+	if (status == POPGATE_AUTH && login->proved)
+		return POPGATE_PERM;
+	return status == 0 ? POPGATE_TEMP : status;
+}
+
+void login_take_report(void *context, struct ipc_inbox *inbox)
+{
+	const struct message *report = &inbox->message;
+	const struct message_bytes *why = &report->u.refused.text;
+	struct login *login = context;
+
+	if (report->type == MESSAGE_KEPT && login->state == LOGIN_OPEN && login->mailbox != NULL) {
+		kept_add(&login->broker->kept, login->backend, login->mailbox, &login->report);
+		login_end(login);
+		return;
+	}
+	if (report->type == MESSAGE_RENEW) {
+		renew(login);
+		return;
+	}
+	if (login->state != LOGIN_OPENING && login->state != LOGIN_LEFT)
+		return;
+	if (report->type == MESSAGE_OPENED)
+		take_opened(login, report);
+	else if (report->type == MESSAGE_REFUSED)
+		login_refuse(login, refusal_of(login, report->u.refused.status), (const char *)why->data, why->size);
+}
+
+void login_lose_session(void *context)
+{
+	struct login *login = context;
+
+	if (login->state == LOGIN_OPENING && login->reopening)
+		open_anew(login);
+	else if (login->state == LOGIN_OPENING)
+		login_refuse_for(login, POPGATE_TEMP, "the session died before it had opened");
+	else
+		login_end(login);
+}
+
+/* ---- opening ---- */
+
+/* The secret is there. */
+static void open_session(struct login *login)
+{
+	struct opening_place place;
+	const char *why = opening_find(login, &place);
+
+	if (why != NULL) {
+		login_refuse_for(login, POPGATE_AUTH, why);
+		return;
+	}
+	login->state = LOGIN_OPENING;
+	if (opening_start(login, &place) != 0)
+		login_refuse_for(login, POPGATE_TEMP, "no session can be started now");
+}
+
+static void take_secret(struct login *login, enum popgate_secret_kind kind, uint64_t expires)
+{
+	login->secret_kind = kind;
+	login->expires = expires;
+	open_session(login);
+}
+
+/* The user is proved here, or will be by the upstream: what opens the mailbox is wanted. */
+static void find_secret(struct login *login)
+{
+	struct opening_place place;
+	const char *why = opening_find(login, &place);
+
+	if (why != NULL) {
+		login_refuse_for(login, POPGATE_AUTH, why);
+		return;
+	}
+	login->source = place.source;
+	if (place.source->kind == CONF_SOURCE_CLIENT) {
+		/* a device's password is none that the upstream knows */
+		if (login->device == NULL)
+			secret_move(&login->secret, &login->sasl.password);
+		take_secret(login, login->secret.data == NULL ? POPGATE_NONE : POPGATE_PASSWORD, 0);
+	} else if (place.source->kind == CONF_SOURCE_SECRET) {
+		if (secret_set(&login->secret, place.source->text, strlen(place.source->text)) == 0)
+			take_secret(login, POPGATE_PASSWORD, 0);
+		else
+			login_refuse_for(login, POPGATE_TEMP, "out of memory");
+	} else if (workers_fetch(login->broker, login->id, login->sasl.name, place.source, false) == 0) {
+		login->state = LOGIN_FETCHING;
+	} else {
+		login_refuse_for(login, POPGATE_TEMP, "no credential can be fetched now");
+	}
+}
+
+static void take_proof(struct login *login, enum proving proof, const char *why)
+{
+	switch (proof) {
+	case PROVING_ASKED:
+		login->state = LOGIN_PROVING;
+		return;
+	case PROVING_DONE:
+		login->proved = true;
+		find_secret(login);
+		return;
+	case PROVING_UPSTREAM:
+		find_secret(login);
+		return;
+	case PROVING_WRONG:
+		login_refuse_for(login, POPGATE_AUTH, why);
+		return;
+	case PROVING_UNABLE:
+		login_refuse_for(login, POPGATE_TEMP, why);
+		return;
+	}
+}
+
+/* The try may go. */
+void course_begin(struct login *login)
+{
+	const char *why = "the authorization identity is not the user";
+
+	login->try.sent = deadline_now();
+	take_proof(login, login->foreign ? PROVING_WRONG : proving_begin(login, &why), why);
+}
+
+void login_checked(struct broker *broker, uint64_t id, enum message_verdict verdict)
+{
+	struct login *login = login_find(broker, id);
+	const char *why = NULL;
+	enum proving proof;
+
+	if (login == NULL || login->state != LOGIN_PROVING)
+		return; /* it has left */
+	proof = proving_end(login, verdict, &why);
+	take_proof(login, proof, why);
+}
+
+void login_fetched(struct broker *broker, const struct message_fetched *fetched)
+{
+	struct message message = {.type = MESSAGE_FETCHED, .u.fetched = *fetched};
+	struct login *login = login_find(broker, fetched->id);
+
+	if (login == NULL)
+		return;
+	if (login->state != LOGIN_FETCHING) {
+		if (login->report != NULL)
+			(void)channel_send(login->report, &message, NULL);
+	} else if (secret_set(&login->secret, fetched->secret.data, fetched->secret.size) != 0) {
+		login_refuse_for(login, POPGATE_TEMP, "out of memory");
+	} else {
+		take_secret(login, (enum popgate_secret_kind)fetched->secret_kind, fetched->expires);
+	}
+}
+
+void login_not_fetched(struct broker *broker, const struct message_refused *refused)
+{
+	struct message message = {.type = MESSAGE_REFUSED, .u.refused = *refused};
+	struct login *login = login_find(broker, refused->id);
+
+	if (login == NULL)
+		return;
+	if (login->state == LOGIN_FETCHING)
+		login_refuse(login, refused->status == POPGATE_AUTH ? POPGATE_PERM : refused->status,
+			     (const char *)refused->text.data, refused->text.size);
+	else if (login->report != NULL)
+		(void)channel_send(login->report, &message, NULL);
+}
+
+/* The drop that was kept is not for this credential, or of no use any more. Nobody has read or written the client's
+ * stream. */
+static void open_anew(struct login *login)
+{
+	login->reopening = false;
+	login->anew = true;
+	channel_free(&login->report);
+	open_session(login);
+}

@@ -1,0 +1,91 @@
+/* proving - see proving.h. Compares in constant time; what takes long is done by a helper. */
+#include "broker/proving.h"
+
+#include <string.h>
+
+#include "broker/opening.h"
+#include "broker/workers.h"
+
+/* No password has it; it costs what a password costs. */
+static const char dummy[] = "$y$j9T$abcdefghijklmnopqrstu/$GOBj9MnQX2XXRYb4Fyz9668D5epsKc/lpFQOxVhyXjA";
+
+static enum proving ask(struct login *login, const char *hash, const char **why_r)
+{
+	const struct secret *password = &login->sasl.password;
+
+	if (workers_check(login->broker, login->id, hash, password->data, password->size) == 0)
+		return PROVING_ASKED;
+	*why_r = "no helper can check the password now";
+	return PROVING_UNABLE;
+}
+
+static enum proving refuse(struct login *login, const char *because, const char **why_r)
+{
+	login->lost = because;
+	return ask(login, dummy, why_r);
+}
+
+static bool comes_from_there(const struct account *account, const char *peer)
+{
+	for (size_t i = 0; i < account->network_count; i++)
+		if (network_holds(&account->networks[i], peer))
+			return true;
+	return account->network_count == 0;
+}
+
+/* All are compared, so that their number alone shows. */
+static bool is_device(struct login *login)
+{
+	const struct account *account = login->account;
+	const struct secret *password = &login->sasl.password;
+
+	if (account->device_count == 0 || !device_is_form(password->data, password->size))
+		return false;
+	for (size_t i = 0; i < account->device_count; i++)
+		if (device_check(&account->devices[i].key, password->data, password->size))
+			login->device = account->devices[i].name;
+	return login->device != NULL;
+}
+
+static bool is_secret(const struct login *login)
+{
+	const char *secret = login->account->secret;
+
+	return secret != NULL && secret_equal(&login->sasl.password, secret, strlen(secret));
+}
+
+enum proving proving_begin(struct login *login, const char **why_r)
+{
+	const struct accounts *accounts = login->broker->accounts;
+	const struct account *account = login->account = accounts_find(accounts, login->sasl.name);
+	struct opening_place place;
+
+	login->device = login->lost = NULL;
+	if (account != NULL && account->disabled)
+		return refuse(login, "the account is disabled", why_r);
+	if (account != NULL && !comes_from_there(account, login->peer))
+		return refuse(login, "the account may not be used from this network", why_r);
+	if (account == NULL || account_proofs(account) == 0) {
+		*why_r = opening_find(login, &place);
+		if (*why_r == NULL && place.source->kind == CONF_SOURCE_CLIENT)
+			return PROVING_UPSTREAM;
+		if (*why_r == NULL)
+			*why_r = "there is no account, and the upstream does not ask the client for a password";
+		return accounts == NULL ? PROVING_WRONG : refuse(login, *why_r, why_r);
+	}
+	if (is_device(login) || is_secret(login))
+		return PROVING_DONE;
+	return account->hash != NULL ? ask(login, account->hash, why_r) : refuse(login, "wrong password", why_r);
+}
+
+enum proving proving_end(const struct login *login, enum message_verdict verdict, const char **why_r)
+{
+	if (verdict == CHECK_FAILED) {
+		*why_r = "the password could not be checked";
+		return PROVING_UNABLE;
+	}
+	if (login->lost == NULL && verdict == CHECK_RIGHT)
+		return PROVING_DONE;
+	*why_r = login->lost != NULL ? login->lost : "wrong password";
+	return PROVING_WRONG;
+}

@@ -1,0 +1,24 @@
+/* workers - the broker's way to the processes that do what it must not wait for: helpers, who check passwords, and the
+ * agent, who fetches credentials. Broker process. */
+#ifndef POPGATE_BROKER_WORKERS_H
+#define POPGATE_BROKER_WORKERS_H
+
+#include "common/channel.h"
+#include "common/conf.h"
+#include "common/process.h"
+
+struct broker;
+struct worker;
+
+struct workers {
+	struct worker *first; /* helpers, and the agent */
+};
+
+/* A new neighbour. What it answers goes to login_checked, login_fetched and login_not_fetched. */
+void workers_add(struct broker *broker, enum process_role role, int fd);
+/* Has a helper compare. 0, or -1: nobody can. */
+int workers_check(struct broker *broker, uint64_t id, const char *hash, const void *password, size_t size);
+/* Has the agent fetch. newer: another than the last one, which has been refused. 0, or -1. */
+int workers_fetch(struct broker *broker, uint64_t id, const char *user, const struct conf_source *source, bool newer);
+
+#endif

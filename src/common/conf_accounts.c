@@ -1,0 +1,361 @@
+/* conf_accounts - reads the accounts file: a libconfig file of its own with the list `accounts`. It holds secrets, so
+ * nobody else may read it, and what is not kept is wiped as far as libconfig lets us. Broker, before it serves, and
+ * the verbs. */
+#include "common/account_table.h"
+
+#include <errno.h>
+#include <libconfig.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "common/conf_near.h"
+#include "common/conf_sections.h"
+#include "common/conf_source.h"
+#include "common/conf_strings.h"
+#include "common/conf_tree.h"
+#include "common/secret.h"
+#include "common/text.h"
+
+#define WHAT	     "`accounts`"
+#define LONGEST	     512 /* octets of a name */
+#define MOST	     2000000
+#define MOST_DEVICES 100
+
+/* clang-format off */
+static const struct popgate_key account_keys[] = {
+	{"user", POPGATE_KEY_STRING, POPGATE_KEY_REQUIRED, NULL, 0, 0, NULL, "the name that logs in"},
+	{"disabled", POPGATE_KEY_BOOL, 0, "false", 0, 0, NULL, "lets nobody in"},
+	{"hash", POPGATE_KEY_STRING, POPGATE_KEY_SECRET, NULL, 0, 0, NULL, "the password's hash, of crypt(3)"},
+	{"scram_sha_1", POPGATE_KEY_STRING, POPGATE_KEY_SECRET, NULL, 0, 0, NULL, "keys for SCRAM-SHA-1"},
+	{"scram_sha_256", POPGATE_KEY_STRING, POPGATE_KEY_SECRET, NULL, 0, 0, NULL, "keys for SCRAM-SHA-256"},
+	{"secret", POPGATE_KEY_STRING, POPGATE_KEY_SECRET, NULL, 0, 0, NULL, "the password itself, for APOP and CRAM-MD5"},
+	{"backend", POPGATE_KEY_STRING, 0, NULL, 0, 0, NULL, "the backend's name; the routes decide when unset"},
+	{"upstream_user", POPGATE_KEY_STRING, 0, NULL, 0, 0, NULL, "the name upstream"},
+	{"folder", POPGATE_KEY_STRING, 0, NULL, 0, 0, NULL, "the folder upstream"},
+	{"upstream_secret", POPGATE_KEY_STRING, POPGATE_KEY_SECRET, NULL, 0, 0, NULL, "the password upstream"},
+	{"oauth", POPGATE_KEY_STRING, 0, NULL, 0, 0, NULL, "the OAuth provider whose token opens the mailbox"},
+	{"max_sessions", POPGATE_KEY_INT, 0, "0", 0, 100000, NULL, "sessions at a time; 0: no limit"},
+	{"max_octets", POPGATE_KEY_OCTETS, 0, "0", 0, INT64_MAX, NULL, "octets a day; 0: no limit"},
+	{"login_delay", POPGATE_KEY_SECONDS, 0, "0", 0, 86400, NULL, "seconds between two logins; 0: none"},
+	CONF_SOURCE_KEYS,
+	{0},
+};
+static const struct popgate_key device_keys[] = {
+	{"name", POPGATE_KEY_STRING, POPGATE_KEY_REQUIRED, NULL, 0, 0, NULL, "which device it is"},
+	{"key", POPGATE_KEY_STRING, POPGATE_KEY_REQUIRED | POPGATE_KEY_SECRET, NULL, 0, 0, NULL, "what is kept of its password"},
+	{0},
+};
+/* clang-format on */
+static const char *const account_others[] = {"devices", "networks", CONF_SOURCE_OTHER, NULL};
+static const char *const file_keys[] = {"accounts", NULL};
+
+struct reading {
+	const struct conf_reader *reader;
+	const struct conf *conf;
+	config_setting_t *group;
+	struct account *account;
+};
+
+static config_setting_t *member(const struct reading *r, const char *key)
+{
+	return config_setting_get_member(r->group, key);
+}
+
+/* ---- names ---- */
+
+static bool is_clean(const char *text)
+{
+	size_t size = strlen(text);
+
+	if (size == 0 || size > LONGEST || !text_is_utf8(text, size))
+		return false;
+	for (; *text != '\0'; text++)
+		if ((unsigned char)*text < 0x20 || *text == 0x7f)
+			return false;
+	return true;
+}
+
+static int check_name(const struct reading *r, const char *key, const char *name)
+{
+	if (name == NULL || is_clean(name))
+		return 0;
+	conf_reader_fault(r->reader, member(r, key),
+			  "`%s` in " WHAT " must be 1 to %d octets of UTF-8 without control characters", key, LONGEST);
+	return -1;
+}
+
+static int find_backend(const struct reading *r, const char *name)
+{
+	struct conf_near near = {.word = name};
+
+	r->account->backend = ACCOUNT_BY_ROUTE;
+	for (size_t i = 0; name != NULL && i < r->conf->backend_count; i++) {
+		if (strcmp(r->conf->backends[i].name, name) == 0) {
+			r->account->backend = i;
+			return 0;
+		}
+		conf_near_offer(&near, r->conf->backends[i].name);
+	}
+	if (name == NULL)
+		return 0;
+	conf_reader_fault(r->reader, member(r, "backend"), "`backend` in " WHAT ": there is no backend `%.64s`%s%s%s",
+			  name, near.best ? ": did you mean `" : "", near.best ? near.best : "", near.best ? "`?" : "");
+	return -1;
+}
+
+/* ---- proofs ---- */
+
+/* crypt(3)'s forms begin with $; a * or ! in front says that no password fits. */
+static int check_hash(const struct reading *r)
+{
+	const char *hash = r->account->hash;
+
+	if (hash == NULL || ((*hash == '$' || *hash == '*' || *hash == '!') && strlen(hash) < 500 && is_clean(hash)))
+		return 0;
+	conf_reader_fault(r->reader, member(r, "hash"),
+			  "`hash` in " WHAT " is no hash of a password: `popgate passwd` makes one");
+	return -1;
+}
+
+static int read_device(const struct reading *r, config_setting_t *group, struct account_device *device)
+{
+	struct conf_schema schema = {.what = "`devices`", .keys = device_keys};
+	struct popgate_settings *settings = conf_keys_read(r->reader, group, &schema);
+	int result = 0;
+
+	if (settings == NULL)
+		return -1;
+	if (!is_clean(conf_setting_string(settings, "name")) ||
+	    device_read(conf_setting_string(settings, "key"), &device->key) != 0) {
+		conf_reader_fault(r->reader, group,
+				  "this device of `%.64s` has no name, or a key that is none: `popgate "
+				  "account device` makes both",
+				  r->account->user);
+		result = -1;
+	} else {
+		device->name = conf_settings_take(settings, "name");
+	}
+	conf_settings_free(&settings);
+	return result;
+}
+
+static int read_devices(const struct reading *r)
+{
+	config_setting_t *list = member(r, "devices");
+	int result = 0, count = list == NULL ? 0 : config_setting_length(list);
+
+	if (list != NULL && (!config_setting_is_list(list) || count > MOST_DEVICES)) {
+		conf_reader_fault(r->reader, list, "`devices` in " WHAT " must be a list of up to %d groups",
+				  MOST_DEVICES);
+		return -1;
+	}
+	if (count == 0)
+		return 0;
+	r->account->devices = calloc((size_t)count, sizeof(*r->account->devices));
+	if (r->account->devices == NULL) {
+		conf_reader_no_memory(r->reader);
+		return -1;
+	}
+	for (int i = 0; i < count; i++) {
+		config_setting_t *group = conf_section_element(r->reader, list, i);
+
+		if (group == NULL || read_device(r, group, &r->account->devices[r->account->device_count]) != 0)
+			result = -1;
+		else
+			r->account->device_count++;
+	}
+	return result;
+}
+
+/* ---- the rest ---- */
+
+static int read_networks(const struct reading *r)
+{
+	const char **texts;
+	size_t count;
+	int result = 0;
+
+	if (conf_strings(r->reader, r->group, "networks", WHAT, &texts, &count) != 0)
+		return -1;
+	if (count == 0)
+		return 0;
+	r->account->networks = calloc(count, sizeof(*r->account->networks));
+	if (r->account->networks == NULL)
+		conf_reader_no_memory(r->reader);
+	for (size_t i = 0; i < count && r->account->networks != NULL; i++) {
+		if (network_parse(texts[i], &r->account->networks[i]) == 0)
+			continue;
+		conf_reader_fault(r->reader, member(r, "networks"),
+				  "`networks` in " WHAT
+				  ": `%.64s` is no network: write 192.0.2.0/24 or 2001:db8::/32, with "
+				  "no bit set behind the prefix",
+				  texts[i]);
+		result = -1;
+	}
+	r->account->network_count = r->account->networks == NULL ? 0 : count;
+	free(texts);
+	return r->account->networks == NULL ? -1 : result;
+}
+
+/* The two sources that routes don't have. */
+static int read_own_source(const struct reading *r, struct popgate_settings *settings)
+{
+	static const struct {
+		const char *key;
+		enum conf_source_kind kind;
+	} own[] = {{"upstream_secret", CONF_SOURCE_SECRET}, {"oauth", CONF_SOURCE_OAUTH}};
+	struct conf_source *source = &r->account->source;
+
+	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
+		char *text = conf_settings_take(settings, own[i].key);
+
+		if (text == NULL)
+			continue;
+		if (source->kind != CONF_SOURCE_CLIENT || *text == '\0') {
+			conf_reader_fault(r->reader, member(r, own[i].key),
+					  *text == '\0' ? "`%s` in " WHAT " must not be empty"
+							: "`%s` in " WHAT
+							  ": there is another source of the secret already, "
+							  "remove one",
+					  own[i].key);
+			free(text);
+			return -1;
+		}
+		source->kind = own[i].kind;
+		source->text = text;
+	}
+	return 0;
+}
+
+/* With a secret of its own upstream and no proof here anybody could come in. */
+static int check_guarded(const struct reading *r)
+{
+	if (r->account->source.kind == CONF_SOURCE_CLIENT || account_proofs(r->account) != 0)
+		return 0;
+	conf_reader_fault(
+	    r->reader, r->group,
+	    "the account `%.64s` opens its mailbox by itself, so it needs a password here: `popgate passwd`, or "
+	    "`popgate account device`",
+	    r->account->user == NULL ? "" : r->account->user);
+	return -1;
+}
+
+static int fill(const struct reading *r, struct popgate_settings *settings)
+{
+	struct account *account = r->account;
+	int result = 0;
+
+	account->user = conf_settings_take(settings, "user");
+	account->disabled = conf_setting_bool(settings, "disabled") != 0;
+	account->hash = conf_settings_take(settings, "hash");
+	account->scram_sha_1 = conf_settings_take(settings, "scram_sha_1");
+	account->scram_sha_256 = conf_settings_take(settings, "scram_sha_256");
+	account->secret = conf_settings_take(settings, "secret");
+	account->upstream_user = conf_settings_take(settings, "upstream_user");
+	account->folder = conf_settings_take(settings, "folder");
+	account->max_sessions = (unsigned)conf_setting_int(settings, "max_sessions");
+	account->max_octets = (uint64_t)conf_setting_int(settings, "max_octets");
+	account->login_delay = (unsigned)conf_setting_int(settings, "login_delay");
+	account->line = config_setting_source_line(r->group);
+	result |= check_name(r, "user", account->user) | check_name(r, "upstream_user", account->upstream_user) |
+		  check_name(r, "folder", account->folder) | check_hash(r);
+	result |= find_backend(r, conf_setting_string(settings, "backend"));
+	result |= read_devices(r) | read_networks(r);
+	if (conf_source_read(r->reader, r->group, WHAT, settings, &account->source) != 0)
+		return -1;
+	return read_own_source(r, settings) | check_guarded(r) | result;
+}
+
+static int read_account(const struct conf_reader *reader, const struct conf *conf, config_setting_t *group,
+			struct account *account)
+{
+	struct conf_schema schema = {.what = WHAT, .keys = account_keys, .others = account_others};
+	struct popgate_settings *settings = conf_keys_read(reader, group, &schema);
+	const struct reading reading = {.reader = reader, .conf = conf, .group = group, .account = account};
+	int result = settings == NULL ? -1 : fill(&reading, settings);
+
+	conf_settings_free(&settings);
+	return result;
+}
+
+static struct accounts *read_list(const struct conf_reader *reader, const struct conf *conf, config_setting_t *list)
+{
+	int count = config_setting_length(list);
+	struct accounts *accounts = count > MOST ? NULL : account_table_new((size_t)count);
+
+	if (accounts == NULL) {
+		conf_reader_fault(reader, list, "`accounts` has more than memory has room for, or than %d", MOST);
+		return NULL;
+	}
+	for (int i = 0; i < count; i++) {
+		config_setting_t *group = conf_section_element(reader, list, i);
+		const struct account *before;
+		struct account account = {0};
+
+		if (group == NULL || read_account(reader, conf, group, &account) != 0) {
+			account_clear(&account);
+			continue;
+		}
+		before = account_table_add(accounts, &account);
+		if (before == NULL)
+			continue;
+		conf_reader_fault(reader, group,
+				  "the account `%.64s` stands twice: remove this one or the one at line %u",
+				  account.user, before->line);
+		account_clear(&account);
+	}
+	return accounts;
+}
+
+static struct accounts *read_root(const struct conf_reader *reader, const struct conf *conf, config_setting_t *root)
+{
+	static const struct popgate_key none[] = {{0}};
+	struct conf_schema schema = {.keys = none, .others = file_keys};
+	struct popgate_settings *settings = conf_keys_read(reader, root, &schema);
+	config_setting_t *list = config_setting_get_member(root, "accounts");
+
+	if (settings == NULL)
+		return NULL;
+	conf_settings_free(&settings);
+	if (list != NULL && config_setting_is_list(list))
+		return read_list(reader, conf, list);
+	conf_reader_fault(reader, list,
+			  "the file must hold a list of accounts: accounts = ( { user = \"...\"; }, ... );");
+	return NULL;
+}
+
+/* What stands in it opens mailboxes. */
+static int check_file(const char *path, struct conf_report *report)
+{
+	struct stat status;
+
+	if (stat(path, &status) != 0) {
+		conf_report_add(report, path, 0, "the accounts file cannot be read: %s", strerror(errno));
+		return -1;
+	}
+	if ((status.st_mode & 077) == 0)
+		return 0;
+	conf_report_add(report, path, 0, "others than its owner may use the accounts file: chmod 600 it");
+	return -1;
+}
+
+struct accounts *accounts_read(const struct conf *conf, struct conf_report *report)
+{
+	const char *path = conf->accounts_file;
+	struct conf *tree = check_file(path, report) == 0 ? conf_tree_new(path) : NULL;
+	struct conf_reader reader = {path, NULL, report};
+	struct accounts *accounts = NULL;
+	size_t before = report->count;
+
+	if (tree != NULL && conf_tree_parse(tree, report) == 0) {
+		reader.folder = tree->folder;
+		accounts = read_root(&reader, conf, config_root_setting((config_t *)tree->config));
+	}
+	conf_free(&tree);
+	if (accounts == NULL && report->count == 0)
+		conf_reader_no_memory(&reader);
+	if (report->count != before || accounts == NULL)
+		accounts_free(&accounts);
+	return accounts;
+}

@@ -1,0 +1,135 @@
+/* helper - see helper.h. One job at a time, blocking; it has neither files nor network, and keeps nothing of a job. */
+#include "helper/helper.h"
+
+#include <crypt.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <openssl/crypto.h>
+
+#include "common/ipc.h"
+#include "common/log.h"
+#include "common/sandbox.h"
+#include "common/secret.h"
+
+struct helper {
+	const struct process *process;
+	int broker; /* -1: none */
+	bool ends;
+	struct crypt_data *data;
+	struct ipc_inbox inbox;
+};
+
+/* Both are strings. */
+static enum message_verdict check(struct helper *helper, const char *hash, const char *password)
+{
+	enum message_verdict verdict = CHECK_FAILED;
+	const char *made;
+
+	errno = 0;
+	made = crypt_rn(password, hash, helper->data, sizeof(*helper->data));
+	if (made != NULL) {
+		size_t size = strlen(made);
+
+		verdict = size == strlen(hash) && CRYPTO_memcmp(made, hash, size) == 0 ? CHECK_RIGHT : CHECK_WRONG;
+	} else if (errno == ERANGE || errno == EINVAL) {
+		verdict = CHECK_WRONG; /* longer than any password that crypt takes; a hash that is none */
+	}
+	explicit_bzero(helper->data, sizeof(*helper->data));
+	return verdict;
+}
+
+static void take_job(struct helper *helper)
+{
+	const struct message_check *job = &helper->inbox.message.u.check;
+	struct message message = {.type = MESSAGE_CHECKED};
+	struct secret password = {0};
+	char hash[MESSAGE_HASH_MAX + 1] = "";
+
+	message.u.checked.id = job->id;
+	message.u.checked.verdict = CHECK_FAILED;
+	if (job->hash.size > 0)
+		memcpy(hash, job->hash.data, job->hash.size);
+	/* what stands behind a NUL would not count */
+	if (job->password.size > 0 && memchr(job->password.data, '\0', job->password.size) != NULL)
+		message.u.checked.verdict = CHECK_WRONG;
+	else if (secret_set(&password, job->password.data, job->password.size) == 0)
+		message.u.checked.verdict = check(helper, hash, (const char *)password.data);
+	secret_clear(&password);
+	secret_wipe(hash, sizeof(hash));
+	(void)ipc_send(helper->broker, &message, NULL);
+}
+
+static void lose_broker(struct helper *helper)
+{
+	if (helper->broker >= 0)
+		close(helper->broker);
+	helper->broker = -1;
+}
+
+static void take_from_broker(struct helper *helper)
+{
+	const struct message lost = {.type = MESSAGE_LOST, .u.lost.role = PROCESS_BROKER};
+
+	if (ipc_receive(helper->broker, &helper->inbox) != IPC_OK) {
+		lose_broker(helper);
+		(void)ipc_send(helper->process->control, &lost, NULL);
+		return;
+	}
+	if (helper->inbox.message.type == MESSAGE_CHECK)
+		take_job(helper);
+	ipc_inbox_clear(&helper->inbox);
+}
+
+static void take_control(struct helper *helper)
+{
+	if (ipc_receive(helper->process->control, &helper->inbox) != IPC_OK) {
+		helper->ends = true; /* the supervisor has gone */
+		return;
+	}
+	if (helper->inbox.message.type == MESSAGE_NEIGHBOUR) {
+		lose_broker(helper);
+		helper->broker = ipc_take(&helper->inbox, 0);
+	} else if (helper->inbox.message.type == MESSAGE_LOG) {
+		log_to(ipc_take(&helper->inbox, 0));
+	} else if (helper->inbox.message.type == MESSAGE_DRAIN || helper->inbox.message.type == MESSAGE_STOP) {
+		helper->ends = true;
+	}
+	ipc_inbox_clear(&helper->inbox);
+}
+
+static void loop(struct helper *helper)
+{
+	while (!helper->ends) {
+		struct pollfd fds[2] = {{.fd = helper->process->control, .events = POLLIN},
+					{.fd = helper->broker, .events = POLLIN}};
+
+		if (poll(fds, 2, -1) < 0 && errno != EINTR)
+			return;
+		if (fds[0].revents != 0)
+			take_control(helper);
+		else if (fds[1].revents != 0)
+			take_from_broker(helper);
+	}
+}
+
+int helper_run(const struct process *process)
+{
+	const struct message ready = {.type = MESSAGE_READY};
+	struct helper *helper = calloc(1, sizeof(*helper));
+
+	if (helper == NULL || (helper->data = calloc(1, sizeof(*helper->data))) == NULL)
+		return PROCESS_EXIT_FAILURE;
+	helper->process = process;
+	helper->broker = -1;
+	if (sandbox_leave_root(process->conf, process->identity) != 0 ||
+	    process_identity_assume(process->identity) != 0 ||
+	    sandbox_enter(SANDBOX_HELPER, process->conf, NULL) != 0 ||
+	    ipc_send(process->control, &ready, NULL) != IPC_OK)
+		return PROCESS_EXIT_FAILURE;
+	loop(helper);
+	return PROCESS_EXIT_OK;
+}
