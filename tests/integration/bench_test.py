@@ -31,7 +31,7 @@ class Bench(unittest.TestCase):
         done = bench("--full", "--rounds", "1", "--sizes", json.dumps(SMALL))
         self.assertEqual(done.returncode, 0, done.stderr[-3000:])
         rows = [line.split(" | ") for line in done.stdout.splitlines() if re.match(r"\| [^|]* \| [\d.,-]+ \S+ \(", line)]
-        self.assertEqual(len(rows), 19, done.stdout)
+        self.assertEqual(len(rows), 20, done.stdout)
         for title in ("round-trip time", "messages of 2 kB", "octets of one message", "idle sessions", "command"):
             self.assertIn(f"| {title} |", done.stdout)
 
