@@ -14,7 +14,7 @@ log=$build/autogen.log
 # The distribution's packages: to build, to test, to reach real servers.
 packages="gcc make libc6-dev autoconf automake libtool pkg-config
 	libetpan-dev libssl-dev libconfig-dev libevent-dev libseccomp-dev
-	libcrypt-dev
+	libcrypt-dev libgsasl-dev
 	libcmocka-dev binutils python3 dovecot-core dovecot-imapd curl fetchmail openssl
 	ca-certificates iproute2"
 
