@@ -29,13 +29,20 @@ static void take_opened(struct login *login, const struct message *report)
 	login_tell_front(login, &message);
 }
 
+/* By the account's own name, however the client has written it. */
+static int fetch(const struct login *login, const struct conf_source *source, bool newer)
+{
+	return workers_fetch(login->broker, login->id, login->account != NULL ? login->account->user : login->sasl.name,
+			     source, newer);
+}
+
 /* The session wants another credential than the one that it has. */
 static void renew(struct login *login)
 {
 	struct message message = {.type = MESSAGE_REFUSED};
 	bool fetched = login->source != NULL && login->source->kind >= CONF_SOURCE_FILE;
 
-	if (fetched && workers_fetch(login->broker, login->id, login->sasl.name, login->source, true) == 0)
+	if (fetched && fetch(login, login->source, true) == 0)
 		return;
 	message.u.refused.id = login->id;
 	message.u.refused.status = fetched ? POPGATE_TEMP : POPGATE_AUTH;
@@ -131,7 +138,7 @@ static void find_secret(struct login *login)
 			take_secret(login, POPGATE_PASSWORD, 0);
 		else
 			login_refuse_for(login, POPGATE_TEMP, "out of memory");
-	} else if (workers_fetch(login->broker, login->id, login->sasl.name, place.source, false) == 0) {
+	} else if (fetch(login, place.source, false) == 0) {
 		login->state = LOGIN_FETCHING;
 	} else {
 		login_refuse_for(login, POPGATE_TEMP, "no credential can be fetched now");
