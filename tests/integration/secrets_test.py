@@ -192,8 +192,8 @@ class Invariant(SecretsCase):
             for octets in ends:
                 with self.subTest(octets=octets[:20], tls=port != self.gate.port):
                     client = self.client(port)
-                    client.send(octets)
                     received = len(self.server.received)
+                    client.send(octets)
                     if octets.startswith(b"USER"):
                         self.gate.wait_until(lambda: len(self.server.received) > received, "LOGIN to go upstream")
                     client.close()
