@@ -48,19 +48,21 @@ static void on_sigchld(int signal)
 	child_died = 1;
 }
 
-static void report_death(uint64_t id, int status)
+/* The id is that of the first login; one that was kept may have served others since, by whose lines its pid stands. */
+static void report_death(const struct child *child, int status)
 {
 	char text[LOG_SESSION_SIZE];
 	struct log_line line;
 
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		return;
-	log_session_id(id, text);
+	log_session_id(child->id, text);
 	log_begin(&line, POPGATE_LOG_WARN, "session_died", text);
 	if (WIFSIGNALED(status))
 		log_text(&line, "signal", strsignal(WTERMSIG(status)));
 	else
 		log_number(&line, "exit", (uint64_t)WEXITSTATUS(status));
+	log_number(&line, "died", (uint64_t)child->pid);
 	log_end(&line);
 }
 
@@ -74,7 +76,7 @@ static void reap(struct spawner *spawner)
 		for (size_t i = 0; i < spawner->count; i++) {
 			if (spawner->children[i].pid != pid)
 				continue;
-			report_death(spawner->children[i].id, status);
+			report_death(&spawner->children[i], status);
 			spawner->children[i] = spawner->children[--spawner->count];
 			break;
 		}

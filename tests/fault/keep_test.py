@@ -213,6 +213,16 @@ class Doubt(_Kept):
         self.visit()
         self.assertEqual(self.logins(), 2)
 
+    def test_its_death_is_told_by_its_pid(self):
+        """Its session's name would be that of a login long gone."""
+        self.start(warnings=["event=session_died"])
+        self.visit()
+        self.visit()
+        for pid in self.sessions():
+            os.kill(pid, signal.SIGKILL)
+            self.gate.wait_for_log(f"event=session_died .* died={pid}\\n")
+            self.assertEqual(self.gate.log().count(f" process=session pid={pid} "), 2)
+
     def test_one_that_dies_while_it_is_brought_up_to_date_costs_nothing(self):
         def kill(talk, tag, rest):
             if talk.number == 1 and self.silent:
