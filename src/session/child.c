@@ -206,7 +206,11 @@ static void serve(struct child *child)
 	while (result == 0) {
 		heap_trim(); /* what opening needed for a moment; a session may idle for long */
 		session_tell_end(session, session_serve(session, NULL, 0));
-		result = session->kept ? begin_again(child) : -1;
+		if (!session->kept)
+			break;
+		result = begin_again(child);
+		if (result != 0)
+			keep_withdraw(session); /* closing the drop may take long */
 	}
 	session_close(session);
 }

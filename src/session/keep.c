@@ -40,6 +40,14 @@ int keep_offer(struct popgate_session *session)
 	return session->kept ? 0 : -1;
 }
 
+void keep_withdraw(struct popgate_session *session)
+{
+	lock_release(&session->lock);
+	close(session->report);
+	session->report = -1;
+	session->kept = false;
+}
+
 static void let_go(struct popgate_session *session)
 {
 	struct output *output = &session->output;

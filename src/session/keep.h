@@ -15,5 +15,8 @@ int keep_offer(struct popgate_session *session);
 /* Lets go of the client and of all that was its own, and waits for the broker. 0: a message is there to be read. -1:
  * the time is over, or the broker has gone. */
 int keep_wait(struct popgate_session *session);
+/* The drop is not for the next login after all, which need not wait for what else there is to do: lets go of the lock
+ * and of the broker. */
+void keep_withdraw(struct popgate_session *session);
 
 #endif

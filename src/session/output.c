@@ -101,6 +101,14 @@ static int send_all(struct output *output, const char *data, size_t size)
 	return 0;
 }
 
+/* A socket that is called writable has room for a buffer. */
+bool output_has_room(const struct output *output)
+{
+	struct pollfd fd = {.fd = output->fd, .events = POLLOUT};
+
+	return output->size == 0 || deadline_poll(&fd, 1, deadline_now()) != 0;
+}
+
 int output_flush(struct output *output)
 {
 	size_t size = output->size;

@@ -40,6 +40,8 @@ void output_end(struct output *output);
 uint64_t output_mark(const struct output *output);
 /* Takes back what was written since the mark. 0, or -1: some of it has left. */
 int output_rewind(struct output *output, uint64_t mark);
+/* Whether the buffer's octets would leave at once. */
+bool output_has_room(const struct output *output);
 /* Sends what is buffered. 0 or -1. */
 int output_flush(struct output *output);
 

@@ -15,6 +15,7 @@
 #include "session/commands.h"
 #include "session/heap.h"
 #include "session/input.h"
+#include "session/keep.h"
 
 #define UNKNOWN_MAX 20	 /* unknown commands before the connection is closed */
 #define PAUSE	    1000 /* milliseconds without a command, after which a plugin gets its answers in */
@@ -346,9 +347,14 @@ static enum step take_input(struct loop *loop, int64_t *deadline, enum session_e
 	return step;
 }
 
-/* The last words leave, or not; either way nobody may wait for more. */
-static void finish_output(struct output *output, enum session_end end)
+/* The last words leave, or not; either way nobody may wait for more, and the next login not for a client that stalls.
+ */
+static void finish_output(struct popgate_session *session, enum session_end end)
 {
+	struct output *output = &session->output;
+
+	if (session->kept && !output_has_room(output))
+		keep_withdraw(session);
 	if (end != SESSION_CUT)
 		(void)output_flush(output);
 	phase_set(output->page, PHASE_ENDED);
@@ -367,7 +373,7 @@ enum session_end session_serve(struct popgate_session *session, const char *pend
 			step = take_input(&loop, &deadline, &end);
 	}
 	watchdog_arm(session->conf->limits.stall_timeout);
-	finish_output(&session->output, end);
+	finish_output(session, end);
 	line_clear(&loop.reader);
 	return end;
 }

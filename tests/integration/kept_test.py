@@ -2,10 +2,12 @@
 
 import os
 import shutil
+import signal
 import unittest
 
 import dovecot
 import localmail
+import plugincase
 import tap
 from dovecot import Dovecot
 from gateway import CLEAR, IMPLICIT, Gateway, imap_backend
@@ -133,6 +135,24 @@ class Maildir(_Case):
         self.visit(localmail.PASSWORD)
         os.remove(self.mail.password_file("ann"))
         self.client(localmail.PASSWORD, rb"^-ERR \[AUTH\]")
+
+
+class Closing(plugincase.FolderCase):
+    def test_a_drop_that_is_slow_to_close_delays_no_login(self):
+        """Its session has found that it is not for this login, and must say so at once."""
+        plugincase.build(self.folder, "shaky", plugincase.SHAKY)
+        with Gateway([{"name": "shaky", "plugin": "shaky", "way": "spin-close", "state": self.path("state")}],
+                     limits=KEEP, plugin_directory=self.folder) as gate:
+            for flag in ("NOOP", "UTF8"):  # a drop for clients without UTF8 is not for those with it
+                with Client(gate.port, timeout=10) as client:
+                    client.command(flag)
+                    self.assertRegex(client.login("ann", "open sesame"), FINE)
+                    self.assertRegex(client.command("QUIT"), FINE)
+                    self.assertTrue(client.is_closed())
+            for pid in gate.pids("session"):
+                os.kill(pid, signal.SIGKILL)
+            gate.expect_warning("event=session_died")
+            gate.wait_until(lambda: not gate.pids("session"), "the sessions to end")
 
 
 if __name__ == "__main__":

@@ -113,6 +113,7 @@ static void close_drop(void *context)
 
 	if (drop == NULL)
 		return;
+	end(drop->shaky, "close");
 	if (!is(drop->shaky, "leak"))
 		close(drop->ready[0]);
 	close(drop->ready[1]);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -262,6 +263,72 @@ static void test_more_messages_than_allowed_need_an_administrator(void **state)
 	expect_refusal(stage, POPGATE_PERM);
 }
 
+/* Makes the session's drop one that can be kept. Returns the broker's end. */
+static int make_keepable(struct stage *stage)
+{
+	int ends[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends), 0);
+	stage->session.report = ends[0];
+	stage->session.offers |= POPGATE_CAN_REFRESH;
+	stage->conf.limits.keep_open = 60000;
+	return ends[1];
+}
+
+static void end_keeping(struct stage *stage, int broker)
+{
+	close(broker);
+	if (stage->session.report >= 0)
+		close(stage->session.report);
+}
+
+static void test_a_drop_is_kept_for_a_client_that_quits(void **state)
+{
+	struct stage *stage = *state;
+	struct popgate_error error;
+	int broker;
+
+	assert_int_equal(open_session(stage, &error), 0);
+	broker = make_keepable(stage);
+	send_text(stage, "QUIT\r\n");
+	assert_int_equal(session_serve(&stage->session, NULL, 0), SESSION_QUIT);
+	assert_true(stage->session.kept);
+	assert_int_equal(script.closes, 0);
+	end_keeping(stage, broker);
+}
+
+/* Whoever logs in next must not wait until the client's stall_timeout is over. */
+static void test_a_drop_is_not_kept_for_a_client_that_reads_nothing(void **state)
+{
+	static const char junk[4096];
+	struct stage *stage = *state;
+	struct popgate_error error;
+	char octets[64];
+	int broker, status;
+
+	assert_int_equal(open_session(stage, &error), 0);
+	broker = make_keepable(stage);
+	stage->session.output.stall = IDLE;
+	while (send(stage->session.in, junk, sizeof(junk), MSG_DONTWAIT) > 0)
+		;
+	send_text(stage, "QUIT\r\n");
+	if (fork() == 0) {
+		/* what a broker sees: KEPT, and the end, before the client stalls */
+		usleep(IDLE * 1000 / 3);
+		close(stage->session.report);
+		_exit(recv(broker, octets, sizeof(octets), 0) > 0 &&
+			      recv(broker, octets, sizeof(octets), MSG_DONTWAIT) == 0
+			  ? 0
+			  : 1);
+	}
+	assert_int_equal(session_serve(&stage->session, NULL, 0), SESSION_QUIT);
+	assert_true(stage->session.output.stalled);
+	assert_false(stage->session.kept);
+	assert_true(wait(&status) > 0);
+	assert_int_equal(status, 0);
+	end_keeping(stage, broker);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -276,6 +343,8 @@ int main(void)
 	    TEST(test_longest_id_is_taken),
 	    TEST(test_impossible_sizes_are_refused),
 	    TEST(test_more_messages_than_allowed_need_an_administrator),
+	    TEST(test_a_drop_is_kept_for_a_client_that_quits),
+	    TEST(test_a_drop_is_not_kept_for_a_client_that_reads_nothing),
 	};
 
 	log_set_level(POPGATE_LOG_WARN);
