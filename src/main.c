@@ -9,6 +9,7 @@
 
 #include "agent/agent.h"
 #include "broker/broker.h"
+#include "common/account.h"
 #include "common/log.h"
 #include "common/number.h"
 #include "common/process.h"
@@ -17,6 +18,7 @@
 #include "front/front.h"
 #include "helper/helper.h"
 #include "session/host.h"
+#include "session/plugin_asks.h"
 #include "session/plugin_list.h"
 #include "session/plugin_test.h"
 #include "session/sandbox_test.h"
@@ -86,16 +88,15 @@ static struct conf *read_conf(const void *context, struct conf_report *report)
 static int run_serve(const struct options *options)
 {
 	struct passed passed;
-	const struct supervisor_plan plan = {
-	    .read = read_conf,
-	    .context = options,
-	    .entries = {[PROCESS_FRONT] = front_run,
-			[PROCESS_BROKER] = broker_run,
-			[PROCESS_SPAWNER] = spawner_run,
-			[PROCESS_HELPER] = helper_run,
-			[PROCESS_AGENT] = agent_run},
-	    .passed = &passed,
-	    .announce = options->imap != NULL};
+	const struct supervisor_plan plan = {.read = read_conf,
+					     .context = options,
+					     .entries = {[PROCESS_FRONT] = front_run,
+							 [PROCESS_BROKER] = broker_run,
+							 [PROCESS_SPAWNER] = spawner_run,
+							 [PROCESS_HELPER] = helper_run,
+							 [PROCESS_AGENT] = agent_run},
+					     .passed = &passed,
+					     .announce = options->imap != NULL};
 
 	passed_receive(&passed);
 	return supervisor_run(&plan);
@@ -118,6 +119,16 @@ static int run_session(const struct options *options)
 	return result;
 }
 
+/* Accounts, and whether the plugins can do what they ask for. */
+static void check_accounts(const struct conf *conf, const struct plugin_set *plugins, struct conf_report *report)
+{
+	struct accounts *accounts = conf->accounts_file == NULL ? NULL : accounts_read(conf, report);
+
+	if (accounts != NULL && plugins->items != NULL)
+		plugin_judge_accounts(plugins, conf, accounts, report);
+	accounts_free(&accounts);
+}
+
 /* Everything that `serve` would check before it starts; nothing is bound or forked. */
 static int run_check(const struct options *options)
 {
@@ -132,6 +143,7 @@ static int run_check(const struct options *options)
 
 		(void)process_identity_find(conf, &identity, &report);
 		(void)plugin_load(&plugins, conf, &host_functions, process_module_owner(&identity), &report);
+		check_accounts(conf, &plugins, &report);
 		if (conf->tls_count > 0)
 			tls = tls_server_new(conf, &report);
 		tls_server_free(&tls);

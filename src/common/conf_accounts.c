@@ -14,13 +14,16 @@
 #include "common/conf_source.h"
 #include "common/conf_strings.h"
 #include "common/conf_tree.h"
+#include "common/scram_keys.h"
 #include "common/secret.h"
 #include "common/text.h"
 
 #define WHAT	     "`accounts`"
 #define LONGEST	     512 /* octets of a name */
 #define MOST	     2000000
+#define LARGEST	     ((size_t)512 << 20) /* octets of the file */
 #define MOST_DEVICES 100
+#define MOST_FAULTS  100 /* that are told of one file: nobody reads more */
 
 /* clang-format off */
 static const struct popgate_key account_keys[] = {
@@ -118,6 +121,17 @@ static int check_hash(const struct reading *r)
 	return -1;
 }
 
+static int check_scram(const struct reading *r, const char *key, const char *text, enum scram_kind kind)
+{
+	struct scram_keys keys;
+
+	if (text == NULL || scram_keys_read(kind, text, &keys) == 0)
+		return 0;
+	conf_reader_fault(r->reader, member(r, key),
+			  "`%s` in " WHAT " is no key of SCRAM: `popgate passwd --scram` makes one", key);
+	return -1;
+}
+
 static int read_device(const struct reading *r, config_setting_t *group, struct account_device *device)
 {
 	struct conf_schema schema = {.what = "`devices`", .keys = device_keys};
@@ -130,7 +144,7 @@ static int read_device(const struct reading *r, config_setting_t *group, struct 
 	    device_read(conf_setting_string(settings, "key"), &device->key) != 0) {
 		conf_reader_fault(r->reader, group,
 				  "this device of `%.64s` has no name, or a key that is none: `popgate "
-				  "account device` makes both",
+				  "account device add` makes both",
 				  r->account->user);
 		result = -1;
 	} else {
@@ -138,6 +152,24 @@ static int read_device(const struct reading *r, config_setting_t *group, struct 
 	}
 	conf_settings_free(&settings);
 	return result;
+}
+
+/* Of the one that has just been read. Its name is how it is taken away. */
+static int check_device_name(const struct reading *r, config_setting_t *group)
+{
+	struct account *account = r->account;
+	char *name = account->devices[account->device_count].name;
+
+	for (size_t i = 0; i < account->device_count; i++) {
+		if (strcmp(account->devices[i].name, name) != 0)
+			continue;
+		conf_reader_fault(r->reader, group, "the device `%.64s` of `%.64s` stands twice: give one another name",
+				  name, account->user == NULL ? "" : account->user);
+		free(name);
+		account->devices[account->device_count].name = NULL;
+		return -1;
+	}
+	return 0;
 }
 
 static int read_devices(const struct reading *r)
@@ -160,7 +192,8 @@ static int read_devices(const struct reading *r)
 	for (int i = 0; i < count; i++) {
 		config_setting_t *group = conf_section_element(r->reader, list, i);
 
-		if (group == NULL || read_device(r, group, &r->account->devices[r->account->device_count]) != 0)
+		if (group == NULL || read_device(r, group, &r->account->devices[r->account->device_count]) != 0 ||
+		    check_device_name(r, group) != 0)
 			result = -1;
 		else
 			r->account->device_count++;
@@ -178,8 +211,15 @@ static int read_networks(const struct reading *r)
 
 	if (conf_strings(r->reader, r->group, "networks", WHAT, &texts, &count) != 0)
 		return -1;
-	if (count == 0)
+	if (count == 0 && member(r, "networks") == NULL)
 		return 0;
+	if (count == 0) {
+		free(texts);
+		conf_reader_fault(r->reader, member(r, "networks"),
+				  "`networks` in " WHAT
+				  " is an empty list: nobody could log in; remove it, or name some");
+		return -1;
+	}
 	r->account->networks = calloc(count, sizeof(*r->account->networks));
 	if (r->account->networks == NULL)
 		conf_reader_no_memory(r->reader);
@@ -231,12 +271,12 @@ static int read_own_source(const struct reading *r, struct popgate_settings *set
 /* With a secret of its own upstream and no proof here anybody could come in. */
 static int check_guarded(const struct reading *r)
 {
-	if (r->account->source.kind == CONF_SOURCE_CLIENT || account_proofs(r->account) != 0)
+	if (r->account->source.kind == CONF_SOURCE_CLIENT || account_proofs(r->account) != 0 || r->account->disabled)
 		return 0;
 	conf_reader_fault(
 	    r->reader, r->group,
 	    "the account `%.64s` opens its mailbox by itself, so it needs a password here: `popgate passwd`, or "
-	    "`popgate account device`",
+	    "`popgate account device add`",
 	    r->account->user == NULL ? "" : r->account->user);
 	return -1;
 }
@@ -260,6 +300,8 @@ static int fill(const struct reading *r, struct popgate_settings *settings)
 	account->line = config_setting_source_line(r->group);
 	result |= check_name(r, "user", account->user) | check_name(r, "upstream_user", account->upstream_user) |
 		  check_name(r, "folder", account->folder) | check_hash(r);
+	result |= check_scram(r, "scram_sha_1", account->scram_sha_1, SCRAM_SHA_1) |
+		  check_scram(r, "scram_sha_256", account->scram_sha_256, SCRAM_SHA_256);
 	result |= find_backend(r, conf_setting_string(settings, "backend"));
 	result |= read_devices(r) | read_networks(r);
 	if (conf_source_read(r->reader, r->group, WHAT, settings, &account->source) != 0)
@@ -281,6 +323,7 @@ static int read_account(const struct conf_reader *reader, const struct conf *con
 
 static struct accounts *read_list(const struct conf_reader *reader, const struct conf *conf, config_setting_t *list)
 {
+	size_t faults = reader->report->count;
 	int count = config_setting_length(list);
 	struct accounts *accounts = count > MOST ? NULL : account_table_new((size_t)count);
 
@@ -293,6 +336,10 @@ static struct accounts *read_list(const struct conf_reader *reader, const struct
 		const struct account *before;
 		struct account account = {0};
 
+		if (reader->report->count - faults >= MOST_FAULTS) {
+			conf_reader_fault(reader, group, "what is behind this is not looked at: mend the faults above");
+			break;
+		}
 		if (group == NULL || read_account(reader, conf, group, &account) != 0) {
 			account_clear(&account);
 			continue;
@@ -334,6 +381,10 @@ static int check_file(const char *path, struct conf_report *report)
 		conf_report_add(report, path, 0, "the accounts file cannot be read: %s", strerror(errno));
 		return -1;
 	}
+	if (!S_ISREG(status.st_mode)) {
+		conf_report_add(report, path, 0, "the accounts file is no regular file");
+		return -1;
+	}
 	if ((status.st_mode & 077) == 0)
 		return 0;
 	conf_report_add(report, path, 0, "others than its owner may use the accounts file: chmod 600 it");
@@ -344,11 +395,11 @@ struct accounts *accounts_read(const struct conf *conf, struct conf_report *repo
 {
 	const char *path = conf->accounts_file;
 	struct conf *tree = check_file(path, report) == 0 ? conf_tree_new(path) : NULL;
-	struct conf_reader reader = {path, NULL, report};
+	struct conf_reader reader = {path, NULL, report, 0};
 	struct accounts *accounts = NULL;
 	size_t before = report->count;
 
-	if (tree != NULL && conf_tree_parse(tree, report) == 0) {
+	if (tree != NULL && conf_tree_parse(tree, LARGEST, report) == 0) {
 		reader.folder = tree->folder;
 		accounts = read_root(&reader, conf, config_root_setting((config_t *)tree->config));
 	}

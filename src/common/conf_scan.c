@@ -74,7 +74,7 @@ static FILE *open_regular(const char *path)
 	return fopen(path, "re");
 }
 
-static char *load(const char *path, size_t *size_r)
+static char *load(const char *path, size_t most, size_t *size_r)
 {
 	FILE *stream = open_regular(path);
 	char *text;
@@ -82,7 +82,7 @@ static char *load(const char *path, size_t *size_r)
 
 	if (stream == NULL)
 		return NULL;
-	text = drain(stream, LARGEST_FILE, size_r);
+	text = drain(stream, most == 0 ? LARGEST_FILE : most, size_r);
 	saved = errno;
 	if (text != NULL && ferror(stream)) {
 		saved = EIO;
@@ -242,10 +242,12 @@ static int string(const struct walk *walk, struct input *input)
 			input->at++;
 			return 0;
 		}
+		input->line += text[at] == '\n';
+		if (text[at] != '\\' && text[at] != '\0')
+			continue;
 		if (text[at] == '\0' || strncmp(text + at, "\\x00", 4) == 0 || strncmp(text + at, "\\X00", 4) == 0)
 			return fault(walk, input, input->line, nul);
-		input->line += text[at] == '\n';
-		if (text[at] == '\\' && (text[at + 1] == '\\' || text[at + 1] == '"'))
+		if (text[at + 1] == '\\' || text[at + 1] == '"')
 			input->at++;
 	}
 	return fault(walk, input, start, "the string that begins here is never closed: add `\"`");
@@ -345,7 +347,7 @@ static int punctuation(const struct walk *walk, struct input *input)
 
 	if (c == '\n')
 		input->line++;
-	if (strchr("\n\r\f\t ", c) != NULL && c != '\0') {
+	if (c == ' ' || c == '\n' || c == '\t' || c == '\r' || c == '\f') {
 		input->at++;
 		return 0;
 	}
@@ -377,7 +379,7 @@ static int step(const struct walk *walk, struct input *input)
 static int walk_file(const struct walk *walk, const char *path, const char *file, unsigned depth)
 {
 	struct input input = {.file = file, .line = 1, .depth = depth};
-	char *text = load(path, &input.size);
+	char *text = load(path, walk->reader->largest, &input.size);
 	int result = 0;
 
 	if (text == NULL) {

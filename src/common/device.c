@@ -110,10 +110,12 @@ static int read_part(const char *text, size_t size, uint8_t *octets_r, size_t ex
 
 int device_read(const char *text, struct device_key *key_r)
 {
-	if (strlen(text) != SALT_TEXT + 1 + DIGEST_TEXT || text[SALT_TEXT] != '$')
+	struct device_key key;
+
+	if (strlen(text) != SALT_TEXT + 1 + DIGEST_TEXT || text[SALT_TEXT] != '$' ||
+	    read_part(text, SALT_TEXT, key.salt, DEVICE_SALT) != 0 ||
+	    read_part(text + SALT_TEXT + 1, DIGEST_TEXT, key.digest, DEVICE_DIGEST) != 0)
 		return -1;
-	return read_part(text, SALT_TEXT, key_r->salt, DEVICE_SALT) != 0 ||
-		       read_part(text + SALT_TEXT + 1, DIGEST_TEXT, key_r->digest, DEVICE_DIGEST) != 0
-		   ? -1
-		   : 0;
+	*key_r = key;
+	return 0;
 }

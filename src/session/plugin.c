@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "common/conf_settings.h"
+#include "session/plugin_asks.h"
 
 #define PATH_OCTETS 4096
 
@@ -225,6 +226,12 @@ int plugin_load(struct plugin_set *set, const struct conf *conf, const struct po
 	for (size_t i = 0; i < set->count; i++)
 		if (load_backend(&set->items[i], conf, &conf->backends[i], &set->paths, host, owner, report) != 0)
 			result = -1;
+	if (result == 0) {
+		size_t before = report->count;
+
+		plugin_judge_routes(set, conf, report);
+		result = report->count == before ? 0 : -1;
+	}
 	if (result != 0)
 		plugin_unload(set);
 	return result;
