@@ -77,8 +77,9 @@ class StagedTest(unittest.TestCase):
         self.assertEqual(self.mode_of(r"/sbin/popgate$"), 0o755)
         for module in ("imap", "maildir", "example"):
             self.assertEqual(self.mode_of(rf"/lib[^ ]*/popgate/{module}\.so$") & 0o022, 0)
-        for name in (r"/etc/popgate\.conf$", r"/man8/popgate\.8$", r"/man5/popgate\.conf\.5$", r"/man7/popgate-plugin\.7$",
-                     r"/include/popgate/plugin\.h$", r"/pkgconfig/popgate\.pc$", r"/doc/popgate/README\.md$",
+        for name in (r"/etc/popgate\.conf$", r"/man8/popgate\.8$", r"/man5/popgate\.conf\.5$", r"/man5/popgate-accounts\.5$",
+                     r"/man7/popgate-plugin\.7$", r"/include/popgate/plugin\.h$",
+                     r"/pkgconfig/popgate\.pc$", r"/doc/popgate/README\.md$",
                      r"/doc/popgate/LICENSE$"):
             self.assertEqual(self.mode_of(name), 0o644)
         for name in (r"/systemd/system/popgate\.service$", r"/systemd/system/popgate\.socket$",
