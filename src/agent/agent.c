@@ -1,13 +1,13 @@
-/* agent - see agent.h. Reads files each time, so that what changes counts at once. Knows no client, and no password of
- * any. */
+/* agent - see agent.h. Reads files each time, so that what changes counts at once; what takes longer is a job. Knows no
+ * client, and no password of any. */
 #include "agent/agent.h"
 
-#include <errno.h>
-#include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "agent/source.h"
+#include "agent/jobs.h"
+#include "common/conf.h"
 #include "common/ipc.h"
 #include "common/log.h"
 #include "common/sandbox.h"
@@ -16,6 +16,7 @@ struct agent {
 	const struct process *process;
 	int broker; /* -1: none */
 	bool ends;
+	struct jobs *jobs;
 	struct ipc_inbox inbox;
 };
 
@@ -40,12 +41,28 @@ static void deliver(const struct agent *agent, uint64_t id, const struct source_
 	(void)ipc_send(agent->broker, &message, NULL);
 }
 
-static void take_job(struct agent *agent)
+static void on_done(void *context, uint64_t id, const struct source_credential *credential,
+		    const struct popgate_error *error)
+{
+	const struct agent *agent = context;
+
+	if (credential != NULL)
+		deliver(agent, id, credential);
+	else
+		refuse(agent, id, error);
+}
+
+static void take_request(struct agent *agent)
 {
 	const struct message_fetch *fetch = &agent->inbox.message.u.fetch;
 	struct source_credential credential = {.kind = POPGATE_PASSWORD};
 	struct popgate_error error = {.status = POPGATE_TEMP};
 
+	if (fetch->source == CONF_SOURCE_COMMAND) {
+		if (jobs_add(agent->jobs, fetch, &error) != 0)
+			refuse(agent, fetch->id, &error);
+		return;
+	}
 	if (source_fetch(fetch, &credential, &error) == 0)
 		deliver(agent, fetch->id, &credential);
 	else
@@ -70,7 +87,7 @@ static void take_from_broker(struct agent *agent)
 		return;
 	}
 	if (agent->inbox.message.type == MESSAGE_FETCH)
-		take_job(agent);
+		take_request(agent);
 	ipc_inbox_clear(&agent->inbox);
 }
 
@@ -97,7 +114,7 @@ static void loop(struct agent *agent)
 		struct pollfd fds[2] = {{.fd = agent->process->control, .events = POLLIN},
 					{.fd = agent->broker, .events = POLLIN}};
 
-		if (poll(fds, 2, -1) < 0 && errno != EINTR)
+		if (jobs_wait(agent->jobs, fds, 2) != 0)
 			return;
 		if (fds[0].revents != 0)
 			take_control(agent);
@@ -106,20 +123,39 @@ static void loop(struct agent *agent)
 	}
 }
 
+/* Only to interrupt a wait. */
+static void on_child(int number)
+{
+	(void)number;
+}
+
+static void watch_children(void)
+{
+	struct sigaction action = {.sa_handler = on_child};
+	sigset_t child;
+
+	sigemptyset(&child);
+	sigaddset(&child, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &child, NULL);
+	sigaction(SIGCHLD, &action, NULL);
+}
+
 int agent_run(const struct process *process)
 {
 	const struct message ready = {.type = MESSAGE_READY};
 	struct agent *agent = calloc(1, sizeof(*agent));
 
-	if (agent == NULL)
+	if (agent == NULL || (agent->jobs = jobs_new(on_done, agent)) == NULL)
 		return PROCESS_EXIT_FAILURE;
 	agent->process = process;
 	agent->broker = -1;
+	watch_children();
 	if (process_identity_assume(process->identity) != 0)
 		return PROCESS_EXIT_FAILURE;
 	sandbox_begin();
 	if (ipc_send(process->control, &ready, NULL) != IPC_OK)
 		return PROCESS_EXIT_FAILURE;
 	loop(agent);
+	jobs_free(&agent->jobs);
 	return PROCESS_EXIT_OK;
 }

@@ -3,30 +3,25 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agent/fault.h"
 #include "common/conf.h"
 
-static int fail(struct popgate_error *error, enum popgate_status status, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-static int fail(struct popgate_error *error, enum popgate_status status, const char *format, ...)
+/* A password is a line of text, whatever its encoding. */
+static bool is_clean(const char *text, size_t size)
 {
-	va_list arguments;
-
-	va_start(arguments, format);
-	vsnprintf(error->text, sizeof(error->text), format, arguments);
-	va_end(arguments);
-	error->status = status;
-	return -1;
+	for (size_t i = 0; i < size; i++)
+		if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f)
+			return false;
+	return true;
 }
 
-/* The first line, without its end. */
-static int take_line(const char *path, const char *text, size_t size, struct secret *secret,
+int source_take_line(const char *what, const char *text, size_t size, struct secret *secret_r,
 		     struct popgate_error *error)
 {
 	const char *end = memchr(text, '\n', size);
@@ -36,30 +31,33 @@ static int take_line(const char *path, const char *text, size_t size, struct sec
 	if (size > 0 && text[size - 1] == '\r')
 		size--;
 	if (size == 0)
-		return fail(error, POPGATE_PERM, "%.150s: its first line is empty", path);
-	return secret_set(secret, text, size) == 0
-		   ? 0
-		   : fail(error, POPGATE_TEMP, "%.150s: out of memory, or too long", path);
+		return fault_set(error, POPGATE_PERM, "%.150s: its first line is empty", what);
+	if (size > MESSAGE_SECRET_MAX)
+		return fault_set(error, POPGATE_PERM, "%.150s: its first line is longer than %d octets", what,
+				 MESSAGE_SECRET_MAX);
+	if (!is_clean(text, size))
+		return fault_set(error, POPGATE_PERM, "%.150s: its first line has control characters", what);
+	return secret_set(secret_r, text, size) == 0 ? 0 : fault_set(error, POPGATE_TEMP, "out of memory");
 }
 
 /* What others may read is no secret. */
 static int read_file(const char *path, struct secret *secret, struct popgate_error *error)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	char text[SECRET_MAX + 2];
+	char text[MESSAGE_SECRET_MAX + 2];
 	struct stat status;
 	ssize_t got = -1;
 	int result;
 
 	if (fd < 0)
-		return fail(error, POPGATE_PERM, "%.150s: %s", path, strerror(errno));
+		return fault_set(error, POPGATE_PERM, "%.150s: %s", path, strerror(errno));
 	if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode) || (status.st_mode & 077) != 0)
-		result = fail(error, POPGATE_PERM,
-			      "%.150s: is no file, or others than its owner may use it: chmod 600 it", path);
+		result = fault_set(error, POPGATE_PERM,
+				   "%.150s: is no file, or others than its owner may use it: chmod 600 it", path);
 	else if ((got = read(fd, text, sizeof(text))) < 0)
-		result = fail(error, POPGATE_TEMP, "%.150s: %s", path, strerror(errno));
+		result = fault_set(error, POPGATE_TEMP, "%.150s: %s", path, strerror(errno));
 	else
-		result = take_line(path, text, (size_t)got, secret, error);
+		result = source_take_line(path, text, (size_t)got, secret, error);
 	secret_wipe(text, sizeof(text));
 	close(fd);
 	return result;
@@ -72,10 +70,10 @@ static int read_credential(const char *name, struct secret *secret, struct popga
 	char path[4096];
 
 	if (folder == NULL)
-		return fail(error, POPGATE_PERM,
-			    "credential %.100s: systemd passes none on, LoadCredential= is missing", name);
+		return fault_set(error, POPGATE_PERM,
+				 "credential %.100s: systemd passes none on, LoadCredential= is missing", name);
 	if (snprintf(path, sizeof(path), "%s/%s", folder, name) >= (int)sizeof(path))
-		return fail(error, POPGATE_PERM, "credential %.100s: its path is too long", name);
+		return fault_set(error, POPGATE_PERM, "credential %.100s: its path is too long", name);
 	return read_file(path, secret, error);
 }
 
@@ -96,5 +94,5 @@ int source_fetch(const struct message_fetch *fetch, struct source_credential *cr
 	case CONF_SOURCE_SECRET:
 		break;
 	}
-	return fail(error, POPGATE_PERM, "no credential can be fetched so");
+	return fault_set(error, POPGATE_PERM, "no credential can be fetched so");
 }
