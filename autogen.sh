@@ -15,7 +15,7 @@ log=$build/autogen.log
 packages="gcc make libc6-dev autoconf automake libtool pkg-config
 	libetpan-dev libssl-dev libconfig-dev libevent-dev libseccomp-dev
 	libcrypt-dev libgsasl-dev
-	libcmocka-dev binutils python3 dovecot-core dovecot-imapd curl fetchmail openssl
+	libcmocka-dev binutils python3 dovecot-core dovecot-imapd curl fetchmail haproxy openssl
 	ca-certificates iproute2"
 
 usage()

@@ -168,8 +168,8 @@ static void begin_try(struct login *login)
 
 	login->account = accounts_find(login->broker->accounts, login->sasl.name);
 	known = opening_find(login, &place) == NULL;
-	tries_begin(&login->broker->tries, &login->try, login->peer, known ? place.backend->name : "",
-		    known ? place.user : login->sasl.name, deadline_now());
+	tries_begin(&login->broker->tries, &login->try, login->peer, (login->flags & LOGIN_PROXIED) != 0,
+		    known ? place.backend->name : "", known ? place.user : login->sasl.name, deadline_now());
 }
 
 /* ---- the exchange ---- */

@@ -15,12 +15,13 @@ static uint16_t *place_of(uint16_t *counters, uint64_t key)
 	return &counters[key % TRIES_PLACES];
 }
 
-void tries_begin(const struct tries *tries, struct tries_one *one, const char *peer, const char *place,
+void tries_begin(const struct tries *tries, struct tries_one *one, const char *peer, bool told, const char *place,
 		 const char *user, int64_t now)
 {
 	*one = (struct tries_one){.begun = now};
 	if (tries->most > 0)
-		one->keys = throttle_identify(tries->throttle, peer, place, user);
+		one->keys = told ? throttle_identify_told(tries->throttle, peer, place, user)
+				 : throttle_identify(tries->throttle, peer, place, user);
 }
 
 static bool has_room(struct tries *tries, const struct tries_one *one, const struct throttle_record *record)

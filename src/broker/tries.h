@@ -25,8 +25,8 @@ struct tries_one {
 	bool counted, proven, waiting;
 };
 
-/* Begins. peer, place, user as for throttle_identify. */
-void tries_begin(const struct tries *tries, struct tries_one *one, const char *peer, const char *place,
+/* Begins. peer, place, user as for throttle_identify; told: as for throttle_identify_told. */
+void tries_begin(const struct tries *tries, struct tries_one *one, const char *peer, bool told, const char *place,
 		 const char *user, int64_t now);
 /* 0: it may go now, and is counted; -1: too many of the same address and user wait already; else when to ask again. */
 int64_t tries_ask(struct tries *tries, struct tries_one *one, int64_t now);

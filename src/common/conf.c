@@ -158,11 +158,8 @@ struct conf *conf_read(const char *path, struct conf_report *report)
 
 static void free_entries(struct conf *conf)
 {
-	for (size_t i = 0; i < conf->listener_count; i++) {
-		free(conf->listeners[i].name);
-		free(conf->listeners[i].address);
-		free(conf->listeners[i].file);
-	}
+	for (size_t i = 0; i < conf->listener_count; i++)
+		conf_listener_clear(&conf->listeners[i]);
 	for (size_t i = 0; i < conf->backend_count; i++) {
 		free(conf->backends[i].name);
 		free(conf->backends[i].plugin);

@@ -18,6 +18,8 @@
 
 #include <popgate/plugin.h>
 
+#include "common/network.h"
+
 /* ---- faults ---------------------------------------------------------- */
 
 struct conf_fault {
@@ -50,6 +52,8 @@ struct conf_listener {
 	enum conf_listener_tls tls;
 	enum conf_profile profile; /* which versions and suites of TLS */
 	bool cleartext_login;	   /* USER, PASS, AUTH PLAIN and LOGIN allowed without TLS */
+	struct network *proxies; /* whose connections begin with a header of the PROXY protocol; nobody else may come */
+	size_t proxy_count;	 /* 0: clients come themselves */
 	char *file;
 	unsigned line;
 };

@@ -10,9 +10,9 @@
 #include <sys/stat.h>
 
 #include "common/conf_near.h"
+#include "common/conf_networks.h"
 #include "common/conf_sections.h"
 #include "common/conf_source.h"
-#include "common/conf_strings.h"
 #include "common/conf_tree.h"
 #include "common/scram_keys.h"
 #include "common/secret.h"
@@ -203,41 +203,6 @@ static int read_devices(const struct reading *r)
 
 /* ---- the rest ---- */
 
-static int read_networks(const struct reading *r)
-{
-	const char **texts;
-	size_t count;
-	int result = 0;
-
-	if (conf_strings(r->reader, r->group, "networks", WHAT, &texts, &count) != 0)
-		return -1;
-	if (count == 0 && member(r, "networks") == NULL)
-		return 0;
-	if (count == 0) {
-		free(texts);
-		conf_reader_fault(r->reader, member(r, "networks"),
-				  "`networks` in " WHAT
-				  " is an empty list: nobody could log in; remove it, or name some");
-		return -1;
-	}
-	r->account->networks = calloc(count, sizeof(*r->account->networks));
-	if (r->account->networks == NULL)
-		conf_reader_no_memory(r->reader);
-	for (size_t i = 0; i < count && r->account->networks != NULL; i++) {
-		if (network_parse(texts[i], &r->account->networks[i]) == 0)
-			continue;
-		conf_reader_fault(r->reader, member(r, "networks"),
-				  "`networks` in " WHAT
-				  ": `%.64s` is no network: write 192.0.2.0/24 or 2001:db8::/32, with "
-				  "no bit set behind the prefix",
-				  texts[i]);
-		result = -1;
-	}
-	r->account->network_count = r->account->networks == NULL ? 0 : count;
-	free(texts);
-	return r->account->networks == NULL ? -1 : result;
-}
-
 /* The two sources that routes don't have. */
 static int read_own_source(const struct reading *r, struct popgate_settings *settings)
 {
@@ -303,7 +268,8 @@ static int fill(const struct reading *r, struct popgate_settings *settings)
 	result |= check_scram(r, "scram_sha_1", account->scram_sha_1, SCRAM_SHA_1) |
 		  check_scram(r, "scram_sha_256", account->scram_sha_256, SCRAM_SHA_256);
 	result |= find_backend(r, conf_setting_string(settings, "backend"));
-	result |= read_devices(r) | read_networks(r);
+	result |= read_devices(r) |
+		  conf_networks(r->reader, r->group, "networks", WHAT, &account->networks, &account->network_count);
 	if (conf_source_read(r->reader, r->group, WHAT, settings, &account->source) != 0)
 		return -1;
 	return read_own_source(r, settings) | check_guarded(r) | result;

@@ -10,6 +10,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "common/conf_networks.h"
+
 /* ---- tls ------------------------------------------------------------- */
 
 static int check_file(const struct conf_reader *reader, config_setting_t *group, const char *key, const char *path,
@@ -150,10 +152,30 @@ static int check_tls(const struct conf_reader *reader, config_setting_t *group, 
 	return -1;
 }
 
+/* Whoever may say whose a connection is must be named: anybody could say anything. */
+static int read_proxies(const struct conf_reader *reader, config_setting_t *group,
+			const struct popgate_settings *settings, struct conf_listener *listener)
+{
+	config_setting_t *wanted = config_setting_get_member(group, "proxy_protocol");
+	config_setting_t *networks = config_setting_get_member(group, "proxy_networks");
+	bool on = conf_setting_bool(settings, "proxy_protocol") != 0;
+
+	if (conf_networks(reader, group, "proxy_networks", "`listeners`", &listener->proxies, &listener->proxy_count) !=
+	    0)
+		return -1;
+	if (on == (listener->proxy_count > 0))
+		return 0;
+	conf_reader_fault(reader, on ? wanted : networks,
+			  on ? "`proxy_protocol = true` needs the proxies' addresses: add proxy_networks = "
+			       "(\"192.0.2.1\", \"10.0.0.0/8\");"
+			     : "`proxy_networks` has no use without `proxy_protocol = true`: set that, or remove it");
+	return -1;
+}
+
 static int read_listener(const struct conf_reader *reader, config_setting_t *group, struct config_setting_t *root,
 			 struct conf_listener *listener)
 {
-	struct conf_schema schema = {.what = "`listeners`", .keys = conf_listener_keys};
+	struct conf_schema schema = {.what = "`listeners`", .keys = conf_listener_keys, .others = conf_listener_others};
 	struct popgate_settings *settings = conf_keys_read(reader, group, &schema);
 	int result;
 
@@ -166,6 +188,8 @@ static int read_listener(const struct conf_reader *reader, config_setting_t *gro
 	listener->profile = (enum conf_profile)conf_settings_choice(settings, "profile");
 	listener->cleartext_login = conf_setting_bool(settings, "cleartext_login") != 0;
 	listener->file = conf_reader_place(reader, group, &listener->line);
+	if (read_proxies(reader, group, settings, listener) != 0)
+		result = -1;
 	conf_settings_free(&settings);
 	if (listener->file == NULL || check_tls(reader, group, root, listener) != 0)
 		return -1;
@@ -218,6 +242,15 @@ static int check_name(const struct conf_reader *reader, config_setting_t *group,
 	return 0;
 }
 
+void conf_listener_clear(struct conf_listener *listener)
+{
+	free(listener->name);
+	free(listener->address);
+	free(listener->proxies);
+	free(listener->file);
+	*listener = (struct conf_listener){0};
+}
+
 void conf_read_listeners(const struct conf_reader *reader, struct config_setting_t *root, struct conf *conf)
 {
 	config_setting_t *group, *list;
@@ -242,9 +275,6 @@ void conf_read_listeners(const struct conf_reader *reader, struct config_setting
 			conf->listener_count++;
 			continue;
 		}
-		free(listener->name);
-		free(listener->address);
-		free(listener->file);
-		*listener = (struct conf_listener){0};
+		conf_listener_clear(listener);
 	}
 }

@@ -18,7 +18,8 @@ void conf_read_routes(const struct conf_reader *reader, struct config_setting_t 
 void conf_read_limits(const struct conf_reader *reader, struct config_setting_t *root, struct conf *conf);
 void conf_read_log(const struct conf_reader *reader, struct config_setting_t *root, struct conf *conf);
 
-/* Frees what it points to. */
+/* Each frees what it points to. */
+void conf_listener_clear(struct conf_listener *listener);
 void conf_route_clear(struct conf_route *route);
 
 /* The section `name` when it is a group. *group_r is NULL when it is absent. Returns -1 with a

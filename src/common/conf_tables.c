@@ -10,6 +10,7 @@
 #define DAY	 86400
 
 const char *const conf_sections[] = {"listeners", "tls", "backends", "routes", "limits", "log", NULL};
+const char *const conf_listener_others[] = {"proxy_networks", NULL};
 const char *const conf_route_others[] = {CONF_SOURCE_OTHER, NULL};
 const char *const conf_backend_core[] = {"name", "plugin", NULL};
 
@@ -39,6 +40,7 @@ const struct popgate_key conf_listener_keys[] = {
 	{"tls", POPGATE_KEY_CHOICE, REQUIRED, NULL, 0, 0, tls_choices, "whether and when TLS begins"},
 	{"profile", POPGATE_KEY_CHOICE, 0, "intermediate", 0, 0, profiles, "which versions and suites of TLS"},
 	{"cleartext_login", POPGATE_KEY_BOOL, 0, "false", 0, 0, NULL, "let passwords come in without TLS"},
+	{"proxy_protocol", POPGATE_KEY_BOOL, 0, "false", 0, 0, NULL, "connections come from proxies, which say for whom"},
 	{0},
 };
 
@@ -66,7 +68,7 @@ const struct popgate_key conf_route_keys[] = {
 const struct popgate_key conf_limits_keys[] = {
 	{"max_connections", POPGATE_KEY_INT, 0, "0", 0, 1000000, NULL, "client connections over all fronts"},
 	{"max_connections_per_address", POPGATE_KEY_INT, 0, "100", 0, 1000000, NULL, "of one client address; 0: no limit"},
-	{"handshake_timeout", POPGATE_KEY_SECONDS, 0, "30", 1, 300, NULL, "TLS handshake"},
+	{"handshake_timeout", POPGATE_KEY_SECONDS, 0, "30", 1, 300, NULL, "TLS handshake, or a proxy's header"},
 	{"login_timeout", POPGATE_KEY_SECONDS, 0, "60", 1, 60, NULL, "from accept to proven login"},
 	{"login_penalty", POPGATE_KEY_SECONDS, 0, "15", 0, 30, NULL, "what a refused login may wait for its answer; 0: nothing"},
 	{"idle_timeout", POPGATE_KEY_SECONDS, 0, "600", 600, DAY, NULL, "between two commands after login"},

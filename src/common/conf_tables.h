@@ -12,6 +12,7 @@ extern const struct popgate_key conf_tls_keys[];
 extern const struct popgate_key conf_backend_keys[]; /* the core's two; the rest is the plugin's */
 extern const struct popgate_key conf_route_keys[];
 /* What is read beside them. Ends with NULL. */
+extern const char *const conf_listener_others[];
 extern const char *const conf_route_others[];
 extern const struct popgate_key conf_limits_keys[];
 extern const struct popgate_key conf_log_keys[];

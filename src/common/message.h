@@ -74,6 +74,7 @@ struct message_seconds {
 #define LOGIN_HAS_RESPONSE 1u /* an initial response came with the command, perhaps empty */
 #define LOGIN_UTF8	   2u /* the client issued UTF8 */
 #define LOGIN_PROVED	   4u /* OPEN: proved here; the secret is the client's own, or none */
+#define LOGIN_PROXIED	   8u /* a proxy has told the peer's address */
 
 struct message_login {
 	uint64_t id;			/* the connection's; also the session's in logs */

@@ -94,33 +94,46 @@ static uint64_t key_of(const struct tally *tally, uint64_t network)
 	return key == 0 ? 1 : key;
 }
 
-static uint64_t key_of_ipv4(const struct tally *tally, uint32_t address)
+/* The address's octets that count, in a number: IPv4's, also where it is written as one of IPv6; of others the
+ * network. *here_r: it is this machine's own. */
+static uint64_t network_of(const struct sockaddr *address, bool *here_r)
 {
-	return ntohl(address) == INADDR_LOOPBACK ? 0 : key_of(tally, address);
+	struct sockaddr_in6 six;
+	struct sockaddr_in four;
+	uint64_t network = 0;
+
+	*here_r = false;
+	if (address->sa_family == AF_INET6) {
+		memcpy(&six, address, sizeof(six));
+		*here_r = IN6_IS_ADDR_LOOPBACK(&six.sin6_addr);
+		if (!IN6_IS_ADDR_V4MAPPED(&six.sin6_addr)) {
+			memcpy(&network, six.sin6_addr.s6_addr, sizeof(network));
+			return network;
+		}
+		memcpy(&four.sin_addr, six.sin6_addr.s6_addr + 12, sizeof(four.sin_addr));
+	} else {
+		memcpy(&four, address, sizeof(four));
+	}
+	*here_r = ntohl(four.sin_addr.s_addr) == INADDR_LOOPBACK;
+	return four.sin_addr.s_addr;
+}
+
+uint64_t tally_key_told(const struct tally *tally, const struct sockaddr *address)
+{
+	bool here;
+
+	return key_of(tally, network_of(address, &here));
 }
 
 uint64_t tally_key(const struct tally *tally, const struct sockaddr *address)
 {
-	struct sockaddr_in6 six;
-	struct sockaddr_in four;
 	uint64_t network;
-	uint32_t mapped;
+	bool here = true;
 
-	if (address->sa_family == AF_INET) {
-		memcpy(&four, address, sizeof(four));
-		return key_of_ipv4(tally, four.sin_addr.s_addr);
-	}
-	if (address->sa_family != AF_INET6)
+	if (address->sa_family != AF_INET && address->sa_family != AF_INET6)
 		return 0;
-	memcpy(&six, address, sizeof(six));
-	if (IN6_IS_ADDR_LOOPBACK(&six.sin6_addr))
-		return 0;
-	if (IN6_IS_ADDR_V4MAPPED(&six.sin6_addr)) {
-		memcpy(&mapped, six.sin6_addr.s6_addr + 12, sizeof(mapped));
-		return key_of_ipv4(tally, mapped);
-	}
-	memcpy(&network, six.sin6_addr.s6_addr, sizeof(network));
-	return key_of(tally, network);
+	network = network_of(address, &here);
+	return here ? 0 : key_of(tally, network);
 }
 
 static struct slot *find(struct slot *row, uint64_t key)

@@ -21,6 +21,8 @@ void tally_reset(struct tally *tally, unsigned front);
 /* What an address is counted as: an IPv4 address, or an IPv6 network of 64
  * bits. 0 for 127.0.0.1, ::1 and what is neither: they are not counted. */
 uint64_t tally_key(const struct tally *tally, const struct sockaddr *address);
+/* Likewise of an address that a proxy has told: whoever 127.0.0.1 is there, it is not this machine. */
+uint64_t tally_key_told(const struct tally *tally, const struct sockaddr *address);
 /* How many connections a front has in all. */
 void tally_total(struct tally *tally, unsigned front, unsigned total);
 /* Whether another front has fewer than `most`. */

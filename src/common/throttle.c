@@ -129,16 +129,31 @@ static uint64_t digest(const struct throttle *throttle, const struct network *ne
 	return key == 0 ? 1 : key;
 }
 
+static struct throttle_keys identify(const struct throttle *throttle, const struct network *network, const char *place,
+				     const char *user)
+{
+	return (struct throttle_keys){
+	    .address = network->here ? 0 : digest(throttle, network, NULL, NULL),
+	    .user = digest(throttle, NULL, place, user),
+	    .pair = digest(throttle, network, place, user),
+	};
+}
+
 struct throttle_keys throttle_identify(const struct throttle *throttle, const char *peer, const char *place,
 				       const char *user)
 {
+	const struct network network = network_of(peer);
+
+	return identify(throttle, &network, place, user);
+}
+
+struct throttle_keys throttle_identify_told(const struct throttle *throttle, const char *peer, const char *place,
+					    const char *user)
+{
 	struct network network = network_of(peer);
 
-	return (struct throttle_keys){
-	    .address = network.here ? 0 : digest(throttle, &network, NULL, NULL),
-	    .user = digest(throttle, NULL, place, user),
-	    .pair = digest(throttle, &network, place, user),
-	};
+	network.here = false;
+	return identify(throttle, &network, place, user);
 }
 
 /* ---- entries ---- */

@@ -46,6 +46,9 @@ void throttle_free(struct throttle **throttle);
  * The case of ASCII letters doesn't count. */
 struct throttle_keys throttle_identify(const struct throttle *throttle, const char *peer, const char *place,
 				       const char *user);
+/* Likewise, of an address that a proxy has told: 127.0.0.1 and ::1 are addresses like any other there. */
+struct throttle_keys throttle_identify_told(const struct throttle *throttle, const char *peer, const char *place,
+					    const char *user);
 struct throttle_record throttle_look(struct throttle *throttle, const struct throttle_keys *keys, int64_t now);
 
 /* A credential that came at `begun` was refused; `sent`: when it went upstream, 0 if it never did. Returns when the

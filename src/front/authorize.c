@@ -60,8 +60,8 @@ static void ask_login(struct client *client, const struct authorization_step *st
 	login->mechanism = message_text(step->mechanism);
 	login->user = message_octets(step->user, step->user_size);
 	login->response = message_octets(step->response, step->response_size);
-	login->flags =
-	    (step->response != NULL ? LOGIN_HAS_RESPONSE : 0) | (client->authorization.utf8 ? LOGIN_UTF8 : 0);
+	login->flags = (step->response != NULL ? LOGIN_HAS_RESPONSE : 0) |
+		       (client->authorization.utf8 ? LOGIN_UTF8 : 0) | (client->proxied ? LOGIN_PROXIED : 0);
 	login->listener = (uint32_t)(client->listener - client->front->process->conf->listeners);
 	result = front_ask(client->front, &message, fds);
 	close(fds[0]);

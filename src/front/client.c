@@ -10,6 +10,7 @@
 
 #include "common/deadline.h"
 #include "common/secret.h"
+#include "front/arrival.h"
 #include "front/authorize.h"
 #include "front/front.h"
 #include "front/peer.h"
@@ -107,6 +108,7 @@ void client_free(struct client *client)
 	authorize_forget(client);
 	if (client->timer != NULL)
 		event_free(client->timer);
+	arrival_free(&client->arrival);
 	if (client->shared)
 		take_back(bufferevent_getfd(client->connection));
 	if (client->connection != NULL) {
@@ -123,7 +125,8 @@ void client_close(struct client *client)
 	if (client->state == CLIENT_CLOSING)
 		return;
 	client->state = CLIENT_CLOSING;
-	bufferevent_disable(client->connection, EV_READ);
+	if (client->connection != NULL)
+		bufferevent_disable(client->connection, EV_READ);
 	event_active(client->timer, EV_TIMEOUT, 0);
 }
 
@@ -133,7 +136,9 @@ static void go_on_closing(struct client *client)
 	const struct conf_limits *limits = client_limits(client);
 
 	authorize_forget(client);
-	if (evbuffer_get_length(bufferevent_get_output(client->connection)) == 0) {
+	if (client->connection == NULL) {
+		client_free(client);
+	} else if (evbuffer_get_length(bufferevent_get_output(client->connection)) == 0) {
 		tls_say_goodbye(client->connection);
 		client_free(client);
 	} else if (!client->leaving) {
@@ -216,6 +221,7 @@ void client_take_input(struct client *client)
 	case CLIENT_RELAYING:
 		relay_client_readable(client->relay);
 		return;
+	case CLIENT_ARRIVING:
 	case CLIENT_HANDSHAKE:
 	case CLIENT_STLS:
 	case CLIENT_ASKING:
@@ -255,6 +261,7 @@ static void on_writable(struct bufferevent *connection, void *context)
 		if (client->paused)
 			authorize_resume(client);
 		return;
+	case CLIENT_ARRIVING:
 	case CLIENT_HANDSHAKE:
 	case CLIENT_ASKING:
 		return;
@@ -289,6 +296,7 @@ static void take_eof(struct client *client)
 	case CLIENT_ASKING:
 	case CLIENT_CLOSING:
 		return;
+	case CLIENT_ARRIVING:
 	case CLIENT_HANDSHAKE:
 	case CLIENT_STLS:
 		client_free(client);
@@ -325,20 +333,18 @@ static void set_callbacks(struct client *client)
 
 /* ---- the beginning ---- */
 
+/* Speaks with a client whose address is known. Takes the socket on success. */
 static int begin(struct client *client, evutil_socket_t fd)
 {
 	bool implicit = client->listener->tls == CONF_TLS_IMPLICIT;
 
-	client->timer = evtimer_new(client->front->base, on_timer, client);
-	if (client->timer == NULL)
-		return -1;
 	client->connection = implicit
 				 ? tls_accept(client->front->tls, client->listener->profile, client->front->base, fd)
 				 : bufferevent_socket_new(client->front->base, fd, BEV_OPT_CLOSE_ON_FREE);
 	if (client->connection == NULL)
 		return -1;
+	client->state = CLIENT_HANDSHAKE;
 	set_callbacks(client);
-	client->login_deadline = deadline_in(client_limits(client)->login_timeout);
 	set_login_timer(client,
 			implicit ? client_limits(client)->handshake_timeout : client_limits(client)->login_timeout);
 	if (!implicit)
@@ -352,12 +358,51 @@ static bool is_too_many(struct client *client, const struct sockaddr *address)
 	const struct process *process = client->front->process;
 	unsigned most = process->conf->limits.max_connections_per_address;
 
-	client->tally_key = tally_key(process->tally, address);
+	client->tally_key =
+	    client->proxied ? tally_key_told(process->tally, address) : tally_key(process->tally, address);
 	if (tally_enter(process->tally, process->index, client->tally_key) <= most || most == 0)
 		return false;
 	log_say(POPGATE_LOG_INFO, client->name, "%s has limits.max_connections_per_address connections: one closed",
 		client->peer);
 	return true;
+}
+
+/* The proxy's header comes before everything else. As begin. */
+static int await_proxy(struct client *client, evutil_socket_t fd)
+{
+	if (!arrival_is_from_proxy(client) || (client->arrival = arrival_new(client, fd)) == NULL)
+		return -1;
+	client->state = CLIENT_ARRIVING;
+	set_login_timer(client, client_limits(client)->handshake_timeout);
+	return 0;
+}
+
+void client_arrived(struct client *client, const struct sockaddr *address)
+{
+	evutil_socket_t fd = arrival_end(&client->arrival);
+	bool counted = address != NULL; /* a proxy may have as many connections of its own as it likes */
+
+	if (address != NULL) {
+		client->proxied = true;
+		peer_name(address, peer_size(address), client->peer, sizeof(client->peer));
+	}
+	if ((counted && is_too_many(client, address)) || begin(client, fd) != 0) {
+		if (client->connection == NULL)
+			close(fd);
+		client_free(client);
+	}
+}
+
+/* 0, or -1: the socket is still the caller's unless the client has a connection. */
+static int meet(struct client *client, evutil_socket_t fd, const struct sockaddr *address)
+{
+	client->timer = evtimer_new(client->front->base, on_timer, client);
+	if (client->timer == NULL)
+		return -1;
+	client->login_deadline = deadline_in(client_limits(client)->login_timeout);
+	if (client->listener->proxy_count > 0)
+		return await_proxy(client, fd);
+	return is_too_many(client, address) ? -1 : begin(client, fd);
 }
 
 void client_new(struct front *front, evutil_socket_t fd, const struct sockaddr *address, socklen_t address_size,
@@ -379,7 +424,7 @@ void client_new(struct front *front, evutil_socket_t fd, const struct sockaddr *
 	peer_set_options(fd);
 	front_add(front, client);
 	front_wait(front, client);
-	if (is_too_many(client, address) || begin(client, fd) != 0) {
+	if (meet(client, fd, address) != 0) {
 		if (client->connection == NULL)
 			close(fd);
 		client_free(client);

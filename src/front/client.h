@@ -15,10 +15,12 @@
 #include "pop3/authorization.h"
 #include "pop3/line.h"
 
+struct arrival;
 struct front;
 struct relay;
 
 enum client_state {
+	CLIENT_ARRIVING,  /* its proxy has not said who it is */
 	CLIENT_HANDSHAKE, /* TLS is being negotiated */
 	CLIENT_SPEAKING,  /* AUTHORIZATION: its lines are ours to answer */
 	CLIENT_STLS,	  /* "+OK" to STLS is leaving */
@@ -43,12 +45,14 @@ struct client {
 	bool paused;   /* its lines wait until its replies have left */
 	bool pending;  /* the broker knows of a login of it */
 	bool greeted;
-	bool shared;	/* a session holds the socket too */
-	bool waiting;	/* it has not logged in, and makes way where there is no room */
-	bool leaving;	/* CLOSING: until the timer's end it may take what is buffered */
-	unsigned still; /* looks in a row at which it had taken nothing of what waits */
-	uint64_t taken; /* what it had taken at the last one */
-	struct bufferevent *connection;
+	bool shared;			/* a session holds the socket too */
+	bool waiting;			/* it has not logged in, and makes way where there is no room */
+	bool leaving;			/* CLOSING: until the timer's end it may take what is buffered */
+	bool proxied;			/* its address is what a proxy said */
+	unsigned still;			/* looks in a row at which it had taken nothing of what waits */
+	uint64_t taken;			/* what it had taken at the last one */
+	struct arrival *arrival;	/* ARRIVING: has the socket; else NULL */
+	struct bufferevent *connection; /* NULL as long as it arrives */
 	struct event *timer;
 	int64_t login_deadline; /* the login must be proven by then */
 	struct line_reader reader;
@@ -64,6 +68,8 @@ void client_free(struct client *client);
 /* Sends what is buffered, says goodbye, ends. */
 void client_close(struct client *client);
 
+/* The proxy has said whose the connection is; address NULL: its own, or nobody's in particular. */
+void client_arrived(struct client *client, const struct sockaddr *address);
 /* Acts on the octets at hand, as the state demands. */
 void client_take_input(struct client *client);
 /* Appends to what the client is sent. */

@@ -27,11 +27,13 @@ struct front {
 	struct client *buckets[FRONT_BUCKETS]; /* by id */
 	struct client *oldest, *newest;	       /* of those that have not logged in */
 	unsigned count, most;
-	bool pressed;	   /* other fronts had their chance to take who comes */
-	unsigned made_way; /* clients that did, since the last word about it */
-	int64_t next_word; /* when there may be another */
-	bool overdue;	   /* the time to stop is over */
-	bool draining;	   /* no new connections; ends with the last one */
+	bool pressed;		       /* other fronts had their chance to take who comes */
+	unsigned made_way;	       /* clients that did, since the last word about it */
+	int64_t next_word;	       /* when there may be another */
+	unsigned strangers, malformed; /* likewise connections that no proxy made, or with unsound headers */
+	int64_t strangers_word, malformed_word;
+	bool overdue;  /* the time to stop is over */
+	bool draining; /* no new connections; ends with the last one */
 	struct event *stop_poll, *stop_deadline;
 	struct authorization_step step; /* scratch of the running callback */
 };

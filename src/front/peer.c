@@ -27,6 +27,11 @@ void peer_set_options(evutil_socket_t fd)
 	set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
 }
 
+socklen_t peer_size(const struct sockaddr *address)
+{
+	return address->sa_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
+}
+
 void peer_name(const struct sockaddr *address, socklen_t size, char *text, size_t text_size)
 {
 	if (getnameinfo(address, size, text, (socklen_t)text_size, NULL, 0, NI_NUMERICHOST) != 0)

@@ -35,7 +35,7 @@ static int end(void **state)
 	return tally == NULL ? 0 : -1;
 }
 
-static uint64_t key_of(const char *address)
+static uint64_t key_by(uint64_t (*function)(const struct tally *, const struct sockaddr *), const char *address)
 {
 	struct sockaddr_storage storage;
 	struct sockaddr_in four;
@@ -55,7 +55,23 @@ static uint64_t key_of(const char *address)
 		assert_int_equal(inet_pton(AF_INET, address, &four.sin_addr), 1);
 		memcpy(&storage, &four, sizeof(four));
 	}
-	return tally_key(tally, (struct sockaddr *)&storage);
+	return function(tally, (struct sockaddr *)&storage);
+}
+
+static uint64_t key_of(const char *address)
+{
+	return key_by(tally_key, address);
+}
+
+/* What a proxy has told is counted, whatever it is. */
+static void told_addresses_have_no_exemption(void **state)
+{
+	(void)state;
+	assert_true(key_by(tally_key_told, "127.0.0.1") != 0);
+	assert_true(key_by(tally_key_told, "127.0.0.1") == key_by(tally_key_told, "::ffff:127.0.0.1"));
+	assert_true(key_by(tally_key_told, "::1") != 0);
+	assert_true(key_by(tally_key_told, "192.0.2.1") == key_of("192.0.2.1"));
+	assert_true(key_by(tally_key_told, "2001:db8:1:2::1") == key_of("2001:db8:1:2::2"));
 }
 
 static void input_30_addresses(void **state)
@@ -201,6 +217,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(input_30_addresses, begin, end),
+	    cmocka_unit_test_setup_teardown(told_addresses_have_no_exemption, begin, end),
 	    cmocka_unit_test_setup_teardown(keys_are_seeded, begin, end),
 	    cmocka_unit_test_setup_teardown(input_30_fronts_count_together, begin, end),
 	    cmocka_unit_test_setup_teardown(what_is_exempt_is_not_counted, begin, end),

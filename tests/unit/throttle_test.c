@@ -245,6 +245,19 @@ static void this_machine_waits_for_the_user_alone(void **state)
 	assert_int_equal(due("127.0.0.1", "bob"), 0);
 }
 
+/* As a proxy tells them, they are addresses like any other. */
+static void told_addresses_count(void **state)
+{
+	struct throttle_keys four = throttle_identify_told(throttle, "127.0.0.1", "main", "ann"),
+			     six = throttle_identify_told(throttle, "::1", "main", "ann");
+
+	(void)state;
+	assert_true(four.address != 0 && six.address != 0 && four.address != six.address);
+	assert_true(four.user == keys_of("127.0.0.1", "ann").user && four.pair == keys_of("127.0.0.1", "ann").pair);
+	assert_true(throttle_identify_told(throttle, "192.0.2.1", "main", "ann").address ==
+		    keys_of("192.0.2.1", "ann").address);
+}
+
 static void one_mailbox_is_one_user_and_others_are_others(void **state)
 {
 	struct throttle_keys a = throttle_identify(throttle, "192.0.2.1", "main", "ann"),
@@ -363,6 +376,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(input_22_what_no_upstream_was_asked_for_takes_as_long, begin, end),
 	    cmocka_unit_test_setup_teardown(networks, begin, end),
 	    cmocka_unit_test_setup_teardown(this_machine_waits_for_the_user_alone, begin, end),
+	    cmocka_unit_test_setup_teardown(told_addresses_count, begin, end),
 	    cmocka_unit_test_setup_teardown(one_mailbox_is_one_user_and_others_are_others, begin, end),
 	    cmocka_unit_test_setup_teardown(keys_are_seeded, begin, end),
 	    cmocka_unit_test_setup_teardown(input_21_a_crowd_does_not_wash_out_what_was_counted, begin, end),

@@ -37,7 +37,7 @@ static struct tries_one one_of(const char *peer, const char *user)
 {
 	struct tries_one one;
 
-	tries_begin(&tries, &one, peer, "main", user, now);
+	tries_begin(&tries, &one, peer, false, "main", user, now);
 	return one;
 }
 
