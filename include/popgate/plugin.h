@@ -249,7 +249,7 @@ struct popgate_open {
  * server. */
 #define POPGATE_EXACT_SIZE 4u
 #define POPGATE_STABLE_ID  8u
-/* From ABI 1.3, what open() can work with; the host refuses a configuration that asks for more.
+/* From ABI 1.3, what open() can work with; takes() may leave some out. A login that needs more is refused as PERM.
  * TAKES_FOLDER: open->folder. TAKES_TOKEN, TAKES_NONE: secrets of that kind. TAKES_MASTER: a credential of another user
  * than open->user. */
 #define POPGATE_TAKES_FOLDER 16u
@@ -267,7 +267,7 @@ struct popgate_plugin {
 	const char *name;		/* as in `plugin = "NAME"`; 1-32 of a-z 0-9 - */
 	const char *version;		/* the plugin's own */
 	const char *summary;		/* one line */
-	unsigned capabilities;		/* what the module is able to; offers() may leave some out */
+	unsigned capabilities;		/* what the module is able to; takes() and offers() may leave some out */
 	const struct popgate_key *keys; /* what a backend's section may hold; checked by the host */
 
 	/* Makes an instance out of checked settings: parse, load, verify what can be
@@ -322,6 +322,10 @@ struct popgate_plugin {
 	/* ABI 1.2: which of `capabilities` hold for this drop, where some depend on what its server has. Called once,
 	 * right after open(); does not block. NULL: all of them. The host uses no other. */
 	unsigned (*offers)(void *drop);
+
+	/* ABI 1.3: which POPGATE_TAKES_... of `capabilities` hold for this instance, where some depend on its settings.
+	 * Called before open(); does not block. NULL: all of them. What else it says does not count. */
+	unsigned (*takes)(void *instance);
 };
 
 /* The one symbol a module exports. */

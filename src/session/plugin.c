@@ -20,8 +20,8 @@
 /* The capabilities that each version of the contract knows. */
 #define CAPABILITIES_1_0 (POPGATE_CAN_PREFETCH | POPGATE_CAN_REFRESH)
 #define CAPABILITIES_1_2 (CAPABILITIES_1_0 | POPGATE_EXACT_SIZE | POPGATE_STABLE_ID)
-#define CAPABILITIES_1_3                                                                                               \
-	(CAPABILITIES_1_2 | POPGATE_TAKES_FOLDER | POPGATE_TAKES_TOKEN | POPGATE_TAKES_MASTER | POPGATE_TAKES_NONE)
+#define TAKES		 (POPGATE_TAKES_FOLDER | POPGATE_TAKES_TOKEN | POPGATE_TAKES_MASTER | POPGATE_TAKES_NONE)
+#define CAPABILITIES_1_3 (CAPABILITIES_1_2 | TAKES)
 
 /* What a fault refers to. */
 struct place {
@@ -94,7 +94,9 @@ static const char *missing_function(const struct popgate_plugin *plugin)
 /* What a module of that minor version must have at least. */
 static size_t size_of_minor(unsigned minor)
 {
-	return minor < 2 ? offsetof(struct popgate_plugin, offers) : sizeof(struct popgate_plugin);
+	if (minor < 2)
+		return offsetof(struct popgate_plugin, offers);
+	return minor < 3 ? offsetof(struct popgate_plugin, takes) : sizeof(struct popgate_plugin);
 }
 
 /* Looks at data only. */
@@ -186,6 +188,13 @@ unsigned plugin_offers(const struct popgate_plugin *plugin, void *drop)
 	unsigned capabilities = plugin_capabilities(plugin);
 
 	return plugin->abi_minor < 2 || plugin->offers == NULL ? capabilities : capabilities & plugin->offers(drop);
+}
+
+unsigned plugin_takes(const struct popgate_plugin *plugin, void *instance)
+{
+	unsigned takes = plugin_capabilities(plugin) & TAKES;
+
+	return plugin->abi_minor < 3 || plugin->takes == NULL ? takes : takes & plugin->takes(instance);
 }
 
 static int load_backend(struct plugin_backend *item, const struct conf *conf, const struct conf_backend *backend,

@@ -43,6 +43,9 @@ unsigned plugin_capabilities(const struct popgate_plugin *plugin);
 /* Those that hold for a drop that has just been opened. */
 unsigned plugin_offers(const struct popgate_plugin *plugin, void *drop);
 
+/* Those that say what open() of this backend can work with (POPGATE_TAKES_...). */
+unsigned plugin_takes(const struct popgate_plugin *plugin, void *instance);
+
 /* Loads what the C library would load at a session's first look for a host, when it is no longer allowed to: the
  * modules that /etc/nsswitch.conf names. */
 void plugin_load_resolver(void);

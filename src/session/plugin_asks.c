@@ -27,7 +27,7 @@ static unsigned asks_of_source(const struct conf_source *source)
 /* The capability's words, where the plugin lacks one that is asked for; NULL: it has all. */
 static const char *lacking(const struct plugin_backend *backend, unsigned asks)
 {
-	unsigned missing = asks & ~plugin_capabilities(backend->plugin);
+	unsigned missing = asks & ~plugin_takes(backend->plugin, backend->instance);
 
 	for (size_t i = 0; i < sizeof(asked) / sizeof(asked[0]); i++)
 		if ((asked[i].capability & missing) != 0)

@@ -100,6 +100,26 @@ static int test_use_path(const struct popgate_settings *settings, const char *pa
 	return host_functions.use_path(settings, path, flags);
 }
 
+static int test_setting_choice(const struct popgate_settings *settings, const char *key)
+{
+	return host_functions.setting_choice(settings, key);
+}
+
+static enum popgate_secret_kind test_secret_kind(struct popgate_session *session)
+{
+	return host_functions.secret_kind(session);
+}
+
+/* There is no other password, and nobody who has one. */
+static int test_renew(struct popgate_session *session, struct popgate_credential *credential_r,
+		      struct popgate_error *error)
+{
+	(void)session, (void)credential_r;
+	error->status = POPGATE_AUTH;
+	snprintf(error->text, sizeof(error->text), "there is no newer credential");
+	return -1;
+}
+
 const struct popgate_host plugin_test_host = {
     .size = sizeof(struct popgate_host),
     .abi_major = POPGATE_ABI_MAJOR,
@@ -113,6 +133,9 @@ const struct popgate_host plugin_test_host = {
     .lock = test_lock,
     .log = test_log,
     .use_path = test_use_path,
+    .setting_choice = test_setting_choice,
+    .secret_kind = test_secret_kind,
+    .renew = test_renew,
 };
 
 /* ---- drops ---- */

@@ -79,7 +79,7 @@ static int unable(const struct popgate_session *session, const char *what, struc
  * where the plugin can do without; else the password that he gave goes on. */
 static int settle_secret(struct popgate_session *session, struct popgate_error *error)
 {
-	unsigned takes = plugin_capabilities(session->plugin->plugin);
+	unsigned takes = plugin_takes(session->plugin->plugin, session->plugin->instance);
 
 	if (session->proved && (takes & POPGATE_TAKES_NONE) != 0) {
 		session->secret_kind = POPGATE_NONE;

@@ -57,7 +57,7 @@ class Plugins(FolderCase):
         self.write("notes.txt", "no module")
         report, _ = popgate("plugins", "--plugin-dir", self.folder)
         self.assertTrue(report.startswith(EXAMPLE + "\nimap "), report)
-        for line in ("  reads ahead, can be kept open between logins\n", "    host = a string, required\n",
+        for line in ("  reads ahead, can be kept open between logins,", "    host = a string, required\n",
                      "    reconnect_timeout = a number from 1 to 600 seconds; default 30\n", "    ca_file = a path\n",
                      "    send_id = true or false; default true\n",
                      '    security = "tls", "starttls" or "none"; default "tls"\n'):
