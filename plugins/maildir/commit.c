@@ -28,6 +28,7 @@
 struct removal {
 	struct drop *drop;
 	struct trash trash;
+	enum conf_delete way;
 	size_t count;
 	unsigned char *missed;	 /* of each: how many looks have not found it */
 	struct likeness *listed; /* of each: the file that was listed, if there were several; NULL: no use yet */
@@ -123,8 +124,8 @@ static void try_one(struct removal *r, size_t i, const struct message *message, 
 		return;
 	}
 	r->missed[i] = 0;
-	if (removals[r->drop->conf->delete](r, message, name) == 0)
-		*gone = !(message->marks & MESSAGE_DOUBLE) || r->drop->conf->delete == CONF_FLAG;
+	if (removals[r->way](r, message, name) == 0)
+		*gone = !(message->marks & MESSAGE_DOUBLE) || r->way == CONF_FLAG;
 	else if (errno != ENOENT)
 		give_up(r, i, errno);
 }
@@ -205,6 +206,15 @@ static int remove_all(struct removal *r, const size_t *messages, unsigned char *
 			   reason_of(r));
 }
 
+/* What is in the trash already goes for good, as mail programs do. */
+static enum conf_delete way_of(const struct drop *drop)
+{
+	const struct maildir_conf *conf = drop->conf;
+	bool inside = conf->delete == CONF_MOVE && path_is_named(drop->folder_name, conf->trash_name);
+
+	return inside ? CONF_EXPUNGE : conf->delete;
+}
+
 int commit_messages(void *opaque, const size_t *messages, size_t count, unsigned char *gone, int64_t deadline,
 		    struct popgate_error *error)
 {
@@ -214,12 +224,13 @@ int commit_messages(void *opaque, const size_t *messages, size_t count, unsigned
 
 	if (count == 0)
 		return 0;
-	if (removals[drop->conf->delete] == NULL) {
+	r.way = way_of(drop);
+	if (removals[r.way] == NULL) {
 		memset(gone, 1, count);
 		return 0;
 	}
 	/* not even the folder is made where there is no time to use it */
-	if (drop->conf->delete == CONF_MOVE && drop->conf->host->now() < deadline &&
+	if (r.way == CONF_MOVE && drop->conf->host->now() < deadline &&
 	    trash_open(&r.trash, drop->top, drop->conf->trash_name, error) != 0)
 		return -1;
 	r.missed = calloc(count, 1);

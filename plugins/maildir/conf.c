@@ -23,8 +23,8 @@ const struct popgate_key conf_keys[] = {
      .help = "the users' Maildirs, such as /var/mail/%d/%n/Maildir: %u the name, %n without domain, %d the domain"},
     {.name = "password_file",
      .type = POPGATE_KEY_STRING,
-     .flags = POPGATE_KEY_REQUIRED,
-     .help = "a file for each user, named like path, that holds one line, the password's hash as mkpasswd prints it"},
+     .help = "a file for each user, named like path, that holds one line, the password's hash as mkpasswd prints it; "
+	     "without it local accounts alone log in"},
     {.name = "folder",
      .type = POPGATE_KEY_STRING,
      .fallback = "INBOX",
@@ -45,16 +45,6 @@ const struct popgate_key conf_keys[] = {
 static int refuse(struct popgate_error *error, const char *key, const char *why)
 {
 	return status_fail(error, POPGATE_PERM, "%s: %s", key, why);
-}
-
-/* The position of a value among its choices; the host has checked that it is there. */
-static int choice(const char *value, const char *const *choices)
-{
-	int i = 0;
-
-	while (choices[i + 1] != NULL && strcmp(value, choices[i]) != 0)
-		i++;
-	return i;
 }
 
 static int check_base(const char *key, const char *base, struct popgate_error *error)
@@ -101,7 +91,6 @@ static int read_folder(struct maildir_conf *conf, const struct popgate_settings 
 	if ((fault = path_folder_fault(folder)) != NULL)
 		return refuse(error, "folder", fault);
 	conf->folder = folder;
-	path_folder(folder, conf->folder_name);
 	return 0;
 }
 
@@ -109,7 +98,7 @@ static int read_delete(struct maildir_conf *conf, const struct popgate_settings 
 {
 	const char *trash = conf->host->setting_string(settings, "trash_folder"), *fault;
 
-	conf->delete = (enum conf_delete)choice(conf->host->setting_string(settings, "delete"), deletes);
+	conf->delete = (enum conf_delete)conf->host->setting_choice(settings, "delete");
 	if (conf->delete != CONF_MOVE)
 		return trash == NULL ? 0 : refuse(error, "trash_folder", "has a meaning only with delete = \"move\"");
 	if (trash == NULL)
@@ -119,7 +108,7 @@ static int read_delete(struct maildir_conf *conf, const struct popgate_settings 
 	if ((fault = path_folder_fault(trash)) != NULL)
 		return refuse(error, "trash_folder", fault);
 	path_folder(trash, conf->trash_name);
-	if (strcmp(conf->trash_name, conf->folder_name) == 0)
+	if (path_is_named(conf->folder, conf->trash_name))
 		return refuse(error, "trash_folder", "must not be the maildrop's own folder");
 	return 0;
 }
@@ -150,7 +139,8 @@ int conf_new(const struct popgate_host *host, const struct popgate_settings *set
 		return status_fail(error, POPGATE_PERM, "out of memory");
 	conf->host = host;
 	if (read_path(conf, settings, "path", POPGATE_PATH_WRITE, &conf->mail, error) != 0 ||
-	    read_path(conf, settings, "password_file", 0, &conf->passwords, error) != 0 ||
+	    (host->setting_string(settings, "password_file") != NULL &&
+	     read_path(conf, settings, "password_file", 0, &conf->passwords, error) != 0) ||
 	    read_folder(conf, settings, error) != 0 || read_delete(conf, settings, error) != 0 ||
 	    read_format(conf, settings, error) != 0 || make_dummy(conf, error) != 0) {
 		conf_free(&conf);

@@ -21,10 +21,9 @@ struct conf_path {
 /* An instance. Nothing of it changes after configure(). */
 struct maildir_conf {
 	const struct popgate_host *host;
-	struct conf_path mail, passwords;
-	const char *folder;	     /* canonical: "INBOX" or as configured; owned by the host */
-	char folder_name[PATH_ROOM]; /* on the disk; empty: the Maildir itself */
-	char trash_name[PATH_ROOM];  /* likewise; empty: none */
+	struct conf_path mail, passwords; /* passwords.base NULL: a password is no proof here */
+	const char *folder;		  /* canonical: "INBOX" or as configured; owned by the host */
+	char trash_name[PATH_ROOM];	  /* on the disk; empty: none */
 	enum conf_delete delete;
 	const char *uidl_format;	       /* empty: dovecot-uidlist is not looked at */
 	char dummy[CRYPT_GENSALT_OUTPUT_SIZE]; /* what a password is tried against that has no hash */

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "status.h"
@@ -24,16 +25,18 @@ static int fail(struct popgate_error *error, const char *path, const char *more)
 int drop_open(struct drop *drop, struct popgate_error *error)
 {
 	const struct maildir_conf *conf = drop->conf;
-	char path[PATH_ROOM];
+	char path[PATH_ROOM], name[PATH_ROOM] = ".";
 
+	if (strcmp(drop->folder_name, "INBOX") != 0)
+		path_folder(drop->folder_name, name);
 	if (path_fill(conf->mail.rest, drop->user, path) != 0)
 		return status_fail(error, POPGATE_AUTH, "no user can have this name");
 	drop->top = walk_folder(conf->mail.base, path, O_RDONLY);
 	if (drop->top < 0)
 		return fail(error, path, "");
-	drop->folder = walk_into(drop->top, conf->folder_name[0] == '\0' ? "." : conf->folder_name, O_RDONLY);
+	drop->folder = walk_into(drop->top, name, O_RDONLY);
 	if (drop->folder < 0)
-		return fail(error, path, conf->folder_name);
+		return fail(error, path, name);
 	drop->fresh = walk_into(drop->folder, "new", O_RDONLY);
 	if (drop->fresh < 0)
 		return fail(error, path, "new");

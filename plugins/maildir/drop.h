@@ -2,6 +2,7 @@
 #ifndef MAILDIR_DROP_H
 #define MAILDIR_DROP_H
 
+#include <stdbool.h>
 #include <sys/stat.h>
 
 #include "conf.h"
@@ -10,11 +11,12 @@
 struct drop {
 	const struct maildir_conf *conf;
 	struct popgate_session *session;
-	char *user;	   /* the drop's own */
-	struct stat proof; /* the file that the password was proved against */
-	int top;	   /* the Maildir; -1 where not open, as the others */
-	int folder;	   /* the maildrop's folder: the Maildir or one of its Maildir++ folders */
-	int fresh, cur;	   /* its new/ and cur/ */
+	char *user, *folder_name; /* the drop's own; the folder's canonical name */
+	bool proved;		  /* by the host's account: no password counts */
+	struct stat proof;	  /* the file that the password was proved against, where one was */
+	int top;		  /* the Maildir; -1 where not open, as the others */
+	int folder;		  /* the maildrop's folder: the Maildir or one of its Maildir++ folders */
+	int fresh, cur;		  /* its new/ and cur/ */
 	struct messages messages;
 	char *block; /* what a message is read through; NULL: none was */
 };

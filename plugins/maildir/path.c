@@ -5,7 +5,6 @@
  */
 #include "path.h"
 
-#include <stdbool.h>
 #include <string.h>
 
 #define TEMPLATE_MAX  512u
@@ -87,6 +86,16 @@ void path_folder(const char *folder, char name_r[PATH_ROOM])
 	for (size_t i = 0; i < size; i++)
 		name_r[i + 1] = (char)(folder[i] == '/' ? '.' : folder[i]);
 	name_r[size + 1] = '\0';
+}
+
+bool path_is_named(const char *folder, const char *name)
+{
+	char own[PATH_ROOM];
+
+	if (strcmp(folder, "INBOX") == 0)
+		return false;
+	path_folder(folder, own);
+	return strcmp(own, name) == 0;
 }
 
 /* A name, or a part of it, may be a component. */

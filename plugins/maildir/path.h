@@ -5,6 +5,7 @@
 #ifndef MAILDIR_PATH_H
 #define MAILDIR_PATH_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #define PATH_ROOM 1024u /* octets of a path below its base, with the NUL */
@@ -17,6 +18,8 @@ size_t path_base(const char *template);
 const char *path_folder_fault(const char *folder);
 /* The folder's name on the disk: .NAME, with . for each /. The name has no fault. */
 void path_folder(const char *folder, char name_r[PATH_ROOM]);
+/* Whether that name is this folder's; INBOX is no folder here. */
+bool path_is_named(const char *folder, const char *name);
 /* Fills in what follows the base. 0, or -1: this user name makes no path, because it is none, lacks a domain that is
  * asked for, or would lead elsewhere. */
 int path_fill(const char *rest, const char *user, char path_r[PATH_ROOM]);

@@ -5,6 +5,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include <popgate/plugin.h>
 
@@ -42,19 +43,51 @@ static void close_drop(void *opaque)
 		return;
 	drop_close(drop);
 	free(drop->user);
+	free(drop->folder_name);
 	free(drop);
 }
 
-/* The password first, then the lock; only then anything of the mail is looked at. */
+/* The folder's canonical name. */
+static int choose_folder(struct drop *drop, const char *wished, struct popgate_error *error)
+{
+	const char *fault = NULL;
+
+	if (wished == NULL)
+		wished = drop->conf->folder;
+	else if (strcasecmp(wished, "INBOX") == 0)
+		wished = "INBOX";
+	else
+		fault = path_folder_fault(wished);
+	if (fault != NULL)
+		return status_fail(error, POPGATE_PERM, "the folder that the login asks for %s", fault);
+	drop->folder_name = strdup(wished);
+	return drop->folder_name != NULL ? 0 : status_fail(error, POPGATE_TEMP, "out of memory");
+}
+
+/* Either the host has proved the user, or the password does. */
+static int prove(struct drop *drop, struct popgate_error *error)
+{
+	const struct maildir_conf *conf = drop->conf;
+
+	drop->proved = conf->host->secret_kind(drop->session) == POPGATE_NONE;
+	if (drop->proved)
+		return 0;
+	if (conf->passwords.base == NULL)
+		return status_fail(error, POPGATE_PERM,
+				   "there is no password_file, and no account has proved the user");
+	return proof_check(conf, drop->session, drop->user, &drop->proof, error);
+}
+
+/* The proof first, then the lock; only then anything of the mail is looked at. */
 static int enter(struct drop *drop, const struct popgate_open *open, struct popgate_error *error)
 {
 	const struct maildir_conf *conf = drop->conf;
 
 	if (conf->host->now() >= open->deadline)
 		return status_fail(error, POPGATE_TEMP, "the time for the login was over before it began");
-	if (proof_check(conf, drop->session, drop->user, &drop->proof, error) != 0)
+	if (choose_folder(drop, open->folder, error) != 0 || prove(drop, error) != 0)
 		return -1;
-	if (conf->host->lock(drop->session, conf->folder, error) < 0)
+	if (conf->host->lock(drop->session, drop->folder_name, error) < 0)
 		return -1;
 	return drop_open(drop, error);
 }
@@ -85,7 +118,7 @@ static int refresh(void *opaque, popgate_list_fn *add, void *context, int64_t de
 {
 	struct drop *drop = opaque;
 
-	if (!proof_lasts(drop->conf, drop->user, &drop->proof))
+	if (!drop->proved && !proof_lasts(drop->conf, drop->user, &drop->proof))
 		return status_fail(error, POPGATE_TEMP, "the user's password file has changed");
 	drop_close(drop);
 	return drop_open(drop, error) != 0 ? -1 : list_messages(drop, add, context, deadline, error);
@@ -100,7 +133,7 @@ const struct popgate_plugin popgate_plugin = {
     .name = "maildir",
     .version = MAILDIR_VERSION,
     .summary = "a folder of a local Maildir",
-    .capabilities = POPGATE_CAN_REFRESH,
+    .capabilities = POPGATE_CAN_REFRESH | POPGATE_TAKES_FOLDER | POPGATE_TAKES_NONE,
     .keys = conf_keys,
     .configure = configure,
     .destroy = destroy,

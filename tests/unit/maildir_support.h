@@ -44,6 +44,7 @@ static inline int support_open(void)
 {
 	drop = (struct drop){.conf = &conf, .top = -1, .folder = -1, .fresh = -1, .cur = -1};
 	drop.user = (char *)"ann";
+	drop.folder_name = (char *)"INBOX";
 	return drop_open(&drop, &error);
 }
 
