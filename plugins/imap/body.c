@@ -15,6 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "attributes.h"
+
 /* With so much of an unwanted literal ahead, a new connection is cheaper. */
 #define DRAIN_MAX (256u * 1024u)
 /* So many bodies may come beside those asked for, before a server counts as hostile. */
@@ -221,7 +223,7 @@ static size_t note_parts(struct body *b, const struct mailimap_msg_att *attribut
 static void take_attributes(struct mailimap_msg_att *attributes, void *context)
 {
 	struct body *b = context;
-	uint32_t uid = conn_uid_of(attributes);
+	uint32_t uid = attributes_uid(attributes);
 	size_t parts = note_parts(b, attributes, uid == b->uid);
 
 	if (uid == b->uid) {

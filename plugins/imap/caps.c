@@ -10,12 +10,20 @@ static const struct {
 	const char *name;
 	enum caps_bit bit;
 } names[] = {
-    {"STARTTLS", CAPS_STARTTLS}, {"LOGINDISABLED", CAPS_LOGINDISABLED},
-    {"SASL-IR", CAPS_SASL_IR},	 {"ID", CAPS_ID},
-    {"ENABLE", CAPS_ENABLE},	 {"UTF8=ACCEPT", CAPS_UTF8_ACCEPT},
-    {"UIDPLUS", CAPS_UIDPLUS},	 {"MOVE", CAPS_MOVE},
-    {"AUTH=PLAIN", CAPS_PLAIN},	 {"LITERAL+", CAPS_LITERAL},
+    {"STARTTLS", CAPS_STARTTLS},
+    {"LOGINDISABLED", CAPS_LOGINDISABLED},
+    {"SASL-IR", CAPS_SASL_IR},
+    {"ID", CAPS_ID},
+    {"ENABLE", CAPS_ENABLE},
+    {"UTF8=ACCEPT", CAPS_UTF8_ACCEPT},
+    {"UIDPLUS", CAPS_UIDPLUS},
+    {"MOVE", CAPS_MOVE},
+    {"AUTH=PLAIN", CAPS_PLAIN},
+    {"LITERAL+", CAPS_LITERAL},
     {"LITERAL-", CAPS_LITERAL},
+    {"SPECIAL-USE", CAPS_SPECIAL_USE},
+    {"LIST-EXTENDED", CAPS_LIST_EXTENDED},
+    {"XLIST", CAPS_XLIST},
 };
 
 static void note_cap(struct conn *c, const char *name)

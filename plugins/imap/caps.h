@@ -14,7 +14,10 @@ enum caps_bit {
 	CAPS_UTF8_ACCEPT = 1 << 6,
 	CAPS_UIDPLUS = 1 << 7,
 	CAPS_MOVE = 1 << 8,
-	CAPS_LITERAL = 1 << 9 /* LITERAL+ or LITERAL- */
+	CAPS_LITERAL = 1 << 9, /* LITERAL+ or LITERAL- */
+	CAPS_SPECIAL_USE = 1 << 10,
+	CAPS_LIST_EXTENDED = 1 << 11,
+	CAPS_XLIST = 1 << 12
 };
 
 /* Reads the capabilities that the last answers brought, if any did; false: none. */

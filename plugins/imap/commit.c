@@ -15,8 +15,10 @@
 #include <string.h>
 
 #include "ahead.h"
+#include "attributes.h"
 #include "caps.h"
 #include "login.h"
+#include "special.h"
 #include "uidset.h"
 
 #define SET_MAX (CONN_COMMAND_MAX - 2400u) /* a quoted folder name and the words fit beside it */
@@ -35,6 +37,7 @@ struct removal {
 	struct drop *drop;
 	size_t count;
 	uint32_t *uids;	       /* ascending */
+	unsigned char *flags;  /* the memory of the next four */
 	unsigned char *seen;   /* of each: still there, by the last FETCH */
 	unsigned char *marked; /* of each: what the last FETCH said of \Deleted, see below */
 	unsigned char *before; /* of each: bore \Deleted before our STORE ("alone") */
@@ -92,19 +95,6 @@ static enum conn_end for_sets(struct removal *r, const uint32_t *uids, size_t co
 
 /* ---- looking ------------------------------------------------------------- */
 
-static bool is_deleted(const struct mailimap_msg_att_dynamic *dynamic)
-{
-	if (dynamic->att_list == NULL)
-		return false;
-	for (clistiter *at = clist_begin(dynamic->att_list); at != NULL; at = clist_next(at)) {
-		const struct mailimap_flag_fetch *flag = clist_content(at);
-
-		if (flag->fl_type == MAILIMAP_FLAG_FETCH_OTHER && flag->fl_flag->fl_type == MAILIMAP_FLAG_DELETED)
-			return true;
-	}
-	return false;
-}
-
 /* A response that names more than one is no proof that any of them is gone. */
 static void note_seen(struct removal *r, const struct mailimap_msg_att_static *item)
 {
@@ -118,13 +108,13 @@ static void note_seen(struct removal *r, const struct mailimap_msg_att_static *i
 static void take_attributes(struct mailimap_msg_att *attributes, void *context)
 {
 	struct removal *r = context;
-	size_t i = uidset_find(r->uids, r->count, conn_uid_of(attributes));
+	size_t i = uidset_find(r->uids, r->count, attributes_uid(attributes));
 
 	for (clistiter *at = clist_begin(attributes->att_list); at != NULL; at = clist_next(at)) {
 		const struct mailimap_msg_att_item *item = clist_content(at);
 
 		if (item->att_type == MAILIMAP_MSG_ATT_ITEM_DYNAMIC && i < r->count)
-			r->marked[i] = is_deleted(item->att_data.att_dyn) ? MARK_SET : MARK_UNSET;
+			r->marked[i] = attributes_deleted(item->att_data.att_dyn) ? MARK_SET : MARK_UNSET;
 		else if (item->att_type == MAILIMAP_MSG_ATT_ITEM_STATIC)
 			note_seen(r, item->att_data.att_static);
 	}
@@ -391,7 +381,7 @@ static int expunge_uids(struct removal *r)
 /* Sends all of them to the trash by UID MOVE or UID COPY. */
 static enum conn_end to_trash(struct removal *r, const char *verb)
 {
-	const char *trash = r->drop->utf8 ? r->drop->conf->trash_utf8 : r->drop->conf->trash_utf7;
+	const char *trash = r->drop->utf8 ? r->drop->trash->utf8 : r->drop->trash->utf7;
 
 	return for_sets(r, r->uids, r->count, NULL, verb, trash);
 }
@@ -405,17 +395,26 @@ static int move_uids(struct removal *r)
 
 static int expunge(struct removal *r)
 {
+	bool inside;
+
 	if (r->drop->conn.caps & CAPS_UIDPLUS)
 		return expunge_uids(r);
-	if (r->drop->conf->without == CONF_MOVE_ONLY && (r->drop->conn.caps & CAPS_MOVE))
-		return move_uids(r);
-	return expunge_alone(r);
+	if (r->drop->conf->without != CONF_MOVE_ONLY || !(r->drop->conn.caps & CAPS_MOVE))
+		return expunge_alone(r);
+	if (special_trash(r->drop, &inside, r->error) != 0)
+		return -1;
+	return inside ? status_fail(r->error, POPGATE_PERM, "the folder is the trash, and the server has no UIDPLUS")
+		      : move_uids(r);
 }
 
 static int move(struct removal *r)
 {
-	bool uidplus = (r->drop->conn.caps & CAPS_UIDPLUS) != 0;
+	bool uidplus = (r->drop->conn.caps & CAPS_UIDPLUS) != 0, inside;
 
+	if (special_trash(r->drop, &inside, r->error) != 0)
+		return -1;
+	if (inside)
+		return expunge(r);
 	if (r->drop->conn.caps & CAPS_MOVE)
 		return move_uids(r);
 	/* a copy that could not be followed by an expunge would only be a double */
@@ -455,12 +454,13 @@ static removal_fn *const removals[] = {
 static int prepare(struct removal *r, const size_t *messages)
 {
 	r->uids = malloc(r->count * sizeof(*r->uids));
-	r->seen = calloc(r->count, 1);
-	r->marked = calloc(r->count, 1);
-	r->before = calloc(r->count, 1);
-	r->found = calloc(r->count, 1);
-	if (r->uids == NULL || r->seen == NULL || r->marked == NULL || r->before == NULL || r->found == NULL)
+	r->flags = calloc(r->count, 4);
+	if (r->uids == NULL || r->flags == NULL)
 		return status_fail(r->error, POPGATE_TEMP, "out of memory");
+	r->seen = r->flags;
+	r->marked = r->seen + r->count;
+	r->before = r->marked + r->count;
+	r->found = r->before + r->count;
 	for (size_t i = 0; i < r->count; i++)
 		r->uids[i] = r->drop->messages[messages[i]].uid;
 	return 0;
@@ -489,9 +489,6 @@ int commit_messages(void *opaque, const size_t *messages, size_t count, unsigned
 	if (prepare(&r, messages) == 0)
 		result = remove_all(&r);
 	free(r.uids);
-	free(r.seen);
-	free(r.marked);
-	free(r.before);
-	free(r.found);
+	free(r.flags);
 	return result;
 }

@@ -8,14 +8,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include <libetpan/libetpan_version.h>
 
-#include "folder.h"
 #include "status.h"
-
-#define FOLDER_MAX 400 /* octets; encoded and quoted it still fits into a command line beside a set of UIDs */
 
 #define LITERAL_MAX (60u * 1024u * 1024u)
 #define FETCH_LEAST 65536u
@@ -53,7 +49,7 @@ const struct popgate_key conf_keys[] = {
     {.name = "folder",
      .type = POPGATE_KEY_STRING,
      .fallback = "INBOX",
-     .help = "folder that is the maildrop, in UTF-8"},
+     .help = "folder that is the maildrop, in UTF-8; \\Junk and the like: the one that the server has for that use"},
     {.name = "delete",
      .type = POPGATE_KEY_CHOICE,
      .fallback = "expunge",
@@ -61,7 +57,7 @@ const struct popgate_key conf_keys[] = {
      .help = "what a deleted message's fate is: expunge, flag (only mark \\Deleted), move (to trash_folder) or keep"},
     {.name = "trash_folder",
      .type = POPGATE_KEY_STRING,
-     .help = "where delete or without_uidplus = \"move\" puts messages"},
+     .help = "where delete or without_uidplus = \"move\" puts messages; a folder's name, or \\Trash"},
     {.name = "without_uidplus",
      .type = POPGATE_KEY_CHOICE,
      .fallback = "alone",
@@ -131,16 +127,6 @@ static int refuse(struct popgate_error *error, const char *key, const char *why)
 	return status_fail(error, POPGATE_PERM, "%s: %s", key, why);
 }
 
-/* The position of a value among its choices; the host has checked that it is there. */
-static int choice(const char *value, const char *const *choices)
-{
-	int i = 0;
-
-	while (choices[i + 1] != NULL && strcmp(value, choices[i]) != 0)
-		i++;
-	return i;
-}
-
 static int check_server(const char *server, struct popgate_error *error)
 {
 	if (*server == '\0')
@@ -154,22 +140,11 @@ static int check_server(const char *server, struct popgate_error *error)
 	return 0;
 }
 
-/* Both forms of a folder name for the command line. */
-static int write_folder(const char *key, const char *name, char **utf7_r, char **utf8_r, struct popgate_error *error)
+static int read_place(struct place *place, const char *key, const char *name, struct popgate_error *error)
 {
-	char *encoded;
+	const char *fault = place_set(place, name);
 
-	if (*name == '\0')
-		return refuse(error, key, "must not be empty");
-	if (!folder_is_clean(name))
-		return refuse(error, key, "holds a control character or is not UTF-8");
-	if (strlen(name) > FOLDER_MAX)
-		return refuse(error, key, "is too long");
-	encoded = folder_encode(name);
-	*utf7_r = encoded != NULL ? folder_quote(encoded) : NULL;
-	*utf8_r = folder_quote(name);
-	free(encoded);
-	return *utf7_r != NULL && *utf8_r != NULL ? 0 : status_fail(error, POPGATE_PERM, "out of memory");
+	return fault == NULL ? 0 : refuse(error, key, fault);
 }
 
 /* libetpan's releases from 1.10 on take no literal above 64 MiB. */
@@ -191,10 +166,10 @@ static int read_trust(struct imap_conf *conf, const struct popgate_settings *set
 {
 	static const char *const keys[] = {"ca_file", "pin", "tls_minimum"};
 	const struct popgate_host *host = conf->host;
-	const char *minimum = host->setting_string(settings, "tls_minimum"), *key;
+	const char *key;
 	const struct trust_wish wish = {.ca_file = host->setting_string(settings, "ca_file"),
 					.pins = host->setting_string(settings, "pin"),
-					.tls_1_3 = minimum != NULL && choice(minimum, minimums) == 1};
+					.tls_1_3 = host->setting_choice(settings, "tls_minimum") == 1};
 	char text[200];
 
 	for (size_t i = 0; conf->security == CONF_NONE && i < sizeof(keys) / sizeof(keys[0]); i++)
@@ -213,7 +188,7 @@ static int read_server(struct imap_conf *conf, const struct popgate_settings *se
 	if (conf->server == NULL)
 		return refuse(error, "host", "is required");
 	conf->port = (unsigned)host->setting_int(settings, "port");
-	conf->security = (enum conf_security)choice(host->setting_string(settings, "security"), securities);
+	conf->security = (enum conf_security)host->setting_choice(settings, "security");
 	if (conf->port == 0)
 		conf->port = conf->security == CONF_TLS ? 993 : 143;
 	if (check_server(conf->server, error) != 0)
@@ -225,9 +200,7 @@ static int read_folder(struct imap_conf *conf, const struct popgate_settings *se
 {
 	const char *folder = conf->host->setting_string(settings, "folder");
 
-	conf->inbox = folder == NULL || strcasecmp(folder, "INBOX") == 0;
-	conf->folder = conf->inbox ? "INBOX" : folder;
-	return write_folder("folder", conf->folder, &conf->folder_utf7, &conf->folder_utf8, error);
+	return read_place(&conf->folder, "folder", folder != NULL ? folder : "INBOX", error);
 }
 
 static int read_trash(struct imap_conf *conf, const char *trash, struct popgate_error *error)
@@ -236,9 +209,11 @@ static int read_trash(struct imap_conf *conf, const char *trash, struct popgate_
 
 	if (trash == NULL)
 		return status_fail(error, POPGATE_PERM, "trash_folder: is required with %s = \"move\"", key);
-	if (strcmp(trash, conf->folder) == 0 || (conf->inbox && strcasecmp(trash, "INBOX") == 0))
-		return refuse(error, "trash_folder", "must not be the maildrop's own folder");
-	return write_folder("trash_folder", trash, &conf->trash_utf7, &conf->trash_utf8, error);
+	if (read_place(&conf->trash, "trash_folder", trash, error) != 0)
+		return -1;
+	return place_is_same(&conf->trash, &conf->folder)
+		   ? refuse(error, "trash_folder", "must not be the maildrop's own folder")
+		   : 0;
 }
 
 static int read_delete(struct imap_conf *conf, const struct popgate_settings *settings, struct popgate_error *error)
@@ -247,8 +222,8 @@ static int read_delete(struct imap_conf *conf, const struct popgate_settings *se
 	const char *trash = host->setting_string(settings, "trash_folder");
 	bool expunges;
 
-	conf->delete = (enum conf_delete)choice(host->setting_string(settings, "delete"), deletes);
-	conf->without = (enum conf_without)choice(host->setting_string(settings, "without_uidplus"), withouts);
+	conf->delete = (enum conf_delete)host->setting_choice(settings, "delete");
+	conf->without = (enum conf_without)host->setting_choice(settings, "without_uidplus");
 	expunges = conf->delete == CONF_EXPUNGE || conf->delete == CONF_MOVE;
 	if (conf->without == CONF_MOVE_ONLY && !expunges)
 		return refuse(error, "without_uidplus",
@@ -298,10 +273,8 @@ void conf_free(struct imap_conf **conf)
 	if (*conf == NULL)
 		return;
 	trust_free(&(*conf)->trust);
-	free((*conf)->folder_utf7);
-	free((*conf)->folder_utf8);
-	free((*conf)->trash_utf7);
-	free((*conf)->trash_utf8);
+	place_clear(&(*conf)->folder);
+	place_clear(&(*conf)->trash);
 	free(*conf);
 	*conf = NULL;
 }

@@ -7,6 +7,7 @@
 #include <popgate/plugin.h>
 
 #include "guard.h"
+#include "place.h"
 #include "trust.h"
 
 #define IMAP_VERSION "0.1.0"
@@ -19,14 +20,12 @@ enum conf_delete { CONF_EXPUNGE, CONF_FLAG, CONF_MOVE, CONF_KEEP };
 /* An instance. Nothing of it changes after configure(). */
 struct imap_conf {
 	const struct popgate_host *host;
-	const char *server; /* owned by the host, as is folder */
+	const char *server; /* owned by the host */
 	unsigned port;
 	enum conf_security security;
 	struct trust *trust; /* NULL where security is none */
-	const char *folder;  /* canonical: "INBOX" or as configured, UTF-8 */
-	bool inbox;
-	char *folder_utf7, *folder_utf8; /* quoted, for the command line */
-	char *trash_utf7, *trash_utf8;	 /* likewise, or NULL */
+	struct place folder; /* if the login asks for no other */
+	struct place trash;
 	enum conf_delete delete;
 	enum conf_without without;
 	bool send_id;

@@ -86,25 +86,6 @@ bool conn_has_input(struct conn *c)
 	return c->imap->imap_stream->read_buffer_len > 0 || transport_has_input(c->transport);
 }
 
-uint32_t conn_uid_of(const struct mailimap_msg_att *attributes)
-{
-	uint32_t uid = 0;
-	bool named = false;
-
-	for (clistiter *at = clist_begin(attributes->att_list); at != NULL; at = clist_next(at)) {
-		const struct mailimap_msg_att_item *item = clist_content(at);
-
-		if (item->att_type == MAILIMAP_MSG_ATT_ITEM_STATIC &&
-		    item->att_data.att_static->att_type == MAILIMAP_MSG_ATT_UID) {
-			uint32_t one = item->att_data.att_static->att_data.att_uid;
-
-			uid = !named || one == uid ? one : 0;
-			named = true;
-		}
-	}
-	return uid;
-}
-
 void conn_forget_lines(struct conn *c)
 {
 	MMAPString *fresh = mmap_string_new("");

@@ -102,8 +102,6 @@ bool conn_is_lost(const struct conn *c);
 
 /* Whether the server has said something that was not read yet, or has gone; does not wait. */
 bool conn_has_input(struct conn *c);
-/* The UID that a FETCH response names; 0: none, or more than one. */
-uint32_t conn_uid_of(const struct mailimap_msg_att *attributes);
 /* Gives back what libetpan holds of a long answer; conn_current_line is empty then. */
 void conn_forget_lines(struct conn *c);
 /* The line in libetpan's buffer that is being parsed. */

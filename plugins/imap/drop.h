@@ -21,11 +21,16 @@ struct ahead;
 struct drop {
 	const struct imap_conf *conf;
 	struct popgate_session *session;
+	char *user; /* whose mailbox it is, upstream */
 	struct conn conn;
+	const struct place *folder; /* the maildrop: that of the settings, or own */
+	const struct place *trash;  /* likewise */
+	struct place own, own_trash;
 	unsigned flags; /* POPGATE_OPEN_... */
 	bool utf8;	/* UTF8=ACCEPT is on: folder names go out in UTF-8 */
 	bool read_only;
 	bool sent_id;		       /* ID is under way, or was */
+	bool selecting;		       /* SELECT is under way */
 	bool listing;		       /* the listing's FETCH is under way */
 	bool outdated;		       /* its answer is older than the lock */
 	bool stepwise;		       /* nothing is sent behind a LOGIN: the server has hung up on it */

@@ -28,24 +28,25 @@ static const char *verb(const struct drop *drop)
 	return drop->conf->delete == CONF_KEEP ? "EXAMINE" : "SELECT";
 }
 
-/* Whether the folder's name is the same with and without UTF8=ACCEPT. */
+/* Whether the folder's name is known, and the same with and without UTF8=ACCEPT. */
 static bool name_is_settled(const struct drop *drop)
 {
-	return strcmp(drop->conf->folder_utf7, drop->conf->folder_utf8) == 0;
+	return drop->folder->name != NULL && strcmp(drop->folder->utf7, drop->folder->utf8) == 0;
 }
 
 bool enter_in_one_flight(const struct drop *drop)
 {
-	return !wants_utf8(drop) || name_is_settled(drop);
+	return drop->folder->name != NULL && (!wants_utf8(drop) || name_is_settled(drop));
 }
 
 static void send_select(struct drop *drop, bool list)
 {
-	const char *name = drop->utf8 ? drop->conf->folder_utf8 : drop->conf->folder_utf7;
+	const char *name = drop->utf8 ? drop->folder->utf8 : drop->folder->utf7;
 
 	conn_send(&drop->conn, drop->conn.small, "%s %s", verb(drop), name);
 	if (list)
 		conn_send(&drop->conn, drop->conn.small, LIST_COMMAND);
+	drop->selecting = true;
 	drop->listing = list;
 }
 
@@ -56,6 +57,7 @@ void enter_send(struct drop *drop, bool list)
 	conn_gather(c);
 	drop->sent_id = sends_id(drop);
 	drop->utf8 = wants_utf8(drop);
+	drop->selecting = false;
 	if (drop->sent_id)
 		conn_send(c, c->small,
 			  "ID (\"name\" \"popgate\" \"version\" \"" IMAP_VERSION "\" \"vendor\" \"popgate\")");
@@ -77,7 +79,7 @@ static int prepare_selection(mailimap *imap)
 	return 0;
 }
 
-static int receive_introduction(struct drop *drop, struct popgate_error *error)
+int enter_introduced(struct drop *drop, struct popgate_error *error)
 {
 	struct conn *c = &drop->conn;
 
@@ -118,17 +120,13 @@ static int receive_select(struct drop *drop, struct popgate_error *error)
 	if (prepare_selection(c->imap) != 0)
 		return status_fail(error, POPGATE_TEMP, "out of memory");
 	if (conn_receive(c, NULL) != CONN_OK)
-		return conn_fail(c, verb(drop), drop->conf->inbox ? STATUS_AT_SELECT : STATUS_AT_SELECT_OTHER, error);
+		return conn_fail(c, verb(drop), drop->folder->inbox ? STATUS_AT_SELECT : STATUS_AT_SELECT_OTHER, error);
 	return check_selection(drop, error);
 }
 
 int enter_receive(struct drop *drop, bool list, struct popgate_error *error)
 {
-	bool settled = enter_in_one_flight(drop);
-
-	if (receive_introduction(drop, error) != 0)
-		return -1;
-	if (!settled)
+	if (!drop->selecting)
 		send_select(drop, list);
 	return receive_select(drop, error);
 }

@@ -15,7 +15,10 @@ bool enter_in_one_flight(const struct drop *drop);
 void enter_send(struct drop *drop, bool list);
 /* Selects the folder again, over the same connection, and asks for the listing. Errors: TEMP, PERM, PROTOCOL. */
 int enter_again(struct drop *drop, struct popgate_error *error);
-/* Reads the answers up to SELECT's; the listing's is left for list_messages. Errors: TEMP, PERM, PROTOCOL. */
+/* Reads the answers to ID and ENABLE. Errors: TEMP, PERM, PROTOCOL. */
+int enter_introduced(struct drop *drop, struct popgate_error *error);
+/* Reads SELECT's answer, after sending it if it could not leave before; the listing's is left for list_messages.
+ * Errors: TEMP, PERM, PROTOCOL. */
 int enter_receive(struct drop *drop, bool list, struct popgate_error *error);
 
 #endif

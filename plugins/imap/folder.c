@@ -121,6 +121,87 @@ char *folder_encode(const char *name)
 	return encoded;
 }
 
+/* One character as UTF-8. */
+static char *put_utf8(char *at, uint32_t c)
+{
+	if (c < 0x80) {
+		*at++ = (char)c;
+		return at;
+	}
+	if (c >= 0x10000) {
+		*at++ = (char)(0xf0 | c >> 18);
+		*at++ = (char)(0x80 | (c >> 12 & 0x3f));
+	} else if (c >= 0x800) {
+		*at++ = (char)(0xe0 | c >> 12);
+	} else {
+		*at++ = (char)(0xc0 | c >> 6);
+	}
+	if (c >= 0x800)
+		*at++ = (char)(0x80 | (c >> 6 & 0x3f));
+	*at++ = (char)(0x80 | (c & 0x3f));
+	return at;
+}
+
+/* Joins the two halves of a character beyond 16 bits. -1: they don't match. */
+static int take_unit(char **at, uint32_t *high, uint32_t unit)
+{
+	bool low = unit >= 0xdc00 && unit < 0xe000;
+
+	if (low != (*high != 0))
+		return -1;
+	if (unit >= 0xd800 && unit < 0xdc00) {
+		*high = unit;
+		return 0;
+	}
+	*at = put_utf8(*at, low ? 0x10000 + ((*high - 0xd800) << 10) + (unit - 0xdc00) : unit);
+	*high = 0;
+	return 0;
+}
+
+/* What stands between "&" and "-"; *text is moved past that. */
+static int decode_shift(const char **text, char **at)
+{
+	uint32_t bits = 0, high = 0;
+	unsigned count = 0;
+
+	for (; **text != '-'; ++*text) {
+		const char *digit = **text != '\0' ? strchr(digits, **text) : NULL;
+
+		if (digit == NULL)
+			return -1;
+		bits = (bits << 6 | (uint32_t)(digit - digits)) & 0xffffff;
+		count += 6;
+		if (count < 16)
+			continue;
+		count -= 16;
+		if (take_unit(at, &high, bits >> count & 0xffff) != 0)
+			return -1;
+	}
+	++*text;
+	return high == 0 && count < 6 && (bits & ((1u << count) - 1)) == 0 ? 0 : -1;
+}
+
+char *folder_decode(const char *encoded)
+{
+	/* three digits make an octet or two, or a half of four */
+	char *name = malloc(strlen(encoded) * 2 + 1), *at = name;
+
+	while (name != NULL && *encoded != '\0') {
+		if (*encoded != '&') {
+			*at++ = *encoded++;
+		} else if (encoded[1] == '-') {
+			*at++ = '&';
+			encoded += 2;
+		} else if (encoded++, decode_shift(&encoded, &at) != 0) {
+			free(name);
+			return NULL;
+		}
+	}
+	if (name != NULL)
+		*at = '\0';
+	return name;
+}
+
 char *folder_quote(const char *text)
 {
 	char *quoted = malloc(strlen(text) * 2 + 3), *at = quoted;

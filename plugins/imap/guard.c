@@ -36,6 +36,7 @@ static const char *const status_words[] = {"OK", "NO", "BAD", "BYE", "PREAUTH", 
 
 /* What libetpan reads for us. */
 static const char *const data_words[] = {"CAPABILITY", "EXISTS", "EXPUNGE", "FETCH", "SEARCH", NULL};
+static const char *const folder_words[] = {"LIST", "XLIST", NULL};
 static const char *const code_words[] = {"CAPABILITY", "READ-ONLY", "READ-WRITE", "UIDVALIDITY", NULL};
 
 /* libetpan copies the text after these, and crashes where there is none: it must not see their bracket. */
@@ -85,6 +86,7 @@ void guard_another(struct guard *g, const struct guard_limits *limits)
 	g->limits.octets += limits->octets;
 	g->limits.lines += limits->lines;
 	g->limits.bodies += limits->bodies;
+	g->limits.folders = g->limits.folders || limits->folders;
 	if (g->limits.body < limits->body)
 		g->limits.body = limits->body;
 }
@@ -166,7 +168,7 @@ static enum guard_verdict classify(struct guard *g, bool tagged)
 		return GUARD_BAD_SYNTAX;
 	} else if (strcmp(g->word, "*") != 0) {
 		g->classified = true;
-		g->hidden = !word_in(g->word, data_words);
+		g->hidden = !word_in(g->word, data_words) && !(g->limits.folders && word_in(g->word, folder_words));
 	}
 	return GUARD_FINE;
 }

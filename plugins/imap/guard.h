@@ -30,6 +30,7 @@ struct guard_limits {
 	uint64_t lines;
 	uint64_t body;	 /* the size of one body literal */
 	unsigned bodies; /* how many body literals */
+	bool folders;	 /* LIST and XLIST are wanted */
 };
 
 /* The first thing wrong; GUARD_FINE otherwise. */

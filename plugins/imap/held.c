@@ -15,6 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "attributes.h"
+
 #define ROOM_FIRST 256u /* octets, where the server does not announce a size */
 
 /* ---- entries ----------------------------------------------------------- */
@@ -248,7 +250,7 @@ static void settle_last(struct held *h, bool whole)
 static void take_attributes(struct mailimap_msg_att *attributes, void *context)
 {
 	struct held *h = context;
-	uint32_t uid = conn_uid_of(attributes);
+	uint32_t uid = attributes_uid(attributes);
 	unsigned there = parts_there(h, attributes);
 	struct held_entry *entry = uid != 0 ? find_uid(h, uid) : NULL;
 

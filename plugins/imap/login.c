@@ -16,6 +16,7 @@
 #include "caps.h"
 #include "enter.h"
 #include "folder.h"
+#include "special.h"
 
 #define SECRET_MAX 65536u /* octets of a name or a password; OAuth tokens are long */
 
@@ -257,7 +258,7 @@ static bool can_pipeline(const struct drop *drop, const struct popgate_credentia
 
 static int take_lock(struct drop *drop, struct popgate_error *error)
 {
-	int waited = drop->conf->host->lock(drop->session, drop->conf->folder, error);
+	int waited = drop->conf->host->lock(drop->session, drop->folder->name, error);
 
 	drop->outdated = waited > 0;
 	return waited < 0 ? -1 : 0;
@@ -288,7 +289,7 @@ static int log_in_stepwise(struct drop *drop, const struct popgate_credential *c
 {
 	if (send_credential(&drop->conn, credential) != CONN_OK)
 		return login_failed(&drop->conn, credential, error);
-	if (fresh && take_lock(drop, error) != 0)
+	if (fresh && drop->folder->name != NULL && take_lock(drop, error) != 0)
 		return -1;
 	drop->outdated = false; /* nothing was read yet */
 	if (login_ask_caps(drop, error) != 0)
@@ -316,6 +317,17 @@ static int authenticate(struct drop *drop, bool fresh, struct popgate_error *err
 					       : log_in_stepwise(drop, &credential, fresh, error);
 }
 
+/* A folder that is asked for by its use has its name, and its lock, only now. */
+static int find_folder(struct drop *drop, bool fresh, struct popgate_error *error)
+{
+	if (drop->folder->name != NULL)
+		return 0;
+	if (special_find(drop, &drop->own, error) != 0 || (fresh && take_lock(drop, error) != 0))
+		return -1;
+	drop->outdated = false;
+	return 0;
+}
+
 static int log_in(struct drop *drop, bool fresh, int64_t deadline, struct popgate_error *error)
 {
 	const struct imap_conf *conf = drop->conf;
@@ -326,6 +338,8 @@ static int log_in(struct drop *drop, bool fresh, int64_t deadline, struct popgat
 	if (conf->security == CONF_STARTTLS && start_tls(drop, error) != 0)
 		return -1;
 	if (ask_caps(&drop->conn, error) != 0 || authenticate(drop, fresh, error) != 0)
+		return -1;
+	if (enter_introduced(drop, error) != 0 || find_folder(drop, fresh, error) != 0)
 		return -1;
 	return enter_receive(drop, fresh, error);
 }

@@ -5,6 +5,7 @@
  * process for each maildrop.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include <popgate/plugin.h>
 
@@ -51,8 +52,32 @@ static void close_drop(void *opaque)
 		return;
 	ahead_free(drop);
 	conn_close(&drop->conn);
+	place_clear(&drop->own);
+	place_clear(&drop->own_trash);
+	free(drop->user);
 	free(drop->messages);
 	free(drop);
+}
+
+/* What is found out about a folder belongs to the drop. */
+static const char *choose_folders(struct drop *drop, const char *wished)
+{
+	const struct imap_conf *conf = drop->conf;
+	const char *fault = NULL;
+
+	drop->folder = &conf->folder;
+	drop->trash = &conf->trash;
+	if (wished == NULL)
+		wished = conf->folder.alias;
+	if (wished != NULL) {
+		fault = place_set(&drop->own, wished);
+		drop->folder = &drop->own;
+	}
+	if (conf->trash.alias != NULL) {
+		drop->own_trash.alias = conf->trash.alias;
+		drop->trash = &drop->own_trash;
+	}
+	return fault;
 }
 
 static int open_drop(void *instance, struct popgate_session *session, const struct popgate_open *open, void **drop_r,
@@ -60,6 +85,7 @@ static int open_drop(void *instance, struct popgate_session *session, const stru
 {
 	const struct imap_conf *conf = instance;
 	struct drop *drop = calloc(1, sizeof(*drop));
+	const char *fault;
 
 	if (drop == NULL)
 		return status_fail(error, POPGATE_TEMP, "out of memory");
@@ -67,7 +93,11 @@ static int open_drop(void *instance, struct popgate_session *session, const stru
 	drop->session = session;
 	drop->flags = open->flags;
 	conn_init(&drop->conn, conf->host, session, &conf->bounds, &conf->small);
-	if (login_open(drop, true, open->deadline, error) != 0) {
+	drop->user = strdup(open->user);
+	fault = drop->user != NULL ? choose_folders(drop, open->folder) : "out of memory";
+	if (fault != NULL || login_open(drop, true, open->deadline, error) != 0) {
+		if (fault != NULL)
+			status_fail(error, POPGATE_PERM, "the folder that the login asks for %s", fault);
 		close_drop(drop);
 		return -1;
 	}
@@ -84,7 +114,7 @@ const struct popgate_plugin popgate_plugin = {
     .name = "imap",
     .version = IMAP_VERSION,
     .summary = "a folder of a remote IMAP server",
-    .capabilities = POPGATE_CAN_PREFETCH | POPGATE_CAN_REFRESH,
+    .capabilities = POPGATE_CAN_PREFETCH | POPGATE_CAN_REFRESH | POPGATE_TAKES_FOLDER,
     .keys = conf_keys,
     .configure = configure,
     .destroy = destroy,

@@ -209,23 +209,23 @@ static void commit(struct run *run, size_t from, size_t step)
 /* The letters before ";" . */
 static const uint8_t *read_settings(struct run *run, const uint8_t *at, const uint8_t *end)
 {
-	run->conf = (struct imap_conf){.host = &peer_host,
-				       .server = "server",
-				       .port = 143,
-				       .security = CONF_NONE,
-				       .folder = "INBOX",
-				       .inbox = true,
-				       .folder_utf7 = (char *)"\"INBOX\"",
-				       .folder_utf8 = (char *)"\"INBOX\"",
-				       .trash_utf7 = (char *)"\"Trash\"",
-				       .trash_utf8 = (char *)"\"Trash\"",
-				       .delete = CONF_EXPUNGE,
-				       .without = CONF_ALONE,
-				       .reconnect_timeout = 5000,
-				       .fetch_max = UINT32_MAX,
-				       .message_max = UINT32_MAX,
-				       .bounds = {.line = 1024 * 1024, .literal = 64 * 1024, .depth = 64},
-				       .small = {.octets = 1024 * 1024, .lines = 10000}};
+	run->conf = (struct imap_conf){
+	    .host = &peer_host,
+	    .server = "server",
+	    .port = 143,
+	    .security = CONF_NONE,
+	    .folder = {.name = (char *)"INBOX",
+		       .utf7 = (char *)"\"INBOX\"",
+		       .utf8 = (char *)"\"INBOX\"",
+		       .inbox = true},
+	    .trash = {.name = (char *)"Trash", .utf7 = (char *)"\"Trash\"", .utf8 = (char *)"\"Trash\""},
+	    .delete = CONF_EXPUNGE,
+	    .without = CONF_ALONE,
+	    .reconnect_timeout = 5000,
+	    .fetch_max = UINT32_MAX,
+	    .message_max = UINT32_MAX,
+	    .bounds = {.line = 1024 * 1024, .literal = 64 * 1024, .depth = 64},
+	    .small = {.octets = 1024 * 1024, .lines = 10000}};
 	run->open = (struct popgate_open){.size = sizeof(run->open), .user = "ann"};
 	for (; at < end && *at != ';'; at++) {
 		run->conf.delete = *at == 'k'	? CONF_KEEP
@@ -235,7 +235,7 @@ static const uint8_t *read_settings(struct run *run, const uint8_t *at, const ui
 		run->conf.without = *at == 'r' ? CONF_REFUSE : *at == 'v' ? CONF_MOVE_ONLY : run->conf.without;
 		run->conf.send_id = run->conf.send_id || *at == 'i';
 		run->conf.pipeline_login = run->conf.pipeline_login || *at == 'p';
-		run->conf.inbox = run->conf.inbox && *at != 'o';
+		run->conf.folder.inbox = run->conf.folder.inbox && *at != 'o';
 		run->conf.fetch_max = *at == 's' ? 32 : run->conf.fetch_max;
 		run->open.flags |= *at == 'u' ? POPGATE_OPEN_UTF8 : 0;
 	}
