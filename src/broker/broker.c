@@ -113,7 +113,7 @@ static int run(struct broker *broker, const struct process *process)
 
 	if (read_accounts(broker, process->conf) != 0)
 		return PROCESS_EXIT_CONF;
-	if (process->throttle == NULL)
+	if (process->throttle == NULL || process->usage == NULL)
 		return PROCESS_EXIT_FAILURE;
 	broker->process = process;
 	broker->tries.throttle = process->throttle;

@@ -5,12 +5,14 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "common/conf.h"
 #include "common/tally.h"
 #include "common/throttle.h"
 #include "common/ticket.h"
+#include "common/usage.h"
 
 enum process_role { PROCESS_FRONT, PROCESS_BROKER, PROCESS_SPAWNER, PROCESS_HELPER, PROCESS_AGENT, PROCESS_ROLES };
 
@@ -31,6 +33,8 @@ struct process {
 	struct tally *tally;	     /* front: connections by address */
 	struct ticket_ring *tickets; /* front: its own copy; else NULL */
 	struct throttle *throttle;   /* broker: refused logins; else NULL */
+	struct usage *usage;	     /* broker: what users have had; else NULL */
+	uint32_t number;	     /* broker: of those who count in it */
 	unsigned index;		     /* front: which of conf->fronts */
 };
 

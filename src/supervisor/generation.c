@@ -166,14 +166,18 @@ static void run_child(struct generation *generation, size_t index, int control, 
 					.tally = role == PROCESS_FRONT ? generation->tally : NULL,
 					.tickets = role == PROCESS_FRONT ? generation->tickets : NULL,
 					.throttle = role == PROCESS_BROKER ? generation->throttle : NULL,
+					.usage = role == PROCESS_BROKER ? generation->usage : NULL,
+					.number = generation->processes[index].number,
 					.index =
 					    (unsigned)(role == PROCESS_FRONT ? index - generation->first_front : 0)};
 	char name[32] = "popgate-";
 
 	if (role != PROCESS_FRONT)
 		ticket_wipe(generation->tickets);
-	if (role != PROCESS_BROKER)
+	if (role != PROCESS_BROKER) {
 		throttle_free(&generation->throttle);
+		usage_free(&generation->usage);
+	}
 	generation_use_log(generation);
 	close_foreign(generation, role, all);
 	passed_close(generation->plan->passed);
@@ -197,6 +201,8 @@ int generation_fork(struct generation *generation, size_t index, const struct ge
 		log_say(POPGATE_LOG_WARN, NULL, "cannot make a channel: %s", strerror(errno));
 		return -1;
 	}
+	if (process->role == PROCESS_BROKER && generation->usage != NULL)
+		process->number = usage_broker_new(generation->usage);
 	process->pid = fork();
 	if (process->role == PROCESS_SPAWNER && process->pid >= 0)
 		(void)setpgid(process->pid, 0); /* both do it, whoever is first */
@@ -292,6 +298,8 @@ int generation_died(struct generation *generation, pid_t pid)
 		process->control = -1;
 		process->pid = 0;
 		process->ready = false;
+		if (process->role == PROCESS_BROKER)
+			usage_broker_gone(generation->usage, process->number);
 		return (int)i;
 	}
 	return -1;

@@ -20,6 +20,7 @@ struct generation_process {
 	pid_t pid;   /* 0: not running */
 	int control; /* -1: none */
 	bool ready;
+	uint32_t number; /* a broker's, for what it counts */
 	int64_t started; /* monotonic milliseconds */
 	int64_t restart; /* when it is to be started again; DEADLINE_NEVER: it is not */
 };
@@ -36,6 +37,7 @@ struct generation {
 	struct tally *tally;
 	struct ticket_ring *tickets;	      /* the supervisor's */
 	struct throttle *throttle;	      /* likewise */
+	struct usage *usage;		      /* likewise */
 	int log;			      /* what its processes log to; -1: syslog */
 	struct generation_process *processes; /* spawner, broker, agent and helpers as far as there are any, fronts */
 	size_t count;

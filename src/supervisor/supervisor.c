@@ -38,6 +38,7 @@ struct supervisor {
 	struct ipc_inbox inbox;
 	struct ticket_ring tickets; /* the same for all generations, so that a reload ends no TLS session */
 	struct throttle *throttle;  /* likewise, so that it forgets no refused login */
+	struct usage *usage;	    /* and what users have had */
 };
 
 /* Flags that the signal handlers set. */
@@ -88,6 +89,7 @@ static int fork_all(struct supervisor *supervisor, struct generation *generation
 	generation->next = supervisor->all;
 	generation->tickets = &supervisor->tickets;
 	generation->throttle = supervisor->throttle;
+	generation->usage = supervisor->usage;
 	supervisor->all = generation;
 	supervisor->start_deadline = deadline_in(START_TIME);
 	for (size_t i = 0; i < generation->count; i++)
@@ -464,6 +466,7 @@ int supervisor_run(const struct supervisor_plan *plan)
 	supervisor->plan = plan;
 	notify_begin();
 	supervisor->throttle = throttle_new(); /* NULL: no broker starts */
+	supervisor->usage = usage_new();       /* likewise */
 	catch_signals(&unblocked);
 	process_keep_private();
 	sandbox_begin();
@@ -488,6 +491,7 @@ out:
 	(void)process_tell_faults(&report);
 	ticket_wipe(&supervisor->tickets);
 	throttle_free(&supervisor->throttle);
+	usage_free(&supervisor->usage);
 	free(supervisor);
 	return result;
 }
