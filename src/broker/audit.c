@@ -3,6 +3,8 @@
 
 #include <popgate/plugin.h>
 
+#include <stdio.h>
+
 #include "common/log.h"
 
 static const char *status_name(unsigned status)
@@ -21,14 +23,37 @@ static uint64_t seconds(int64_t milliseconds)
 	return (uint64_t)(milliseconds + 500) / 1000;
 }
 
+static void log_listener(struct log_line *line, const struct conf_listener *listener)
+{
+	char place[128];
+
+	if (listener == NULL)
+		return;
+	snprintf(place, sizeof(place), "%s:%u", listener->address, (unsigned)listener->port);
+	log_text(line, "listener", listener->name != NULL ? listener->name : place);
+}
+
+static void begin(struct log_line *line, enum popgate_log_level level, const char *event, const struct audit *audit)
+{
+	log_begin(line, level, event, audit->session);
+	log_text(line, "user", audit->user == NULL ? "" : audit->user);
+	log_text(line, "peer", audit->peer);
+	log_listener(line, audit->listener);
+	log_text(line, "tls", *audit->tls == '\0' ? "none" : audit->tls);
+	log_text(line, "mechanism", audit->mechanism);
+	log_text(line, "account", audit->account ? "yes" : "no");
+	if (audit->device != NULL)
+		log_text(line, "device", audit->device);
+	if (audit->backend != NULL)
+		log_text(line, "backend", audit->backend);
+}
+
 void audit_accepted(const struct audit *audit, int64_t delay, bool kept)
 {
 	struct log_line line;
 
-	log_begin(&line, delay > 0 ? POPGATE_LOG_INFO : POPGATE_LOG_DEBUG, "login", audit->session);
-	log_text(&line, "user", audit->user);
-	log_text(&line, "peer", audit->peer);
-	log_text(&line, "mechanism", audit->mechanism);
+	begin(&line, POPGATE_LOG_INFO, "login", audit);
+	log_text(&line, "status", "ok");
 	if (delay > 0)
 		log_number(&line, "delay", seconds(delay));
 	if (kept)
@@ -36,17 +61,13 @@ void audit_accepted(const struct audit *audit, int64_t delay, bool kept)
 	log_end(&line);
 }
 
-/* One line for each: the operator must see attacks, and a provider that is down. */
+/* A provider that is down the operator must see. */
 void audit_refused(const struct audit *audit, unsigned status, int64_t delay, const char *why, size_t size)
 {
 	bool operator_acts = status == POPGATE_TEMP || status == POPGATE_PERM || status == POPGATE_PROTOCOL;
 	struct log_line line;
 
-	log_begin(&line, operator_acts ? POPGATE_LOG_WARN : POPGATE_LOG_INFO, "login_failed", audit->session);
-	log_text(&line, "user", audit->user == NULL ? "" : audit->user);
-	log_text(&line, "peer", audit->peer);
-	log_text(&line, "tls", *audit->tls == '\0' ? "none" : audit->tls);
-	log_text(&line, "mechanism", audit->mechanism);
+	begin(&line, operator_acts ? POPGATE_LOG_WARN : POPGATE_LOG_INFO, "login_failed", audit);
 	log_text(&line, "status", status_name(status));
 	if (status == POPGATE_AUTH)
 		log_number(&line, "delay", seconds(delay));

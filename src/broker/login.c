@@ -44,11 +44,18 @@ static struct login *find(struct broker *broker, const struct broker_front *fron
 
 struct audit login_audit(const struct login *login)
 {
+	const struct conf *conf = login->broker->process->conf;
+
 	return (struct audit){.session = login->name,
 			      .user = login->sasl.name != NULL ? login->sasl.name : login->sasl.unfit,
 			      .peer = login->peer,
 			      .tls = login->tls,
-			      .mechanism = login->mechanism};
+			      .mechanism = login->mechanism,
+			      .listener =
+				  login->listener == CONF_ANY_LISTENER ? NULL : &conf->listeners[login->listener],
+			      .account = login->account != NULL,
+			      .device = login->device,
+			      .backend = login->place == NULL ? NULL : login->place->name};
 }
 
 void login_end(struct login *login)
@@ -168,6 +175,7 @@ static void begin_try(struct login *login)
 
 	login->account = accounts_find(login->broker->accounts, login->sasl.name);
 	known = opening_find(login, &place) == NULL;
+	login->place = known ? place.backend : NULL;
 	tries_begin(&login->broker->tries, &login->try, login->peer, (login->flags & LOGIN_PROXIED) != 0,
 		    known ? place.backend->name : "", known ? place.user : login->sasl.name, deadline_now());
 }

@@ -50,7 +50,8 @@ struct login {
 	int stream, page;    /* the session's ends, until it has them; -1 after */
 	struct channel *report;
 	uint32_t flags;
-	size_t listener; /* index in conf.listeners; CONF_ANY_LISTENER: the front has told none */
+	const struct conf_backend *place; /* where the name leads; NULL: nowhere */
+	size_t listener;		  /* index in conf.listeners; CONF_ANY_LISTENER: the front has told none */
 	char peer[MESSAGE_ADDRESS_MAX + 1];
 	char tls[33];
 	char mechanism[33];
