@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "common/log.h"
+#include "common/message.h"
 
 static const char *status_name(unsigned status)
 {
@@ -15,6 +16,12 @@ static const char *status_name(unsigned status)
 	    [POPGATE_GONE] = "gone", [POPGATE_STOPPED] = "stopped",
 	};
 
+	if (status == REFUSAL_LOGIN_DELAY)
+		return "login_delay";
+	if (status == REFUSAL_SESSIONS)
+		return "max_sessions";
+	if (status == REFUSAL_OCTETS)
+		return "max_octets";
 	return status < sizeof(names) / sizeof(names[0]) ? names[status] : "unknown";
 }
 

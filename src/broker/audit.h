@@ -24,7 +24,7 @@ struct audit {
 /* delay: milliseconds that the login had to wait, because somebody tried others' passwords at its address or with its
  * name. kept: it got a drop that was kept open. */
 void audit_accepted(const struct audit *audit, int64_t delay, bool kept);
-/* status: enum popgate_status, or 0: malformed. delay: milliseconds that the verdict is held back.
+/* status: enum popgate_status or message_refusal, or 0: malformed. delay: milliseconds that the verdict is held back.
  * `why` is for the operator. */
 void audit_refused(const struct audit *audit, unsigned status, int64_t delay, const char *why, size_t size);
 

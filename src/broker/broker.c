@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "broker/login.h"
+#include "broker/policy.h"
 #include "common/log.h"
 #include "common/sandbox.h"
 
@@ -38,10 +39,10 @@ static void add_front(struct broker *broker, int fd)
 	struct broker_front *front = calloc(1, sizeof(*front));
 	struct message features = {.type = MESSAGE_FEATURES};
 
-	if (broker->accounts != NULL) {
+	if (broker->accounts != NULL)
 		features.u.features.proofs = broker->accounts->proofs;
-		features.u.features.login_delay = broker->accounts->login_delay;
-	}
+	policy_announce(broker, &features.u.features);
+	broker->delays = features.u.features.login_delay > 0;
 	if (front != NULL) {
 		front->broker = broker;
 		front->channel = channel_new(broker->base, fd, on_front_message, on_front_closed, front);

@@ -33,6 +33,7 @@ struct broker {
 	struct kept_set kept;
 	struct workers workers;
 	struct accounts *accounts;	       /* NULL: there are none */
+	bool delays;			       /* fronts tell clients of login_delay */
 	struct login *buckets[BROKER_BUCKETS]; /* by connection id */
 };
 

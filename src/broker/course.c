@@ -17,8 +17,16 @@ static void take_opened(struct login *login, const struct message *report)
 {
 	struct message message = *report;
 	struct audit audit = login_audit(login);
+	const char *why = NULL;
+	unsigned refusal = policy_judge(login, POLICY_OPENED, &why);
 
 	tries_accepted(&login->broker->tries, &login->try, deadline_now());
+	if (refusal != 0) {
+		login_refuse_for(login, refusal, why); /* its session finds its client gone */
+		return;
+	}
+	if (login->state != LOGIN_LEFT)
+		policy_enter(login);
 	audit_accepted(&audit, login->held ? login->try.sent - login->try.begun : 0, login->reopening);
 	/* the session has them, and nobody else needs to open one */
 	opening_close_ends(login);
@@ -55,7 +63,7 @@ static unsigned refusal_of(const struct login *login, unsigned status)
 {
 	if (status == POPGATE_AUTH && login->proved)
 		return POPGATE_PERM;
-	return status == 0 ? POPGATE_TEMP : status;
+	return status == 0 || status > POPGATE_STOPPED ? POPGATE_TEMP : status;
 }
 
 void login_take_report(void *context, struct ipc_inbox *inbox)
@@ -64,6 +72,8 @@ void login_take_report(void *context, struct ipc_inbox *inbox)
 	const struct message_bytes *why = &report->u.refused.text;
 	struct login *login = context;
 
+	if (report->type == MESSAGE_ENDED || report->type == MESSAGE_KEPT)
+		policy_leave(login, report->u.ended.octets);
 	if (report->type == MESSAGE_KEPT && login->state == LOGIN_OPEN && login->mailbox != NULL) {
 		kept_add(&login->broker->kept, login->backend, login->mailbox, &login->report);
 		login_end(login);
@@ -122,9 +132,17 @@ static void find_secret(struct login *login)
 {
 	struct opening_place place;
 	const char *why = opening_find(login, &place);
+	unsigned refusal;
 
 	if (why != NULL) {
 		login_refuse_for(login, POPGATE_AUTH, why);
+		return;
+	}
+	policy_find(login, &place);
+	refusal = login->proved ? policy_judge(login, POLICY_PROVED, &why) : 0;
+	if (refusal != 0) {
+		tries_accepted(&login->broker->tries, &login->try, deadline_now());
+		login_refuse_for(login, refusal, why);
 		return;
 	}
 	login->source = place.source;

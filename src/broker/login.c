@@ -68,6 +68,7 @@ void login_end(struct login *login)
 	opening_close_ends(login);
 	channel_free(&login->report);
 	tries_end(&login->broker->tries, &login->try);
+	policy_leave(login, 0); /* a session that has died tells nothing */
 	if (login->timer != NULL)
 		event_free(login->timer);
 	sasl_clear(&login->sasl);

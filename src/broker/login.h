@@ -6,6 +6,7 @@
 
 #include "broker/audit.h"
 #include "broker/broker.h"
+#include "broker/policy.h"
 #include "common/log.h"
 #include "pop3/sasl.h"
 
@@ -46,6 +47,7 @@ struct login {
 	size_t backend;
 	char *mailbox;
 	struct tries_one try;
+	struct policy policy;
 	struct event *timer; /* WAITING, REFUSED */
 	int stream, page;    /* the session's ends, until it has them; -1 after */
 	struct channel *report;

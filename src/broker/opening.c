@@ -35,6 +35,7 @@ static const char *follow_route(const struct login *login, struct opening_place 
 		return "no route is for this name";
 	route = &conf->routes[i];
 	enter(place, conf, route->backend, &route->source);
+	place->route = route;
 	if (route_upstream_user(route, login->sasl.name, place->user, sizeof(place->user)) != 0)
 		return "the route's upstream_user cannot be made from this name";
 	return NULL;
@@ -83,13 +84,16 @@ static int spawn(struct login *login)
 static int send_open(const struct login *login, enum message_type type, const struct opening_place *place)
 {
 	const uint32_t own = login->proved && place->source->kind == CONF_SOURCE_CLIENT ? LOGIN_PROVED : 0;
+	const uint32_t delays = login->broker->delays ? LOGIN_DELAYS : 0;
 	const int fds[] = {login->stream, login->page};
 	struct message message = {.type = type};
 	struct message_open *open = &message.u.open;
 
 	open->id = login->id;
 	open->backend = (uint32_t)place->number;
-	open->flags = (login->flags & LOGIN_UTF8) | own;
+	open->flags = (login->flags & LOGIN_UTF8) | own | delays;
+	open->login_delay = login->policy.login_delay;
+	open->octets = policy_allowance(login);
 	open->secret_kind = login->secret_kind;
 	open->expires = login->expires;
 	open->auth_user = message_text(place->source->auth_user == NULL ? "" : place->source->auth_user);

@@ -9,7 +9,8 @@ struct opening_place {
 	size_t number; /* index in conf.backends */
 	const struct conf_backend *backend;
 	char user[MESSAGE_NAME_MAX];
-	const char *folder; /* NULL: the backend's */
+	const char *folder;		/* NULL: the backend's */
+	const struct conf_route *route; /* NULL: the account has led here */
 	const struct conf_source *source;
 };
 

@@ -100,6 +100,8 @@ struct conf_route {
 	size_t backend;		   /* index in conf.backends */
 	char *upstream_user;	   /* template: %u whole name, %n before the last '@', %d after it, %% a percent */
 	struct conf_source source; /* never SECRET or OAUTH */
+	unsigned max_sessions;	   /* of one user at a time; 0: no limit */
+	unsigned login_delay;	   /* seconds between two logins of one user; 0: none */
 	char *file;
 	unsigned line;
 };

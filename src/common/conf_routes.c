@@ -123,6 +123,8 @@ static int read_route(const struct conf_reader *reader, config_setting_t *group,
 		return -1;
 	route->users = conf_settings_take(settings, "users");
 	route->upstream_user = conf_settings_take(settings, "upstream_user");
+	route->max_sessions = (unsigned)conf_setting_int(settings, "max_sessions");
+	route->login_delay = (unsigned)conf_setting_int(settings, "login_delay");
 	route->file = conf_reader_place(reader, group, &route->line);
 	result = route->file == NULL ? -1 : check_route(reader, group, route);
 	if (find_targets(reader, group, conf, known, settings, route) != 0 ||

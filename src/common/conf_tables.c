@@ -61,6 +61,8 @@ const struct popgate_key conf_route_keys[] = {
 	{"listener", POPGATE_KEY_STRING, 0, NULL, 0, 0, NULL, "the name of the only listener it is for"},
 	{"backend", POPGATE_KEY_STRING, REQUIRED, NULL, 0, 0, NULL, "the backend's name"},
 	{"upstream_user", POPGATE_KEY_STRING, 0, "%u", 0, 0, NULL, "template of the name upstream"},
+	{"max_sessions", POPGATE_KEY_INT, 0, "0", 0, 100000, NULL, "sessions of one user at a time; 0: no limit"},
+	{"login_delay", POPGATE_KEY_SECONDS, 0, "0", 0, DAY, NULL, "between two logins of one user; 0: none"},
 	CONF_SOURCE_KEYS,
 	{0},
 };

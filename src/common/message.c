@@ -13,7 +13,7 @@ struct field {
 	size_t most;   /* octets */
 };
 
-#define FIELDS_MAX 12
+#define FIELDS_MAX 14
 
 struct layout {
 	const char *name;
@@ -44,7 +44,8 @@ struct layout {
 		U64(open.id), U32(open.backend), U32(open.flags), TEXT(open.peer, MESSAGE_ADDRESS_MAX),                \
 		    TEXT(open.tls, 32), U32(open.secret_kind), U64(open.expires), OCTETS(open.user, MESSAGE_NAME_MAX), \
 		    OCTETS(open.upstream_user, MESSAGE_NAME_MAX), OCTETS(open.auth_user, MESSAGE_NAME_MAX),            \
-		    OCTETS(open.folder, MESSAGE_NAME_MAX), OCTETS(open.secret, MESSAGE_SECRET_MAX)                     \
+		    OCTETS(open.folder, MESSAGE_NAME_MAX), OCTETS(open.secret, MESSAGE_SECRET_MAX),                    \
+		    U32(open.login_delay), U64(open.octets)                                                            \
 	}
 
 static const struct layout layouts[MESSAGE_TYPES] = {
@@ -67,7 +68,8 @@ static const struct layout layouts[MESSAGE_TYPES] = {
     [MESSAGE_SPAWN] = {"SPAWN", 3, {U64(spawn.id)}},
     [MESSAGE_OPEN] = {"OPEN", 0, OPEN_FIELDS},
     [MESSAGE_REOPEN] = {"REOPEN", 2, OPEN_FIELDS},
-    [MESSAGE_KEPT] = {"KEPT", 0, {U64(kept.id)}},
+    [MESSAGE_KEPT] = {"KEPT", 0, {U64(kept.id), U64(kept.octets)}},
+    [MESSAGE_ENDED] = {"ENDED", 0, {U64(ended.id), U64(ended.octets)}},
     [MESSAGE_RENEW] = {"RENEW", 0, {U64(renew.id)}},
     [MESSAGE_FETCH] = {"FETCH",
 		       0,
@@ -81,7 +83,9 @@ static const struct layout layouts[MESSAGE_TYPES] = {
 		       0,
 		       {U64(check.id), TEXT(check.hash, MESSAGE_HASH_MAX), OCTETS(check.password, MESSAGE_SECRET_MAX)}},
     [MESSAGE_CHECKED] = {"CHECKED", 0, {U64(checked.id), U32(checked.verdict)}},
-    [MESSAGE_FEATURES] = {"FEATURES", 0, {U32(features.proofs), U32(features.login_delay)}},
+    [MESSAGE_FEATURES] = {"FEATURES",
+			  0,
+			  {U32(features.proofs), U32(features.login_delay), U32(features.login_delay_varies)}},
 };
 
 static bool is_text(const unsigned char *data, size_t size)

@@ -9,7 +9,7 @@
  *   broker -> front         CHALLENGE OPENED REFUSED FEATURES
  *   broker -> spawner       SPAWN
  *   broker -> session       OPEN REOPEN FETCHED REFUSED
- *   session -> broker       OPENED REFUSED KEPT RENEW
+ *   session -> broker       OPENED REFUSED KEPT ENDED RENEW
  *   broker -> helper        CHECK
  *   helper -> broker        CHECKED
  *   broker -> agent         FETCH
@@ -48,6 +48,7 @@ enum message_type {
 	MESSAGE_OPEN,
 	MESSAGE_REOPEN, /* + stream end, phase page: as OPEN, for a session that was kept */
 	MESSAGE_KEPT,	/* the drop outlives its client: the next login of the same user may have it */
+	MESSAGE_ENDED,	/* the client's part is over, and nothing is kept */
 	MESSAGE_RENEW,	/* the upstream has refused the credential, or it is about to expire */
 	MESSAGE_FETCH,	/* a credential from where its source says */
 	MESSAGE_FETCHED,
@@ -71,10 +72,11 @@ struct message_seconds {
 	uint32_t milliseconds; /* how long running work may take */
 };
 
-#define LOGIN_HAS_RESPONSE 1u /* an initial response came with the command, perhaps empty */
-#define LOGIN_UTF8	   2u /* the client issued UTF8 */
-#define LOGIN_PROVED	   4u /* OPEN: proved here; the secret is the client's own, or none */
-#define LOGIN_PROXIED	   8u /* a proxy has told the peer's address */
+#define LOGIN_HAS_RESPONSE 1u  /* an initial response came with the command, perhaps empty */
+#define LOGIN_UTF8	   2u  /* the client issued UTF8 */
+#define LOGIN_PROVED	   4u  /* OPEN: proved here; the secret is the client's own, or none */
+#define LOGIN_PROXIED	   8u  /* a proxy has told the peer's address */
+#define LOGIN_DELAYS	   16u /* OPEN: clients are told of login_delay */
 
 struct message_login {
 	uint64_t id;			/* the connection's; also the session's in logs */
@@ -92,8 +94,13 @@ struct message_response { /* RESPONSE and CHALLENGE, decoded */
 	struct message_bytes data;
 };
 
-struct message_id { /* CANCEL, SPAWN, KEPT, RENEW */
+struct message_id { /* CANCEL, SPAWN, RENEW */
 	uint64_t id;
+};
+
+struct message_ended { /* KEPT and ENDED */
+	uint64_t id;
+	uint64_t octets; /* that the client was sent */
 };
 
 struct message_opened {
@@ -101,9 +108,16 @@ struct message_opened {
 	struct message_bytes text; /* what follows "+OK " */
 };
 
+/* What a proved login is refused with by the broker itself, beside enum popgate_status. */
+enum message_refusal {
+	REFUSAL_LOGIN_DELAY = 256, /* too soon after the last one */
+	REFUSAL_SESSIONS,	   /* too many at a time */
+	REFUSAL_OCTETS		   /* too much today */
+};
+
 struct message_refused {
 	uint64_t id;
-	uint32_t status;	   /* enum popgate_status */
+	uint32_t status;	   /* enum popgate_status, to fronts also enum message_refusal */
 	struct message_bytes text; /* for the log: why */
 };
 
@@ -119,6 +133,8 @@ struct message_open { /* OPEN and REOPEN */
 	struct message_bytes auth_user;	    /* who authenticates; empty: upstream_user */
 	struct message_bytes folder;	    /* empty: the backend's */
 	struct message_bytes secret;
+	uint32_t login_delay; /* the user's, seconds */
+	uint64_t octets;      /* that may be sent; 0: any number */
 };
 
 #define FETCH_NEWER 1u /* the one that was fetched last has been refused upstream */
@@ -152,8 +168,9 @@ struct message_checked {
 };
 
 struct message_features {
-	uint32_t proofs;      /* ACCOUNT_... that any account has */
-	uint32_t login_delay; /* the longest of any, seconds */
+	uint32_t proofs;	     /* ACCOUNT_... that any account has */
+	uint32_t login_delay;	     /* the longest of any user, seconds */
+	uint32_t login_delay_varies; /* 1: there are others */
 };
 
 struct message {
@@ -163,7 +180,8 @@ struct message {
 		struct message_seconds drain, stop;
 		struct message_login login;
 		struct message_response response, challenge;
-		struct message_id cancel, spawn, kept, renew;
+		struct message_id cancel, spawn, renew;
+		struct message_ended kept, ended;
 		struct message_opened opened;
 		struct message_refused refused;
 		struct message_open open;

@@ -419,6 +419,8 @@ void client_new(struct front *front, evutil_socket_t fd, const struct sockaddr *
 	client->listener = listener;
 	client->authorization.stls = listener->tls == CONF_TLS_STARTTLS;
 	client->authorization.cleartext_login = listener->cleartext_login;
+	client->authorization.login_delay = front->features.login_delay;
+	client->authorization.delay_varies = front->features.login_delay_varies != 0;
 	log_session_id(client->id, client->name);
 	peer_name(address, address_size, client->peer, sizeof(client->peer));
 	peer_set_options(fd);

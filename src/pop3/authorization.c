@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/base64.h"
+#include "common/message.h"
 #include "common/secret.h"
 #include "common/text.h"
 #include "pop3/capability.h"
@@ -139,7 +140,10 @@ static void handle_capa(struct authorization *authorization, const struct comman
 			struct authorization_step *step)
 {
 	struct capability_facts facts = {.stls = authorization->stls && !authorization->tls,
-					 .credentials = credentials_allowed(authorization)};
+					 .credentials = credentials_allowed(authorization),
+					 .delays = authorization->login_delay > 0,
+					 .login_delay = authorization->login_delay,
+					 .delay_varies = authorization->delay_varies};
 
 	(void)call;
 	step->action = AUTHORIZATION_REPLY;
@@ -355,11 +359,15 @@ static const char *const refusals[] = {
     [POPGATE_STOPPED] = "[SYS/TEMP] interrupted, try again later",
 };
 
-const char *authorization_refusal(enum popgate_status status)
+const char *authorization_refusal(unsigned status)
 {
-	size_t at = (size_t)status;
-
-	return at < sizeof(refusals) / sizeof(refusals[0]) ? refusals[at] : refusals[POPGATE_TEMP];
+	if (status == REFUSAL_LOGIN_DELAY)
+		return "[LOGIN-DELAY] the last login was a short while ago, try again later";
+	if (status == REFUSAL_SESSIONS)
+		return "[IN-USE] too many sessions of this user are open";
+	if (status == REFUSAL_OCTETS)
+		return "[SYS/TEMP] the quota of this day is used up, the next one begins at midnight UTC";
+	return status < sizeof(refusals) / sizeof(refusals[0]) ? refusals[status] : refusals[POPGATE_TEMP];
 }
 
 void authorization_refused(struct authorization *authorization, unsigned status, struct authorization_step *step)
@@ -367,7 +375,7 @@ void authorization_refused(struct authorization *authorization, unsigned status,
 	forget_user(authorization);
 	authorization_forget_response(authorization);
 	authorization->in_sasl = false;
-	reply(step, "-ERR %s", authorization_refusal((enum popgate_status)status));
+	reply(step, "-ERR %s", authorization_refusal(status));
 	if (status == POPGATE_AUTH && ++authorization->refused >= REFUSED_MAX)
 		step->action = AUTHORIZATION_CLOSE;
 }

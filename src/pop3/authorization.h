@@ -47,6 +47,8 @@ struct authorization {
 	bool tls;	      /* the connection is encrypted (or as good as: a pipe) */
 	bool stls;	      /* STLS can be had */
 	bool cleartext_login; /* credentials are taken without TLS */
+	unsigned login_delay; /* seconds, the longest of any user; 0: nobody has one */
+	bool delay_varies;    /* not all have that one */
 	/* State. */
 	bool utf8;	  /* UTF8 was issued */
 	bool in_sasl;	  /* a SASL response is expected */
@@ -71,7 +73,8 @@ void authorization_forget_response(struct authorization *authorization);
 /* Forgets everything but the facts (after STLS: RFC 2595 section 4), wiping it. */
 void authorization_reset(struct authorization *authorization);
 
-/* The text of a -ERR for a status of the plugin contract, without "-ERR " and CRLF; total over the enum. */
-const char *authorization_refusal(enum popgate_status status);
+/* The text of a -ERR, without "-ERR " and CRLF, for a status of the plugin contract (enum popgate_status) or of the
+ * broker's own (enum message_refusal); total over both. */
+const char *authorization_refusal(unsigned status);
 
 #endif

@@ -9,13 +9,19 @@
 
 size_t capability_reply(const struct capability_facts *facts, char reply[CAPABILITY_REPLY_MAX])
 {
-	int size = snprintf(reply, CAPABILITY_REPLY_MAX,
-			    "+OK capabilities follow\r\n"
-			    "TOP\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\nUTF8 USER\r\nLANG\r\n"
-			    "%s%s%s%s.\r\n",
-			    !facts->transaction && facts->stls ? "STLS\r\n" : "",
-			    !facts->transaction && facts->credentials ? "USER\r\n" : "",
-			    !facts->transaction && facts->credentials ? "SASL " SASL_MECHANISMS "\r\n" : "",
-			    facts->transaction ? "IMPLEMENTATION popgate-" PACKAGE_VERSION "\r\n" : "");
+	char delay[48] = "";
+	int size;
+
+	if (facts->delays)
+		snprintf(delay, sizeof(delay), "LOGIN-DELAY %u%s\r\n", facts->login_delay,
+			 !facts->transaction && facts->delay_varies ? " USER" : "");
+	size = snprintf(reply, CAPABILITY_REPLY_MAX,
+			"+OK capabilities follow\r\n"
+			"TOP\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\nUTF8 USER\r\nLANG\r\n"
+			"%s%s%s%s%s.\r\n",
+			delay, !facts->transaction && facts->stls ? "STLS\r\n" : "",
+			!facts->transaction && facts->credentials ? "USER\r\n" : "",
+			!facts->transaction && facts->credentials ? "SASL " SASL_MECHANISMS "\r\n" : "",
+			facts->transaction ? "IMPLEMENTATION popgate-" PACKAGE_VERSION "\r\n" : "");
 	return (size_t)size;
 }

@@ -39,6 +39,9 @@ static int accept_client(struct popgate_session *session, const struct message_o
 	session->peer = copy(&open->peer);
 	session->tls = copy(&open->tls);
 	session->user = copy(&open->user);
+	session->login_delay = open->login_delay;
+	session->delays = (open->flags & LOGIN_DELAYS) != 0;
+	session->allowance = open->octets;
 	return session->peer == NULL || session->tls == NULL || session->user == NULL ? -1 : 0;
 }
 
@@ -206,6 +209,7 @@ static void serve(struct child *child)
 	while (result == 0) {
 		heap_trim(); /* what opening needed for a moment; a session may idle for long */
 		session_tell_end(session, session_serve(session, NULL, 0));
+		keep_end(session);
 		if (!session->kept)
 			break;
 		result = begin_again(child);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/deadline.h"
+#include "common/message.h"
 #include "pop3/authorization.h"
 #include "pop3/capability.h"
 #include "pop3/language.h"
@@ -226,6 +227,10 @@ static enum command_event deliver(struct popgate_session *session, const struct 
 
 	if (delivery.entry == NULL)
 		return no_such_message(session);
+	if (session->allowance > 0 && output_mark(&session->output) >= session->allowance) {
+		output_line(&session->output, "-ERR %s", authorization_refusal(REFUSAL_OCTETS));
+		return COMMAND_REPLIED;
+	}
 	body_init(&delivery.body, lines == POPGATE_WHOLE ? INT64_MAX : lines);
 	hint(session, call, lines);
 	if (session->plugin->plugin->fetch(session->drop, (size_t)(call->message - 1), lines, &sink, &pace, &error) !=
@@ -279,7 +284,8 @@ static enum command_event handle_noop(struct popgate_session *session, const str
 
 static enum command_event handle_capa(struct popgate_session *session, const struct command_call *call)
 {
-	const struct capability_facts facts = {.transaction = true};
+	const struct capability_facts facts = {
+	    .transaction = true, .delays = session->delays, .login_delay = session->login_delay};
 	char reply[CAPABILITY_REPLY_MAX];
 
 	(void)call;
@@ -356,6 +362,7 @@ static enum command_event handle_quit(struct popgate_session *session, const str
 		session->drop = NULL;
 	}
 	lock_release(&session->lock);
+	keep_end(session); /* who comes back at once is not one session too many */
 	if (whole) {
 		output_line(&session->output, wanted > 0 ? "+OK goodbye, %zu messages removed" : "+OK goodbye", wanted);
 		return COMMAND_QUIT_DONE;

@@ -56,6 +56,10 @@ struct popgate_session {
 	int64_t proven;	 /* when the upstream accepted the credential */
 	int64_t opening; /* milliseconds that it took, and the listing */
 	struct session_counts counts;
+	unsigned login_delay; /* seconds */
+	bool delays;	      /* the client is told of it */
+	uint64_t allowance;   /* octets that it may be sent; 0: any number */
+	bool told_end;	      /* the broker knows that the client's part is over */
 	int64_t begun;
 	struct output output; /* to the client; last, for its buffer is large */
 };

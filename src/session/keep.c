@@ -31,13 +31,27 @@ static bool may_keep(const struct popgate_session *session)
 	       is_fresh(session) && deadline_now() < session->proven + PROOF_LASTS;
 }
 
+/* KEPT or ENDED. 0 or -1. */
+static int tell(struct popgate_session *session, enum message_type type)
+{
+	struct message message = {.type = type};
+
+	message.u.ended.id = session->id;
+	message.u.ended.octets = output_mark(&session->output);
+	session->told_end = ipc_send(session->report, &message, NULL) == IPC_OK;
+	return session->told_end ? 0 : -1;
+}
+
 int keep_offer(struct popgate_session *session)
 {
-	struct message message = {.type = MESSAGE_KEPT};
-
-	message.u.kept.id = session->id;
-	session->kept = may_keep(session) && ipc_send(session->report, &message, NULL) == IPC_OK;
+	session->kept = may_keep(session) && tell(session, MESSAGE_KEPT) == 0;
 	return session->kept ? 0 : -1;
+}
+
+void keep_end(struct popgate_session *session)
+{
+	if (session->report >= 0 && !session->told_end)
+		(void)tell(session, MESSAGE_ENDED);
 }
 
 void keep_withdraw(struct popgate_session *session)

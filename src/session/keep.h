@@ -12,6 +12,8 @@
 /* Before the reply to QUIT leaves, so that a client that comes back at once finds the drop: tells the broker of it.
  * 0, or -1: it is to be closed. */
 int keep_offer(struct popgate_session *session);
+/* Tells the broker that the client's part is over, unless it knows already. */
+void keep_end(struct popgate_session *session);
 /* Lets go of the client and of all that was its own, and waits for the broker. 0: a message is there to be read. -1:
  * the time is over, or the broker has gone. */
 int keep_wait(struct popgate_session *session);

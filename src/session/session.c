@@ -144,7 +144,7 @@ void session_forget_client(struct popgate_session *session)
 	maildrop_clear(&session->maildrop);
 	session->pattern = (struct pattern){0};
 	session->counts = (struct session_counts){0};
-	session->ahead = session->updating = session->kept = false;
+	session->ahead = session->updating = session->kept = session->told_end = false;
 	session->waiting = NULL;
 	session->waiting_size = 0;
 }

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "common/message.h"
 #include "pop3/authorization.h"
 
 static struct authorization_step step;
@@ -414,6 +415,10 @@ static void refusals_tell_the_truth(void **state)
 	    {POPGATE_GONE, "-ERR the message is no longer there\r\n"},
 	    {POPGATE_STOPPED, "-ERR [SYS/TEMP] interrupted, try again later\r\n"},
 	    {POPGATE_STOPPED + 1, "-ERR [SYS/TEMP] the mailbox cannot be reached now, try again later\r\n"},
+	    {REFUSAL_LOGIN_DELAY, "-ERR [LOGIN-DELAY] the last login was a short while ago, try again later\r\n"},
+	    {REFUSAL_SESSIONS, "-ERR [IN-USE] too many sessions of this user are open\r\n"},
+	    {REFUSAL_OCTETS,
+	     "-ERR [SYS/TEMP] the quota of this day is used up, the next one begins at midnight UTC\r\n"},
 	    {UINT32_MAX, "-ERR [SYS/TEMP] the mailbox cannot be reached now, try again later\r\n"},
 	};
 	struct authorization authorization = {.tls = true};

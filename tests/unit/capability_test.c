@@ -15,7 +15,7 @@
 static const char *capa(bool transaction, bool stls, bool credentials)
 {
 	static char reply[CAPABILITY_REPLY_MAX + 1];
-	const struct capability_facts facts = {transaction, stls, credentials};
+	const struct capability_facts facts = {.transaction = transaction, .stls = stls, .credentials = credentials};
 	size_t size = capability_reply(&facts, reply);
 
 	assert_true(size < CAPABILITY_REPLY_MAX);
@@ -53,6 +53,24 @@ static void after_login(void **state)
 	}
 }
 
+/* RFC 2449 section 6.5: USER stands in AUTHORIZATION alone, where others have other delays. */
+static void login_delays(void **state)
+{
+	struct capability_facts facts = {.delays = true, .delay_varies = true, .login_delay = 86400};
+	char reply[CAPABILITY_REPLY_MAX + 1];
+
+	(void)state;
+	reply[capability_reply(&facts, reply)] = '\0';
+	assert_non_null(strstr(reply, "\r\nLOGIN-DELAY 86400 USER\r\n"));
+	facts.transaction = true;
+	reply[capability_reply(&facts, reply)] = '\0';
+	assert_non_null(strstr(reply, "\r\nLOGIN-DELAY 86400\r\n"));
+	facts = (struct capability_facts){.delays = true};
+	reply[capability_reply(&facts, reply)] = '\0';
+	assert_non_null(strstr(reply, "\r\nLOGIN-DELAY 0\r\n"));
+	assert_null(strstr(capa(true, true, true), "LOGIN-DELAY"));
+}
+
 static void assert_lang(const char *tag, const char *expected)
 {
 	char reply[LANGUAGE_REPLY_MAX];
@@ -86,6 +104,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(before_login),
 	    cmocka_unit_test(after_login),
+	    cmocka_unit_test(login_delays),
 	    cmocka_unit_test(languages),
 	};
 

@@ -21,15 +21,18 @@ struct field {
 
 #define OPEN_FIELDS                                                                                                    \
 	{                                                                                                              \
-		{'8', 0}, {'4', 0}, {'4', 0}, {'t', 128}, {'t', 32}, {'4', 0}, {'8', 0}, {'o', 1024}, {'o', 1024},         \
-		    {'o', 1024}, {'o', 1024}, {'o', 12288}                                                             \
+		{'8', 0}, {'4', 0}, {'4', 0}, {'t', 128}, {'t', 32}, {'4', 0}, {'8', 0}, {'o', 1024}, {'o', 1024},     \
+		    {'o', 1024}, {'o', 1024}, {'o', 12288}, {'4', 0},                                                  \
+		{                                                                                                      \
+			'8', 0                                                                                         \
+		}                                                                                                      \
 	}
 
 static const struct {
 	enum message_type type;
 	const char *name;
 	size_t fds;
-	struct field fields[13];
+	struct field fields[15];
 } records[] = {
     {MESSAGE_NEIGHBOUR, "NEIGHBOUR", 1, {{'4', 0}}},
     {MESSAGE_LOG, "LOG", 1, {{0, 0}}},
@@ -47,21 +50,16 @@ static const struct {
     {MESSAGE_OPENED, "OPENED", 0, {{'8', 0}, {'t', 400}}},
     {MESSAGE_REFUSED, "REFUSED", 0, {{'8', 0}, {'4', 0}, {'t', 400}}},
     {MESSAGE_SPAWN, "SPAWN", 3, {{'8', 0}}},
-    {MESSAGE_OPEN,
-     "OPEN",
-     0,
-     OPEN_FIELDS},
-    {MESSAGE_REOPEN,
-     "REOPEN",
-     2,
-     OPEN_FIELDS},
-    {MESSAGE_KEPT, "KEPT", 0, {{'8', 0}}},
+    {MESSAGE_OPEN, "OPEN", 0, OPEN_FIELDS},
+    {MESSAGE_REOPEN, "REOPEN", 2, OPEN_FIELDS},
+    {MESSAGE_KEPT, "KEPT", 0, {{'8', 0}, {'8', 0}}},
+    {MESSAGE_ENDED, "ENDED", 0, {{'8', 0}, {'8', 0}}},
     {MESSAGE_RENEW, "RENEW", 0, {{'8', 0}}},
     {MESSAGE_FETCH, "FETCH", 0, {{'8', 0}, {'4', 0}, {'4', 0}, {'o', 1024}, {'o', 4096}}},
     {MESSAGE_FETCHED, "FETCHED", 0, {{'8', 0}, {'4', 0}, {'8', 0}, {'o', 12288}}},
     {MESSAGE_CHECK, "CHECK", 0, {{'8', 0}, {'t', 512}, {'o', 12288}}},
     {MESSAGE_CHECKED, "CHECKED", 0, {{'8', 0}, {'4', 0}}},
-    {MESSAGE_FEATURES, "FEATURES", 0, {{'4', 0}, {'4', 0}}},
+    {MESSAGE_FEATURES, "FEATURES", 0, {{'4', 0}, {'4', 0}, {'4', 0}}},
 };
 #define RECORDS (sizeof(records) / sizeof(records[0]))
 

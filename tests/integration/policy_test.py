@@ -1,0 +1,262 @@
+"""What users may whose password is right: LOGIN-DELAY, sessions at a time, octets a day."""
+
+import os
+import signal
+import time
+
+import tap
+import upstreamcase
+from gateway import CLEAR, example_backend
+from pop3client import Client
+
+FINE = rb"^\+OK"
+TOO_SOON = rb"^-ERR \[LOGIN-DELAY\] "
+IN_USE = rb"^-ERR \[IN-USE\] "
+QUOTA = rb"^-ERR \[SYS/TEMP\] the quota of this day "
+WRONG = rb"^-ERR \[AUTH\] "
+OTHER = "127.0.0.2"  # an address that has never logged in
+
+
+class _Case(upstreamcase.UpstreamCase):
+    def begin(self, *accounts, route=None, **sections):
+        """accounts: (user, settings); they open the example's mailbox by a secret of their own."""
+        self.prepare([example_backend()], routes=[{"users": "*", "backend": "example", **(route or {})}], **sections)
+        for user, settings in accounts:
+            self.add(user, **{"upstream_secret": "password", **settings})
+        if accounts:
+            return self.start()
+        return self.gate.start()
+
+    def login(self, user, password="password", expected=FINE, source=None):
+        """A session that goes on; None where the login is refused."""
+        client = Client(self.gate.port, source=source, timeout=60)
+        self.addCleanup(client.close)
+        self.assertRegex(client.login(user, password), expected)
+        return client
+
+    def visit(self, user, password="password"):
+        client = self.login(user, password)
+        self.assertRegex(client.command("QUIT"), FINE)
+
+    def capa(self, client):
+        return [line for line in client.multiline("CAPA").decode().split("\r\n") if line.startswith("LOGIN-DELAY")]
+
+    def reload(self, times=1):
+        self.gate.signal(signal.SIGHUP)
+        self.gate.wait_until(lambda: self.gate.log().count("configuration reloaded") == times, "the reload")
+
+
+class Delay(_Case):
+    def test_of_an_account(self):
+        self.begin(("ann", {"login_delay": 2}), ("bob", {}))
+        self.visit("ann", "local")
+        began = time.monotonic()
+        self.login("ann", "local", TOO_SOON)
+        self.visit("bob", "local")
+        self.visit("bob", "local")
+        time.sleep(max(0.0, began + 2.1 - time.monotonic()))
+        self.visit("ann", "local")
+        line = self.gate.wait_for_log(".*event=login_failed.*").group()
+        self.assertIn(" level=info ", line)
+        self.assertRegex(line, r" user=ann .*status=login_delay\b")
+
+    def test_the_password_is_proved_first(self):
+        self.begin(("ann", {"login_delay": 100}), route={"login_delay": 100})
+        self.visit("ann", "local")
+        self.login("ann", "guess", WRONG)
+        self.visit("eve")
+        self.login("eve", "guess", WRONG)
+        self.login("eve", "guess", WRONG, source=OTHER)
+        self.login("eve", "password", TOO_SOON)
+        self.login("eve", "password", TOO_SOON, source=OTHER)
+
+    def test_a_refused_login_begins_no_new_delay(self):
+        self.begin(route={"login_delay": 2})
+        began = time.monotonic()
+        self.visit("eve")
+        while time.monotonic() < began + 1.8:
+            self.login("eve", "password", TOO_SOON)
+            time.sleep(0.2)
+        time.sleep(0.5)
+        self.visit("eve")
+
+    def test_it_is_no_wrong_password(self):
+        """No penalty for it, and the next login need not wait."""
+        self.begin(("ann", {"login_delay": 100}), limits={"login_penalty": 15})
+        self.visit("ann", "local")
+        began = time.monotonic()
+        for _ in range(12):
+            self.login("ann", "local", TOO_SOON)
+        self.assertLess(time.monotonic() - began, 2)
+        self.assertNotIn(" status=auth ", self.gate.log())
+
+    def test_a_user_is_one_whatever_his_name_is_spelled_like(self):
+        self.begin(("ann", {"login_delay": 100}), route={"login_delay": 100})
+        self.visit("ann", "local")
+        self.login("ANN", "local", TOO_SOON)
+        self.visit("eve")
+        self.login("EVE", "password", TOO_SOON)
+
+    def test_a_reload_and_the_death_of_the_broker_forget_nothing(self):
+        self.begin(route={"login_delay": 100})
+        self.visit("eve")
+        self.reload()
+        self.login("eve", "password", TOO_SOON)
+        self.gate.expect_warning("event=process_died")
+        self.gate.kill_process("broker")
+        self.gate.wait_until(lambda: self.gate.pids("broker"), "another broker")
+        self.gate.wait_until(lambda: Client(self.gate.port).login("eve", "password").startswith(b"-ERR [LOGIN-DELAY]"),
+                             "a refusal by the new broker")
+        self.gate.allow_warning("event=login_failed .*status=temp")
+
+    def test_the_session_that_was_opened_in_vain_lets_go(self):
+        self.begin(route={"login_delay": 1})
+        self.visit("eve")
+        self.login("eve", "password", TOO_SOON)
+        self.gate.wait_until(lambda: not self.gate.pids("session"), "the session to end")
+        time.sleep(1)
+        self.visit("eve")
+
+
+class Announced(_Case):
+    def test_nothing_without_a_delay(self):
+        self.begin(("ann", {}))
+        client = Client(self.gate.port)
+        self.addCleanup(client.close)
+        self.assertEqual(self.capa(client), [])
+        self.assertRegex(client.login("ann", "local"), FINE)
+        self.assertEqual(self.capa(client), [])
+
+    def test_one_for_all(self):
+        self.begin(route={"login_delay": 60})
+        client = Client(self.gate.port)
+        self.addCleanup(client.close)
+        self.assertEqual(self.capa(client), ["LOGIN-DELAY 60"])
+        self.assertRegex(client.login("eve", "password"), FINE)
+        self.assertEqual(self.capa(client), ["LOGIN-DELAY 60"])
+
+    def test_each_user_is_told_his_own_once_he_is_known(self):
+        self.begin(("ann", {"login_delay": 300}), ("bob", {"backend": "example"}), ("cid", {"disabled": True,
+                   "login_delay": 900}), route={"login_delay": 60})
+        for user, password, own in (("ann", "local", 300), ("bob", "local", 0), ("eve", "password", 60)):
+            with self.subTest(user=user):
+                client = Client(self.gate.port)
+                self.addCleanup(client.close)
+                self.assertEqual(self.capa(client), ["LOGIN-DELAY 300 USER"])
+                self.assertRegex(client.login(user, password), FINE)
+                self.assertEqual(self.capa(client), [f"LOGIN-DELAY {own}"])
+
+
+class Sessions(_Case):
+    """Two names of one account with folders of their own would be two maildrops; the plugin example has a folder for
+    each name, so here the account has two listeners' worth of backends."""
+
+    def begin_many(self, most=2):
+        """One upstream user by two backends has two maildrops, and two locks."""
+        backends = [example_backend(name=name) for name in ("one", "two", "three")]
+        self.prepare(backends, listeners=[{**CLEAR, "name": name} for name in ("one", "two", "three")],
+                     routes=[{"users": "*", "listener": name, "backend": name, "max_sessions": most}
+                             for name in ("one", "two", "three")])
+        self.accounts.append({"user": "ann", "secret": "local", "upstream_secret": "password", "max_sessions": most})
+        return self.start()
+
+    def at(self, number, expected=FINE):
+        client = Client(self.gate.ports[number], timeout=60)
+        self.addCleanup(client.close)
+        self.assertRegex(client.login("ann", "local"), expected)
+        return client
+
+    def test_of_an_account_at_a_time(self):
+        self.begin_many()
+        first = self.at(0)
+        self.at(1)
+        self.at(2, IN_USE)
+        self.assertRegex(self.gate.wait_for_log(".*event=login_failed.*").group(), "level=info .*status=max_sessions")
+        self.assertRegex(first.command("QUIT"), FINE)
+        self.at(2)
+        self.at(0, IN_USE)
+
+    def test_whoever_leaves_without_a_word_makes_room_too(self):
+        self.begin_many(1)
+        self.at(0).close()
+        self.gate.wait_for_log("reason=disconnected")
+        self.at(1)
+        self.gate.expect_warning("session_died")
+        self.gate.expect_warning("session died")
+        for pid in self.gate.pids("session"):
+            os.kill(pid, signal.SIGKILL)
+        self.gate.wait_for_log("event=session_died")
+        self.at(2)
+
+    def test_who_comes_back_at_once_is_not_one_too_many(self):
+        for limits in ({}, {"keep_open": 30}):
+            with self.subTest(limits=limits):
+                self.begin(route={"max_sessions": 1}, limits=limits)
+                for _ in range(200):
+                    self.visit("eve")
+
+    def test_sessions_of_before_a_reload_count(self):
+        self.begin_many()
+        first = self.at(0)
+        self.at(1)
+        self.reload()
+        self.at(2, IN_USE)
+        self.assertRegex(first.command("QUIT"), FINE)
+        self.at(2)
+
+
+class Octets(_Case):
+    """The example's first message has some hundred octets."""
+
+    def test_a_message_more_is_refused_and_the_next_login(self):
+        self.begin(("ann", {"max_octets": 300}), ("bob", {}))
+        client = self.login("ann", "local")
+        client.multiline("RETR 1")
+        for _ in range(20):
+            reply = client.command("RETR 1")
+            if not reply.startswith(b"+OK"):
+                break
+            client.lines()
+        self.assertRegex(reply, QUOTA)
+        self.assertRegex(client.command("TOP 1 0"), QUOTA)
+        self.assertRegex(client.command("DELE 1"), FINE)
+        self.assertRegex(client.command("STAT"), rb"^\+OK 2 ")
+        self.assertRegex(client.command("QUIT"), FINE)
+        self.login("ann", "local", QUOTA)
+        self.login("ann", "guess", WRONG)
+        self.visit("bob", "local")
+        self.assertRegex(self.gate.wait_for_log(".*event=login_failed.*").group(), "level=info .*status=max_octets")
+
+    def test_sessions_add_up_over_a_reload_however_they_end(self):
+        self.begin(("ann", {"max_octets": 2000}))
+        sent = 0
+        for turn in range(100):
+            client = Client(self.gate.port, timeout=60)
+            self.addCleanup(client.close)
+            reply = client.login("ann", "local")
+            if not reply.startswith(b"+OK"):
+                break
+            sent += len(client.multiline("RETR 1"))
+            if turn % 2 == 0:
+                client.command("QUIT")
+            client.close()
+            self.gate.wait_until(lambda: self.gate.log().count("event=session_end") == turn + 1, "the session's end")
+            if turn == 1:
+                self.reload()
+        self.assertRegex(reply, QUOTA)
+        self.assertGreater(sent, 1000)
+        self.assertLess(sent, 2000)
+
+
+class Networks(_Case):
+    def test_from_elsewhere_and_disabled_it_looks_like_a_wrong_password(self):
+        self.begin(("ann", {"networks": ["127.0.0.2/32"]}), ("bob", {"disabled": True}))
+        self.login("ann", "local", WRONG)
+        self.login("ann", "local", FINE, source=OTHER)
+        self.login("bob", "local", WRONG)
+        self.assertRegex(self.gate.log(), r"event=login_failed user=ann .*status=auth .*may not be used from this network")
+        self.assertRegex(self.gate.log(), r"event=login_failed user=bob .*status=auth .*the account is disabled")
+
+
+if __name__ == "__main__":
+    tap.main()
