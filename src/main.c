@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "accounts/verbs.h"
 #include "agent/agent.h"
 #include "broker/broker.h"
 #include "common/account.h"
@@ -24,6 +25,7 @@
 #include "session/sandbox_test.h"
 #include "session/spawner.h"
 #include "session/standalone.h"
+#include "supervisor/control.h"
 #include "supervisor/passed.h"
 #include "supervisor/supervisor.h"
 
@@ -40,7 +42,8 @@ enum takes { TAKES_CONF = 1, TAKES_WORD = 2, TAKES_TEST = 4 };
 struct verb {
 	const char *name, *summary, *help;
 	int (*run)(const struct options *options);
-	unsigned takes; /* beside --plugin-dir and --help */
+	unsigned takes;			   /* beside --plugin-dir and --help */
+	int (*own)(int argc, char **argv); /* takes its arguments itself; NULL: run does */
 };
 
 #define HELP_OPTIONS                                                                                                   \
@@ -129,34 +132,77 @@ static void check_accounts(const struct conf *conf, const struct plugin_set *plu
 	accounts_free(&accounts);
 }
 
-/* Everything that `serve` would check before it starts; nothing is bound or forked. */
+/* Everything that `serve` would check before it starts; nothing is bound or forked. NULL with faults in report. */
+static struct conf *check_all(const struct options *options, struct process_identity *identity,
+			      struct conf_report *report)
+{
+	struct conf *conf = read_conf(options, report);
+	struct plugin_set plugins = {0};
+	struct tls_server *tls = NULL;
+
+	if (conf == NULL)
+		return NULL;
+	(void)process_identity_find(conf, identity, report);
+	(void)plugin_load(&plugins, conf, &host_functions, process_module_owner(identity), report);
+	check_accounts(conf, &plugins, report);
+	if (conf->tls_count > 0)
+		tls = tls_server_new(conf, report);
+	tls_server_free(&tls);
+	sandbox_judge(conf, identity, report);
+	plugin_unload(&plugins);
+	if (report->count > 0)
+		conf_free(&conf);
+	return conf;
+}
+
 static int run_check(const struct options *options)
 {
 	struct conf_report report = {0};
 	struct process_identity identity;
-	struct plugin_set plugins = {0};
-	struct conf *conf = read_conf(options, &report);
+	struct conf *conf = check_all(options, &identity, &report);
 	char sandbox[128];
 
 	if (conf != NULL) {
-		struct tls_server *tls = NULL;
-
-		(void)process_identity_find(conf, &identity, &report);
-		(void)plugin_load(&plugins, conf, &host_functions, process_module_owner(&identity), &report);
-		check_accounts(conf, &plugins, &report);
-		if (conf->tls_count > 0)
-			tls = tls_server_new(conf, &report);
-		tls_server_free(&tls);
-	}
-	if (conf != NULL)
-		sandbox_judge(conf, &identity, &report);
-	if (report.count == 0) {
 		sandbox_describe(conf, &identity, sandbox, sizeof(sandbox));
 		printf("%s: no fault found\nsandbox: %s\n", conf->source, sandbox);
 	}
-	plugin_unload(&plugins);
 	conf_free(&conf);
 	return process_tell_faults(&report) ? PROCESS_EXIT_CONF : PROCESS_EXIT_OK;
+}
+
+/* Faults are told here, and not only in the log of the one that runs. */
+static int run_reload(const struct options *options)
+{
+	struct conf_report report = {0};
+	struct process_identity identity;
+	struct conf *conf = check_all(options, &identity, &report);
+	int result = conf == NULL ? PROCESS_EXIT_CONF : control_reload(conf);
+
+	if (process_tell_faults(&report))
+		fputs("popgate: refused: mend the faults above; the old configuration stays in force\n", stderr);
+	conf_free(&conf);
+	return result;
+}
+
+static int run_stop(const struct options *options)
+{
+	struct conf_report report = {0};
+	struct conf *conf = read_conf(options, &report);
+	int result = conf == NULL ? PROCESS_EXIT_CONF : control_stop(conf);
+
+	(void)process_tell_faults(&report);
+	conf_free(&conf);
+	return result;
+}
+
+static int own_passwd(int argc, char **argv)
+{
+	return accounts_passwd(argc, argv, control_reload);
+}
+
+static int own_account(int argc, char **argv)
+{
+	return accounts_account(argc, argv, control_reload);
 }
 
 static int run_sandbox_test(const struct options *options)
@@ -212,27 +258,39 @@ static const struct verb verbs[] = {
      "the certificates again, SIGUSR1 reopens the log file.\n\n" HELP_OPTIONS
      "      --listen ADDR:PORT with --imap: where POP3 clients connect, loopback only\n"
      "                         (default 127.0.0.1:1110)\n" HELP_EXIT,
-     run_serve, TAKES_CONF},
+     run_serve, TAKES_CONF, NULL},
     {"session", "speak one POP3 session on standard input and output",
      "Usage: popgate session [-c FILE | --imap URL [--ca-file FILE]]\n"
      "\nFor inetd, ssh and tests: no port is opened, names and passwords come from\n"
      "standard input, which is taken for private. Logs go to standard error.\n\n" HELP_OPTIONS HELP_EXIT,
-     run_session, TAKES_CONF},
+     run_session, TAKES_CONF, NULL},
     {"check", "read the configuration and tell its faults",
      "Usage: popgate check [-c FILE]\n"
      "\nReads the file, loads the plugins and certificates it names, and prints every\n"
      "fault with file, line, key and remedy. Nothing is started.\n\n" HELP_OPTIONS HELP_EXIT,
-     run_check, TAKES_CONF},
+     run_check, TAKES_CONF, NULL},
+    {"reload", "have a running popgate read everything again",
+     "Usage: popgate reload [-c FILE]\n"
+     "\nChecks the configuration as `popgate check` does; then tells the popgate that runs\n"
+     "with its runtime directory to take it up, and waits for what comes of it.\n\n" HELP_OPTIONS HELP_EXIT,
+     run_reload, TAKES_CONF, NULL},
+    {"stop", "end a running popgate",
+     "Usage: popgate stop [-c FILE]\n"
+     "\nTells the popgate that runs with this runtime directory to stop, and waits until it\n"
+     "has.\n\n" HELP_OPTIONS HELP_EXIT,
+     run_stop, TAKES_CONF, NULL},
+    {"passwd", "give a local account a password", accounts_passwd_help, NULL, 0, own_passwd},
+    {"account", "add, change and list local accounts", accounts_account_help, NULL, 0, own_account},
     {"sandbox-test", NULL,
      "Usage: popgate sandbox-test [-c FILE]\n"
      "\nEnters the sandbox of each process, and tries there what must be impossible.\n\n" HELP_OPTIONS HELP_EXIT,
-     run_sandbox_test, TAKES_CONF},
+     run_sandbox_test, TAKES_CONF, NULL},
     {"plugins", "list the installed plugins and their settings",
      "Usage: popgate plugins [NAME] [--plugin-dir DIR]\n"
      "\nPrints of each module, or of one, what it is, what it can do, and which\n"
      "settings a backend's section may hold for it. Of one that popgate would refuse,\n"
      "the reason.\n\n" HELP_PLUGIN_OPTIONS HELP_EXIT,
-     run_plugins, TAKES_WORD},
+     run_plugins, TAKES_WORD, NULL},
     {"plugin-test", "try whether a plugin keeps the contract",
      "Usage: popgate plugin-test MODULE [--settings FILE]\n"
      "                           [--user NAME [--password-file FILE]] [--destructive]\n"
@@ -248,7 +306,7 @@ static const struct verb verbs[] = {
      "                         input's, if that is no terminal)\n"
      "      --destructive      also removes messages, for good\n"
      "      --deadline SECONDS how long a check may take (default 60)\n" HELP_PLUGIN_OPTIONS HELP_EXIT,
-     run_plugin_test, TAKES_WORD | TAKES_TEST},
+     run_plugin_test, TAKES_WORD | TAKES_TEST, NULL},
 };
 
 #define VERBS (sizeof(verbs) / sizeof(verbs[0]))
@@ -389,7 +447,8 @@ int main(int argc, char **argv)
 	}
 	for (size_t i = 0; i < VERBS; i++)
 		if (strcmp(name, verbs[i].name) == 0)
-			return run_verb(&verbs[i], argc - 1, argv + 1);
+			return verbs[i].own != NULL ? verbs[i].own(argc - 1, argv + 1)
+						    : run_verb(&verbs[i], argc - 1, argv + 1);
 	if (*name != '\0')
 		fprintf(stderr, "popgate: there is no verb `%s`\n\n", name);
 	print_usage(stderr);

@@ -137,11 +137,16 @@ static int adopt_directory(const char *path, const struct process_identity *iden
 	return identity->change ? chown(path, identity->uid, identity->gid) : 0;
 }
 
-int process_runtime_directory(struct conf *conf, const struct process_identity *identity, struct conf_report *report)
+int process_choose_runtime_directory(struct conf *conf)
 {
 	if (conf->runtime_directory == NULL)
 		conf->runtime_directory = choose_directory();
-	if (conf->runtime_directory == NULL) {
+	return conf->runtime_directory == NULL ? -1 : 0;
+}
+
+int process_runtime_directory(struct conf *conf, const struct process_identity *identity, struct conf_report *report)
+{
+	if (process_choose_runtime_directory(conf) != 0) {
 		conf_report_add(report, NULL, 0, "out of memory");
 		return -1;
 	}

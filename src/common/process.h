@@ -60,6 +60,9 @@ uid_t process_module_owner(const struct process_identity *identity);
 /* Becomes that user for good; checks that there is no way back. 0 or -1 (logged). */
 int process_identity_assume(const struct process_identity *identity);
 
+/* Puts the built-in choice of the directory of the locks into conf, where it names none; nothing is made. 0, or -1: no
+ * memory. */
+int process_choose_runtime_directory(struct conf *conf);
 /* The directory of the locks: conf's, or the built-in choice, made if it is missing,
  * owned by the identity, mode 0700; its path replaces conf->runtime_directory.
  * Returns 0, or -1 with a fault in report. */

@@ -178,6 +178,7 @@ static void run_child(struct generation *generation, size_t index, int control, 
 		throttle_free(&generation->throttle);
 		usage_free(&generation->usage);
 	}
+	control_forget(generation->control);
 	generation_use_log(generation);
 	close_foreign(generation, role, all);
 	passed_close(generation->plan->passed);

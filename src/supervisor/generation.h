@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "common/ticket.h"
+#include "supervisor/control.h"
 #include "supervisor/supervisor.h"
 
 enum generation_state {
@@ -38,6 +39,7 @@ struct generation {
 	struct ticket_ring *tickets;	      /* the supervisor's */
 	struct throttle *throttle;	      /* likewise */
 	struct usage *usage;		      /* likewise */
+	struct control *control;	      /* likewise */
 	int log;			      /* what its processes log to; -1: syslog */
 	struct generation_process *processes; /* spawner, broker, agent and helpers as far as there are any, fronts */
 	size_t count;

@@ -34,6 +34,24 @@ int prepare_log(const struct conf_log *log, struct conf_report *report)
 	return STDERR_FILENO;
 }
 
+void prepare_new_log(struct generation *generation)
+{
+	struct conf_report report = {0};
+	int fd;
+
+	if (generation->conf->log.target != CONF_LOG_FILE)
+		return;
+	fd = prepare_log(&generation->conf->log, &report);
+	if (fd < 0) {
+		log_say(POPGATE_LOG_WARN, NULL, "%s; the old log stays open",
+			report.first == NULL ? "out of memory" : report.first->text);
+	} else {
+		generation_log(generation, fd);
+		close(fd);
+	}
+	conf_report_free(&report);
+}
+
 /* Raises the limit to `needed` open files. Returns what it is then. */
 static rlim_t raise_limit(rlim_t needed)
 {

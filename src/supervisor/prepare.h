@@ -9,6 +9,10 @@
  * a file that cannot be opened is -1 with a fault in report. */
 int prepare_log(const struct conf_log *log, struct conf_report *report);
 
+/* Opens a generation's log file anew, if it has one, for all its processes; one that starts or drains may log elsewhere
+ * than the current one. A file that cannot be opened is logged, and the old one stays. */
+void prepare_new_log(struct generation *generation);
+
 /* Reads the configuration, finds the user, makes the runtime directory, raises
  * the descriptor limit, opens the log, binds the listeners (sharing those of
  * previous, which may be NULL). Returns a generation in which nothing runs

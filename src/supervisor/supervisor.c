@@ -16,6 +16,7 @@
 #include "common/ipc.h"
 #include "common/log.h"
 #include "common/sandbox.h"
+#include "supervisor/control.h"
 #include "supervisor/generation.h"
 #include "supervisor/listen.h"
 #include "supervisor/notify.h"
@@ -39,6 +40,7 @@ struct supervisor {
 	struct ticket_ring tickets; /* the same for all generations, so that a reload ends no TLS session */
 	struct throttle *throttle;  /* likewise, so that it forgets no refused login */
 	struct usage *usage;	    /* and what users have had */
+	struct control control;
 };
 
 /* Flags that the signal handlers set. */
@@ -58,29 +60,10 @@ static void on_signal(int signal)
 
 /* ---- the log ---- */
 
-/* A generation that starts or drains may log elsewhere than the current one. */
-static void reopen_log(struct generation *generation)
-{
-	struct conf_report report = {0};
-	int fd;
-
-	if (generation->conf->log.target != CONF_LOG_FILE)
-		return;
-	fd = prepare_log(&generation->conf->log, &report);
-	if (fd < 0) {
-		log_say(POPGATE_LOG_WARN, NULL, "%s; the old log stays open",
-			report.first == NULL ? "out of memory" : report.first->text);
-	} else {
-		generation_log(generation, fd);
-		close(fd);
-	}
-	conf_report_free(&report);
-}
-
 static void reopen_logs(struct supervisor *supervisor)
 {
 	for (struct generation *g = supervisor->all; g != NULL; g = g->next)
-		reopen_log(g);
+		prepare_new_log(g);
 	generation_use_log(supervisor->current);
 }
 
@@ -90,6 +73,7 @@ static int fork_all(struct supervisor *supervisor, struct generation *generation
 	generation->tickets = &supervisor->tickets;
 	generation->throttle = supervisor->throttle;
 	generation->usage = supervisor->usage;
+	generation->control = &supervisor->control;
 	supervisor->all = generation;
 	supervisor->start_deadline = deadline_in(START_TIME);
 	for (size_t i = 0; i < generation->count; i++)
@@ -115,6 +99,7 @@ static void take_over(struct supervisor *supervisor, struct generation *generati
 	generation_use_log(generation);
 	log_listeners(generation);
 	notify_say(NOTIFY_READY);
+	control_take(&supervisor->control, generation->conf);
 	if (old == NULL) {
 		if (supervisor->plan->announce)
 			listen_announce(&generation->conf->listeners[0], generation->listeners[0]);
@@ -124,6 +109,7 @@ static void take_over(struct supervisor *supervisor, struct generation *generati
 	generation_close_listeners(old);
 	generation_drain(old, PROCESS_FRONT);
 	log_say(POPGATE_LOG_INFO, NULL, "configuration reloaded");
+	control_note(&supervisor->control, CONTROL_RELOADED);
 }
 
 static void take_message(struct supervisor *supervisor, struct generation *generation, size_t index)
@@ -158,6 +144,7 @@ static void give_up(struct supervisor *supervisor, struct generation *generation
 	}
 	log_say(POPGATE_LOG_WARN, NULL, "the new configuration does not start; the old one stays in force");
 	notify_say(NOTIFY_READY);
+	control_note(&supervisor->control, CONTROL_REFUSED);
 }
 
 static void take_death(struct supervisor *supervisor, struct generation *generation, size_t index, int status)
@@ -272,10 +259,12 @@ static void reload(struct supervisor *supervisor)
 			}
 	}
 	notify_say(NOTIFY_RELOADING);
+	control_note(&supervisor->control, CONTROL_RELOADING);
 	generation = prepare_generation(supervisor->plan, supervisor->current, &report);
 	if (generation == NULL) {
 		log_say(POPGATE_LOG_WARN, NULL, "reload refused; the old configuration stays in force");
 		notify_say(NOTIFY_READY);
+		control_note(&supervisor->control, CONTROL_REFUSED);
 	} else if (fork_all(supervisor, generation) != 0) {
 		give_up(supervisor, generation);
 	}
@@ -464,6 +453,7 @@ int supervisor_run(const struct supervisor_plan *plan)
 		return PROCESS_EXIT_FAILURE;
 	log_set_process("supervisor");
 	supervisor->plan = plan;
+	control_init(&supervisor->control);
 	notify_begin();
 	supervisor->throttle = throttle_new(); /* NULL: no broker starts */
 	supervisor->usage = usage_new();       /* likewise */
@@ -489,6 +479,7 @@ int supervisor_run(const struct supervisor_plan *plan)
 	log_say(POPGATE_LOG_INFO, NULL, "stopped");
 out:
 	(void)process_tell_faults(&report);
+	control_release(&supervisor->control);
 	ticket_wipe(&supervisor->tickets);
 	throttle_free(&supervisor->throttle);
 	usage_free(&supervisor->usage);

@@ -14,7 +14,7 @@ TOP = os.environ.get("srcdir", ".")
 BUILD = os.environ.get("builddir", ".")
 MODULES = os.environ.get("POPGATE_PLUGINS", os.path.join(BUILD, "plugins/.libs"))
 
-PROCESSES = ("supervisor", "front", "broker", "session", "helper", "agent")
+PROCESSES = ("supervisor", "front", "broker", "session", "helper", "agent", "accounts")
 MAY_INCLUDE = {"common": {"common"}, "pop3": {"pop3", "common"},
                **{process: {process, "pop3", "common"} for process in PROCESSES}}
 STANDARD = {"assert.h", "ctype.h", "errno.h", "float.h", "inttypes.h", "limits.h", "math.h", "setjmp.h", "signal.h",
