@@ -4,8 +4,10 @@
 
 #include <stdlib.h>
 
+#include "broker/keyring.h"
 #include "broker/login.h"
 #include "broker/policy.h"
+#include "broker/scram.h"
 #include "common/log.h"
 #include "common/sandbox.h"
 
@@ -105,7 +107,11 @@ static int read_accounts(struct broker *broker, const struct conf *conf)
 	if (conf->accounts_file == NULL)
 		return 0;
 	broker->accounts = accounts_read(conf, &report);
-	return process_tell_faults(&report) || broker->accounts == NULL ? -1 : 0;
+	if (process_tell_faults(&report) || broker->accounts == NULL)
+		return -1;
+	broker->keyring = keyring_new(broker->accounts, conf->accounts_file);
+	broker->scram = scram_library_new();
+	return broker->keyring == NULL ? -1 : 0;
 }
 
 static int run(struct broker *broker, const struct process *process)

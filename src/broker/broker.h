@@ -16,6 +16,8 @@
 
 struct login;
 struct broker;
+struct keyring;
+struct scram_library;
 
 /* One front process, while its channel lives. */
 struct broker_front {
@@ -34,6 +36,8 @@ struct broker {
 	struct workers workers;
 	struct accounts *accounts;	       /* NULL: there are none */
 	bool delays;			       /* fronts tell clients of login_delay */
+	struct keyring *keyring;	       /* likewise */
+	struct scram_library *scram;	       /* NULL: not built in, or no accounts */
 	struct login *buckets[BROKER_BUCKETS]; /* by connection id */
 };
 

@@ -30,6 +30,7 @@ static void take_opened(struct login *login, const struct message *report)
 	audit_accepted(&audit, login->held ? login->try.sent - login->try.begun : 0, login->reopening);
 	/* the session has them, and nobody else needs to open one */
 	opening_close_ends(login);
+	exchange_clear(&login->exchange);
 	secret_clear(&login->sasl.password);
 	secret_clear(&login->secret);
 	login->state = LOGIN_OPEN;
@@ -127,6 +128,13 @@ static void take_secret(struct login *login, enum popgate_secret_kind kind, uint
 	open_session(login);
 }
 
+static enum popgate_secret_kind kind_of_own(const struct login *login)
+{
+	if (login->secret.data == NULL)
+		return POPGATE_NONE;
+	return exchange_has_token(login) ? POPGATE_TOKEN : POPGATE_PASSWORD;
+}
+
 /* The user is proved here, or will be by the upstream: what opens the mailbox is wanted. */
 static void find_secret(struct login *login)
 {
@@ -147,10 +155,10 @@ static void find_secret(struct login *login)
 	}
 	login->source = place.source;
 	if (place.source->kind == CONF_SOURCE_CLIENT) {
-		/* a device's password is none that the upstream knows */
-		if (login->device == NULL)
+		/* a device's password, or the answer to a challenge, is none that the upstream knows */
+		if (login->device == NULL && !exchange_challenges(login))
 			secret_move(&login->secret, &login->sasl.password);
-		take_secret(login, login->secret.data == NULL ? POPGATE_NONE : POPGATE_PASSWORD, 0);
+		take_secret(login, kind_of_own(login), 0);
 	} else if (place.source->kind == CONF_SOURCE_SECRET) {
 		if (secret_set(&login->secret, place.source->text, strlen(place.source->text)) == 0)
 			take_secret(login, POPGATE_PASSWORD, 0);
@@ -171,13 +179,21 @@ static void take_proof(struct login *login, enum proving proof, const char *why)
 		return;
 	case PROVING_DONE:
 		login->proved = true;
-		find_secret(login);
+		if (login->exchange.last == NULL) {
+			find_secret(login);
+			return;
+		}
+		login->state = LOGIN_CONFIRMING;
+		login_challenge(login, login->exchange.last);
 		return;
 	case PROVING_UPSTREAM:
 		find_secret(login);
 		return;
 	case PROVING_WRONG:
 		login_refuse_for(login, POPGATE_AUTH, why);
+		return;
+	case PROVING_MALFORMED:
+		login_refuse_for(login, 0, why);
 		return;
 	case PROVING_UNABLE:
 		login_refuse_for(login, POPGATE_TEMP, why);
@@ -189,9 +205,17 @@ static void take_proof(struct login *login, enum proving proof, const char *why)
 void course_begin(struct login *login)
 {
 	const char *why = "the authorization identity is not the user";
+	enum proving proof;
 
 	login->try.sent = deadline_now();
-	take_proof(login, login->foreign ? PROVING_WRONG : proving_begin(login, &why), why);
+	proof = login->foreign ? PROVING_WRONG : proving_begin(login, &why);
+	take_proof(login, proof, why);
+}
+
+void course_confirmed(struct login *login)
+{
+	exchange_clear(&login->exchange);
+	find_secret(login);
 }
 
 void login_checked(struct broker *broker, uint64_t id, enum message_verdict verdict)

@@ -7,5 +7,7 @@
 
 /* Begins, once the login may be tried. */
 void course_begin(struct login *login);
+/* Goes on, once the client has taken the proof that we know it too. */
+void course_confirmed(struct login *login);
 
 #endif

@@ -14,7 +14,7 @@
 #include "broker/workers.h"
 #include "common/deadline.h"
 #include "common/log.h"
-#include "pop3/sasl.h"
+#include "pop3/bearer.h"
 
 #define SPAWNS_MAX   16 /* messages that may wait for the spawner: each has three descriptors */
 #define SPAWNS_PAUSE 20 /* milliseconds for it to take them */
@@ -71,6 +71,7 @@ void login_end(struct login *login)
 	policy_leave(login, 0); /* a session that has died tells nothing */
 	if (login->timer != NULL)
 		event_free(login->timer);
+	exchange_clear(&login->exchange);
 	sasl_clear(&login->sasl);
 	secret_clear(&login->secret);
 	free(login->mailbox);
@@ -94,10 +95,37 @@ static int set_timer(struct login *login, int64_t when)
 	return login->timer == NULL ? -1 : evtimer_add(login->timer, &time);
 }
 
+/* Lets go of all but what the client is still to be told. */
+static void settle(struct login *login)
+{
+	tries_end(&login->broker->tries, &login->try);
+	opening_close_ends(login);
+	channel_free(&login->report);
+	exchange_clear(&login->exchange);
+	sasl_clear(&login->sasl);
+	secret_clear(&login->secret);
+}
+
+void login_challenge(const struct login *login, const char *text)
+{
+	struct message message = {.type = MESSAGE_CHALLENGE};
+
+	message.u.challenge.id = login->id;
+	message.u.challenge.data = message_text(text);
+	login_tell_front(login, &message);
+}
+
+/* Who sent a token is first told what is wrong with it, and answers (RFC 7628 section 3.2.3). */
 static void tell_refusal(struct login *login, unsigned status)
 {
 	struct message message = {.type = MESSAGE_REFUSED};
 
+	if (status == POPGATE_AUTH && exchange_has_token(login) && login->state != LOGIN_TOLD && login->front != NULL) {
+		settle(login);
+		login->state = LOGIN_TOLD;
+		login_challenge(login, BEARER_REFUSAL);
+		return;
+	}
 	message.u.refused.id = login->id;
 	message.u.refused.status = status;
 	login_tell_front(login, &message);
@@ -117,11 +145,7 @@ void login_refuse(struct login *login, unsigned status, const char *why, size_t 
 		tell_refusal(login, status);
 		return;
 	}
-	tries_end(&login->broker->tries, &login->try);
-	opening_close_ends(login);
-	channel_free(&login->report);
-	sasl_clear(&login->sasl);
-	secret_clear(&login->secret);
+	settle(login);
 	login->state = LOGIN_REFUSED;
 	if (set_timer(login, verdict) != 0)
 		tell_refusal(login, POPGATE_TEMP);
@@ -185,13 +209,9 @@ static void begin_try(struct login *login)
 
 static void take_sasl(struct login *login, enum sasl_result result)
 {
-	struct message message = {.type = MESSAGE_CHALLENGE};
-
 	switch (result) {
 	case SASL_CONTINUE:
-		message.u.challenge.id = login->id;
-		message.u.challenge.data = message_text(login->sasl.challenge);
-		login_tell_front(login, &message);
+		login_challenge(login, login->sasl.challenge);
 		return;
 	case SASL_DONE:
 		begin_try(login);
@@ -255,7 +275,6 @@ static void refuse_unborn(const struct broker_front *front, uint64_t id)
 void login_begin(struct broker *broker, struct broker_front *front, struct ipc_inbox *inbox)
 {
 	const struct message_login *message = &inbox->message.u.login;
-	enum sasl_mechanism mechanism = SASL_USERPASS;
 	struct login *login;
 
 	for (login = *bucket_of(broker, message->id); login != NULL; login = login->same_bucket)
@@ -271,15 +290,7 @@ void login_begin(struct broker *broker, struct broker_front *front, struct ipc_i
 		login_refuse_for(login, POPGATE_TEMP, "no descriptor is free");
 		return;
 	}
-	(void)sasl_find(login->mechanism, strlen(login->mechanism), &mechanism);
-	sasl_init(&login->sasl, mechanism);
-	if (mechanism == SASL_USERPASS)
-		take_sasl(login, sasl_userpass(&login->sasl, message->user.data, message->user.size,
-					       message->response.data, message->response.size));
-	else
-		take_sasl(login, sasl_step(&login->sasl,
-					   (message->flags & LOGIN_HAS_RESPONSE) != 0 ? message->response.data : NULL,
-					   message->response.size));
+	take_sasl(login, exchange_begin(login, message));
 }
 
 void login_respond(struct broker *broker, const struct broker_front *front, const struct message_response *response)
@@ -289,7 +300,13 @@ void login_respond(struct broker *broker, const struct broker_front *front, cons
 	if (login == NULL)
 		refuse_unborn(front, response->id); /* the broker that knew it has died */
 	else if (login->state == LOGIN_EXCHANGE)
-		take_sasl(login, sasl_step(&login->sasl, response->data.data, response->data.size));
+		take_sasl(login, exchange_step(login, response->data.data, response->data.size));
+	else if (login->state == LOGIN_CONFIRMING && response->data.size == 0)
+		course_confirmed(login);
+	else if (login->state == LOGIN_CONFIRMING)
+		login_refuse_for(login, 0, "an answer to the server's proof, where none is due");
+	else if (login->state == LOGIN_TOLD)
+		tell_refusal(login, POPGATE_AUTH);
 }
 
 /* Nobody waits for it any more. A try that is under way goes on being counted until its session has ended, which is

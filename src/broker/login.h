@@ -6,19 +6,22 @@
 
 #include "broker/audit.h"
 #include "broker/broker.h"
+#include "broker/exchange.h"
 #include "broker/policy.h"
 #include "common/log.h"
 #include "pop3/sasl.h"
 
 enum login_state {
-	LOGIN_EXCHANGE, /* SASL goes on */
-	LOGIN_WAITING,	/* the credential may not be tried yet */
-	LOGIN_PROVING,	/* a helper checks it */
-	LOGIN_FETCHING, /* the agent fetches the one that opens the mailbox upstream */
-	LOGIN_OPENING,	/* a session is trying the credential upstream */
-	LOGIN_LEFT,	/* likewise, but nobody waits for it any more */
-	LOGIN_REFUSED,	/* the verdict may not leave yet */
-	LOGIN_OPEN	/* its session is open */
+	LOGIN_EXCHANGE,	  /* SASL goes on */
+	LOGIN_WAITING,	  /* the credential may not be tried yet */
+	LOGIN_PROVING,	  /* a helper checks it */
+	LOGIN_CONFIRMING, /* it is proved, and the client looks whether we are */
+	LOGIN_FETCHING,	  /* the agent fetches the one that opens the mailbox upstream */
+	LOGIN_OPENING,	  /* a session is trying the credential upstream */
+	LOGIN_LEFT,	  /* likewise, but nobody waits for it any more */
+	LOGIN_REFUSED,	  /* the verdict may not leave yet */
+	LOGIN_TOLD,	  /* the client has been told why its token was refused, and says so much */
+	LOGIN_OPEN	  /* its session is open */
 };
 
 struct login {
@@ -29,6 +32,7 @@ struct login {
 	char name[LOG_SESSION_SIZE];
 	enum login_state state;
 	struct sasl sasl;
+	struct exchange exchange;
 	bool foreign;	/* the authorization identity is somebody else's: to be refused, in its turn */
 	bool held;	/* it had to wait before it went upstream */
 	bool reopening; /* a session with a drop that was kept has been asked */
@@ -72,6 +76,8 @@ void login_end(struct login *login);
 void login_tell_front(const struct login *login, const struct message *message);
 void login_refuse(struct login *login, unsigned status, const char *why, size_t size);
 void login_refuse_for(struct login *login, unsigned status, const char *why);
+/* A SASL challenge to the client. */
+void login_challenge(const struct login *login, const char *text);
 struct audit login_audit(const struct login *login);
 /* NULL: there is none of this id. */
 struct login *login_find(struct broker *broker, uint64_t id);

@@ -54,17 +54,53 @@ static bool is_secret(const struct login *login)
 	return secret != NULL && secret_equal(&login->sasl.password, secret, strlen(secret));
 }
 
+/* Why whatever is proved does not count. NULL: it does. */
+static const char *barred(const struct login *login, const struct account *account)
+{
+	if (account != NULL && account->disabled)
+		return "the account is disabled";
+	if (account != NULL && !comes_from_there(account, login->peer))
+		return "the account may not be used from this network";
+	return NULL;
+}
+
+/* The answer to a challenge. It is judged whoever gave it, so that it costs the same. */
+static enum proving prove_answer(struct login *login, const struct account *account, const char **why_r)
+{
+	const char *why = barred(login, account);
+
+	if (why == NULL && account == NULL)
+		why = "there is no account";
+	if (why == NULL && (account_proofs(account) & mechanism_proofs(login->sasl.mechanism)) == 0)
+		why = "the account has nothing that this mechanism could prove";
+	switch (exchange_judge(login, why == NULL ? account : NULL)) {
+	case EXCHANGE_RIGHT:
+		return PROVING_DONE;
+	case EXCHANGE_WRONG:
+		*why_r = why == NULL ? "wrong password" : why;
+		return PROVING_WRONG;
+	case EXCHANGE_MALFORMED:
+		*why_r = "malformed answer to the challenge";
+		return PROVING_MALFORMED;
+	case EXCHANGE_UNABLE:
+		break;
+	}
+	*why_r = "the answer to the challenge cannot be checked now";
+	return PROVING_UNABLE;
+}
+
 enum proving proving_begin(struct login *login, const char **why_r)
 {
 	const struct accounts *accounts = login->broker->accounts;
 	const struct account *account = login->account = accounts_find(accounts, login->sasl.name);
 	struct opening_place place;
+	const char *because;
 
 	login->device = login->lost = NULL;
-	if (account != NULL && account->disabled)
-		return refuse(login, "the account is disabled", why_r);
-	if (account != NULL && !comes_from_there(account, login->peer))
-		return refuse(login, "the account may not be used from this network", why_r);
+	if (exchange_challenges(login))
+		return prove_answer(login, account, why_r);
+	if ((because = barred(login, account)) != NULL)
+		return refuse(login, because, why_r);
 	if (account == NULL || account_proofs(account) == 0) {
 		*why_r = opening_find(login, &place);
 		if (*why_r == NULL && place.source->kind == CONF_SOURCE_CLIENT)
@@ -73,6 +109,8 @@ enum proving proving_begin(struct login *login, const char **why_r)
 			*why_r = "there is no account, and the upstream does not ask the client for a password";
 		return accounts == NULL ? PROVING_WRONG : refuse(login, *why_r, why_r);
 	}
+	if (exchange_has_token(login))
+		return refuse(login, "a token proves nobody whose password is here", why_r);
 	if (is_device(login) || is_secret(login))
 		return PROVING_DONE;
 	return account->hash != NULL ? ask(login, account->hash, why_r) : refuse(login, "wrong password", why_r);

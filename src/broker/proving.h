@@ -7,9 +7,10 @@
 enum proving {
 	PROVING_UPSTREAM, /* nothing to prove here: the upstream decides */
 	PROVING_DONE,
-	PROVING_ASKED, /* a helper has been asked: its verdict comes to login_checked */
-	PROVING_WRONG, /* *why_r tells the operator */
-	PROVING_UNABLE /* likewise; TEMP */
+	PROVING_ASKED,	   /* a helper has been asked: its verdict comes to login_checked */
+	PROVING_WRONG,	   /* *why_r tells the operator */
+	PROVING_MALFORMED, /* likewise: the answer to a challenge is none */
+	PROVING_UNABLE	   /* likewise; TEMP */
 };
 
 /* Begins to prove the login, whose name and password are there. Sets login->account, and login->device. Who is not

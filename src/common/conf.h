@@ -54,6 +54,7 @@ struct conf_listener {
 	bool cleartext_login;	   /* USER, PASS, AUTH PLAIN and LOGIN allowed without TLS */
 	struct network *proxies; /* whose connections begin with a header of the PROXY protocol; nobody else may come */
 	size_t proxy_count;	 /* 0: clients come themselves */
+	unsigned mechanisms;	   /* MECHANISM_BIT of each that is offered */
 	char *file;
 	unsigned line;
 };

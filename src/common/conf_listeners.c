@@ -10,7 +10,10 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "common/conf_near.h"
 #include "common/conf_networks.h"
+#include "common/conf_strings.h"
+#include "common/mechanism.h"
 
 /* ---- tls ------------------------------------------------------------- */
 
@@ -126,13 +129,70 @@ static int read_address(const struct conf_reader *reader, config_setting_t *grou
 	return -1;
 }
 
+static int no_mechanism(const struct conf_reader *reader, config_setting_t *group, const char *name)
+{
+	char all[MECHANISM_LIST_MAX];
+	struct conf_near near = {.word = name};
+
+	for (unsigned i = 0; i < MECHANISMS; i++)
+		conf_near_offer(&near, mechanism_name((enum mechanism)i));
+	mechanism_list(~0u, " ", "", all);
+	conf_reader_fault(reader, config_setting_get_member(group, "mechanisms"),
+			  "`mechanisms` in `listeners`: there is no mechanism \"%.64s\"%s%s%s; there are%s", name,
+			  near.best ? ": did you mean \"" : "", near.best ? near.best : "", near.best ? "\"?" : "",
+			  all);
+	return -1;
+}
+
+static int read_mechanisms(const struct conf_reader *reader, config_setting_t *group, struct conf_listener *listener)
+{
+	enum mechanism mechanism;
+	const char **names;
+	int result = 0;
+	size_t count;
+
+	if (conf_strings(reader, group, "mechanisms", "`listeners`", &names, &count) != 0)
+		return -1;
+	for (size_t i = 0; i < count; i++) {
+		if (!mechanism_find(names[i], strlen(names[i]), &mechanism)) {
+			result = no_mechanism(reader, group, names[i]);
+			continue;
+		}
+		listener->mechanisms |= MECHANISM_BIT(mechanism);
+		if (mechanism_is_built(mechanism))
+			continue;
+		conf_reader_fault(reader, config_setting_get_member(group, "mechanisms"),
+				  "`mechanisms` in `listeners`: this popgate was built without GNU libgsasl, which %s "
+				  "needs: leave it out, or build popgate with it",
+				  mechanism_name(mechanism));
+		result = -1;
+	}
+	if (names != NULL && count == 0) {
+		conf_reader_fault(reader, config_setting_get_member(group, "mechanisms"),
+				  "`mechanisms` in `listeners` is empty: nobody could log in here: list what is "
+				  "offered, or leave it out");
+		result = -1;
+	} else if (names == NULL) {
+		listener->mechanisms = mechanism_default();
+	}
+	free(names);
+	return result;
+}
+
+/* Whether somebody can log in without TLS and without revealing anything. */
+static bool is_challenging(config_setting_t *group, const struct conf_listener *listener)
+{
+	return config_setting_get_member(group, "mechanisms") != NULL &&
+	       (listener->mechanisms & mechanism_challenging() & ~mechanism_bound()) != 0;
+}
+
 /* TLS that isn't there, and logins that nobody could make. */
 static int check_tls(const struct conf_reader *reader, config_setting_t *group, struct config_setting_t *root,
 		     const struct conf_listener *listener)
 {
 	config_setting_t *tls = config_setting_get_member(group, "tls");
 
-	if (listener->tls == CONF_TLS_NONE && !listener->cleartext_login)
+	if (listener->tls == CONF_TLS_NONE && !listener->cleartext_login && !is_challenging(group, listener))
 		conf_reader_fault(reader, tls,
 				  "`tls = \"none\"` without `cleartext_login = true`: nobody could log in here: give "
 				  "this listener TLS or, in a network you trust, allow clear-text logins");
@@ -181,7 +241,7 @@ static int read_listener(const struct conf_reader *reader, config_setting_t *gro
 
 	if (settings == NULL)
 		return -1;
-	result = read_address(reader, group, settings, listener);
+	result = read_address(reader, group, settings, listener) | read_mechanisms(reader, group, listener);
 	listener->name = conf_settings_take(settings, "name");
 	listener->port = (unsigned)conf_setting_int(settings, "port");
 	listener->tls = (enum conf_listener_tls)conf_settings_choice(settings, "tls");

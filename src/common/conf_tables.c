@@ -10,7 +10,7 @@
 #define DAY	 86400
 
 const char *const conf_sections[] = {"listeners", "tls", "backends", "routes", "limits", "log", NULL};
-const char *const conf_listener_others[] = {"proxy_networks", NULL};
+const char *const conf_listener_others[] = {"mechanisms", "proxy_networks", NULL};
 const char *const conf_route_others[] = {CONF_SOURCE_OTHER, NULL};
 const char *const conf_backend_core[] = {"name", "plugin", NULL};
 

@@ -24,12 +24,14 @@
 #define MESSAGE_MAX 20480 /* octets of an encoded message */
 #define MESSAGE_FDS 3	  /* descriptors that may come with one */
 
-#define MESSAGE_NAME_MAX    1024  /* login names, user names */
-#define MESSAGE_SECRET_MAX  12288 /* passwords and SASL responses */
-#define MESSAGE_SPEC_MAX    4096  /* where a credential comes from */
-#define MESSAGE_HASH_MAX    512	  /* of crypt(3) */
-#define MESSAGE_TEXT_MAX    400	  /* text of a reply, without its status and CRLF */
-#define MESSAGE_ADDRESS_MAX 128	  /* "[v6]:port" and the like */
+#define MESSAGE_NAME_MAX      1024  /* login names, user names */
+#define MESSAGE_SECRET_MAX    12288 /* passwords and SASL responses */
+#define MESSAGE_SPEC_MAX      4096  /* where a credential comes from */
+#define MESSAGE_HASH_MAX      512   /* of crypt(3) */
+#define MESSAGE_TEXT_MAX      400   /* text of a reply, without its status and CRLF */
+#define MESSAGE_ADDRESS_MAX   128   /* "[v6]:port" and the like */
+#define MESSAGE_TIMESTAMP_MAX 64    /* of a greeting */
+#define MESSAGE_BINDING_MAX   64    /* what is bound to of TLS */
 
 enum message_type {
 	MESSAGE_NEIGHBOUR = 1, /* + channel end: the new neighbour of that role */
@@ -77,16 +79,19 @@ struct message_seconds {
 #define LOGIN_PROVED	   4u  /* OPEN: proved here; the secret is the client's own, or none */
 #define LOGIN_PROXIED	   8u  /* a proxy has told the peer's address */
 #define LOGIN_DELAYS	   16u /* OPEN: clients are told of login_delay */
+#define LOGIN_EXPORTER	   32u /* the binding is tls-exporter (RFC 9266), else tls-unique (RFC 5929) */
 
 struct message_login {
 	uint64_t id;			/* the connection's; also the session's in logs */
 	struct message_bytes peer;	/* address without port */
 	struct message_bytes tls;	/* "TLSv1.3" and the like; empty in clear */
-	struct message_bytes mechanism; /* SASL name, or "USER" for USER and PASS */
-	struct message_bytes user;	/* USER only */
-	struct message_bytes response;	/* the password, or the decoded initial response */
+	struct message_bytes mechanism; /* SASL name, "APOP", or "USER" for USER and PASS */
+	struct message_bytes user;	/* USER and APOP only */
+	struct message_bytes response;	/* the password, APOP's digest, or the decoded initial response */
 	uint32_t flags;
-	uint32_t listener; /* index in the configuration's */
+	uint32_t listener;		/* index in the configuration's */
+	struct message_bytes timestamp; /* APOP: the greeting's */
+	struct message_bytes binding;	/* of TLS, where a mechanism that is bound to it is offered; empty: none is */
 };
 
 struct message_response { /* RESPONSE and CHALLENGE, decoded */

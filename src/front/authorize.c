@@ -4,9 +4,12 @@
 
 #include <errno.h>
 #include <event2/buffer.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 #include <unistd.h>
 
+#include "common/mechanism.h"
 #include "common/message.h"
 #include "common/secret.h"
 #include "common/text.h"
@@ -16,6 +19,42 @@
 
 #define LOST_TIME  60000 /* milliseconds that a client whose session died may go on asking */
 #define OUTPUT_MAX 32768 /* octets of replies that may wait for the client before its next line is taken */
+
+/* RFC 1939, section 7: like a message id, and never the same twice. */
+static void make_timestamp(struct authorization *authorization)
+{
+	uint64_t chance[2];
+
+	if (getrandom(chance, sizeof(chance), 0) != (ssize_t)sizeof(chance))
+		return;
+	snprintf(authorization->timestamp, sizeof(authorization->timestamp), "<%016llx.%016llx@popgate>",
+		 (unsigned long long)chance[0], (unsigned long long)chance[1]);
+	if ((authorization_offers(authorization) & MECHANISM_BIT(MECHANISM_APOP)) == 0)
+		authorization->timestamp[0] = '\0';
+}
+
+void authorize_greet(struct client *client)
+{
+	struct authorization *authorization = &client->authorization;
+	char greeting[128];
+	int size;
+
+	authorization->proofs = client->front->features.proofs;
+	make_timestamp(authorization);
+	size = snprintf(greeting, sizeof(greeting), "+OK popgate ready%s%s\r\n",
+			authorization->timestamp[0] != '\0' ? " " : "", authorization->timestamp);
+	client_write(client, greeting, (size_t)size);
+}
+
+void authorize_take_tls(struct client *client)
+{
+	unsigned char binding[TLS_BINDING_MAX];
+	bool exporter;
+
+	client->authorization.tls = true;
+	client->authorization.binding = tls_binding(client->connection, binding, &exporter) > 0;
+	secret_wipe(binding, sizeof(binding));
+}
 
 void authorize_forget(struct client *client)
 {
@@ -42,10 +81,22 @@ static void refuse(struct client *client, unsigned status)
 		client_close(client);
 }
 
+/* Says what may be bound to, so that the broker refuses clients who were kept from knowing it. */
+static void bind_login(const struct client *client, struct message_login *login, unsigned char binding[TLS_BINDING_MAX])
+{
+	bool exporter = false;
+
+	if ((authorization_offers(&client->authorization) & mechanism_bound()) == 0)
+		return;
+	login->binding = message_octets(binding, tls_binding(client->connection, binding, &exporter));
+	login->flags |= exporter ? LOGIN_EXPORTER : 0;
+}
+
 static void ask_login(struct client *client, const struct authorization_step *step)
 {
 	struct message message = {.type = MESSAGE_LOGIN};
 	struct message_login *login = &message.u.login;
+	unsigned char binding[TLS_BINDING_MAX];
 	int fds[2], result;
 
 	client->relay = relay_new(client, client->front->base, fds);
@@ -63,7 +114,10 @@ static void ask_login(struct client *client, const struct authorization_step *st
 	login->flags = (step->response != NULL ? LOGIN_HAS_RESPONSE : 0) |
 		       (client->authorization.utf8 ? LOGIN_UTF8 : 0) | (client->proxied ? LOGIN_PROXIED : 0);
 	login->listener = (uint32_t)(client->listener - client->front->process->conf->listeners);
+	login->timestamp = message_text(client->authorization.timestamp);
+	bind_login(client, login, binding);
 	result = front_ask(client->front, &message, fds);
+	secret_wipe(binding, sizeof(binding));
 	close(fds[0]);
 	close(fds[1]);
 	client->pending = result == 0;
@@ -130,6 +184,7 @@ static void take_line(struct client *client, enum line_event event)
 		line_forget(&client->reader);
 		return;
 	}
+	client->authorization.proofs = client->front->features.proofs; /* of the broker that is there now */
 	authorization_line(&client->authorization, event, client->reader.data, client->reader.size, step);
 	take_step(client, step);
 	/* what the step points to was sent, or is of no use */

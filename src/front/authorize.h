@@ -7,6 +7,10 @@
 
 #include "front/client.h"
 
+/* Sends the greeting, with a timestamp where APOP can be had. */
+void authorize_greet(struct client *client);
+/* TLS has begun. */
+void authorize_take_tls(struct client *client);
 /* Acts on the lines of a client that is SPEAKING or LOST, until there is no
  * whole line, the state changes, or too many replies wait (client->paused). */
 void authorize_take_lines(struct client *client, struct evbuffer *input);

@@ -171,11 +171,9 @@ static void set_callbacks(struct client *client);
 
 static void greet(struct client *client)
 {
-	static const char greeting[] = "+OK popgate ready\r\n";
-
 	client->state = CLIENT_SPEAKING;
 	if (!client->greeted)
-		client_write(client, greeting, sizeof(greeting) - 1);
+		authorize_greet(client);
 	client->greeted = true;
 }
 
@@ -313,7 +311,7 @@ static void on_event(struct bufferevent *connection, short events, void *context
 	} else if ((events & BEV_EVENT_CONNECTED) != 0) {
 		if (client->state != CLIENT_HANDSHAKE)
 			return;
-		client->authorization.tls = true;
+		authorize_take_tls(client);
 		set_login_timer(client, client_limits(client)->login_timeout);
 		greet(client);
 		client_take_input(client);
@@ -421,6 +419,7 @@ void client_new(struct front *front, evutil_socket_t fd, const struct sockaddr *
 	client->authorization.cleartext_login = listener->cleartext_login;
 	client->authorization.login_delay = front->features.login_delay;
 	client->authorization.delay_varies = front->features.login_delay_varies != 0;
+	client->authorization.mechanisms = listener->mechanisms;
 	log_session_id(client->id, client->name);
 	peer_name(address, address_size, client->peer, sizeof(client->peer));
 	peer_set_options(fd);

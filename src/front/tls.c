@@ -386,6 +386,30 @@ const char *tls_version(struct bufferevent *connection)
 	return ssl == NULL ? "" : SSL_get_version(ssl);
 }
 
+static const char exporter_label[] = "EXPORTER-Channel-Binding";
+
+size_t tls_binding(struct bufferevent *connection, unsigned char binding_r[TLS_BINDING_MAX], bool *exporter_r)
+{
+	const size_t exported = 32;
+	SSL *ssl = bufferevent_openssl_get_ssl(connection);
+	size_t size;
+
+	if (ssl == NULL || !SSL_is_init_finished(ssl))
+		return 0;
+	*exporter_r = SSL_version(ssl) >= TLS1_3_VERSION;
+	if (*exporter_r)
+		return SSL_export_keying_material(ssl, binding_r, exported, exporter_label, sizeof(exporter_label) - 1,
+						  NULL, 0, 0) == 1
+			   ? exported
+			   : 0;
+	if (SSL_get_extms_support(ssl) != 1)
+		return 0;
+	/* the first Finished: the server's where a session was resumed */
+	size = SSL_session_reused(ssl) ? SSL_get_finished(ssl, binding_r, TLS_BINDING_MAX)
+				       : SSL_get_peer_finished(ssl, binding_r, TLS_BINDING_MAX);
+	return size <= TLS_BINDING_MAX ? size : 0;
+}
+
 void tls_say_goodbye(struct bufferevent *connection)
 {
 	SSL *ssl = bufferevent_openssl_get_ssl(connection);

@@ -28,6 +28,12 @@ struct bufferevent *tls_accept(const struct tls_server *server, enum conf_profil
 bool tls_is_on(struct bufferevent *connection);
 /* The negotiated version, "TLSv1.3" and the like; "" where connection is in clear. */
 const char *tls_version(struct bufferevent *connection);
+#define TLS_BINDING_MAX 64
+
+/* What names this connection and no other on both its ends: *exporter_r tells tls-exporter (RFC 9266, from TLS 1.3 on)
+ * from tls-unique (RFC 5929). Returns its octets; 0: there is nothing to rely on (in clear, or TLS without extended
+ * master secret, where two connections may have the same). */
+size_t tls_binding(struct bufferevent *connection, unsigned char binding_r[TLS_BINDING_MAX], bool *exporter_r);
 /* Sends close_notify if the connection is TLS; what is buffered must have left. */
 void tls_say_goodbye(struct bufferevent *connection);
 /* Whether the connection failed because the peer sent records without end that bring nothing: key updates, attempts to

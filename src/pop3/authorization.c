@@ -7,13 +7,13 @@
 #include <string.h>
 
 #include "common/base64.h"
+#include "common/mechanism.h"
 #include "common/message.h"
 #include "common/secret.h"
 #include "common/text.h"
 #include "pop3/capability.h"
 #include "pop3/command.h"
 #include "pop3/language.h"
-#include "pop3/sasl.h"
 
 #define UNKNOWN_MAX 3  /* unknown keywords before the connection is closed */
 #define REFUSED_MAX 10 /* refused credentials, likewise */
@@ -37,6 +37,22 @@ static void reply(struct authorization_step *step, const char *format, ...)
 static bool credentials_allowed(const struct authorization *authorization)
 {
 	return authorization->tls || authorization->cleartext_login;
+}
+
+unsigned authorization_offers(const struct authorization *authorization)
+{
+	const struct mechanism_facts facts = {.listed = authorization->mechanisms,
+					      .cleartext = credentials_allowed(authorization),
+					      .binding = authorization->tls && authorization->binding,
+					      .proofs = authorization->proofs};
+	unsigned offers = mechanism_offered(&facts);
+
+	return authorization->timestamp[0] != '\0' ? offers : offers & ~MECHANISM_BIT(MECHANISM_APOP);
+}
+
+static bool offers(const struct authorization *authorization, enum mechanism mechanism)
+{
+	return (authorization_offers(authorization) & MECHANISM_BIT(mechanism)) != 0;
 }
 
 static void refuse_cleartext(struct authorization_step *step)
@@ -95,18 +111,33 @@ typedef void handler_fn(struct authorization *authorization, const struct comman
 
 static void list_mechanisms(const struct authorization *authorization, struct authorization_step *step)
 {
-	if (credentials_allowed(authorization))
-		reply(step, "+OK mechanisms follow\r\nPLAIN\r\nLOGIN\r\n.");
-	else
+	unsigned bits = authorization_offers(authorization) & mechanism_sasl();
+	char names[MECHANISM_LIST_MAX];
+
+	mechanism_list(bits, "", "\r\n", names);
+	if (bits == 0 && !credentials_allowed(authorization))
 		reply(step, "+OK no mechanism without TLS\r\n.");
+	else
+		reply(step, "+OK mechanisms follow\r\n%s.", names);
 }
 
-static const char *const mechanism_names[] = {[SASL_USERPASS] = "USER", [SASL_PLAIN] = "PLAIN", [SASL_LOGIN] = "LOGIN"};
+/* A mechanism that TLS would make possible is no secret, and how to come by it is of use. */
+static void refuse_mechanism(const struct authorization *authorization, enum mechanism mechanism,
+			     struct authorization_step *step)
+{
+	unsigned listed = authorization->mechanisms != 0 ? authorization->mechanisms : mechanism_default();
+
+	if (!credentials_allowed(authorization) &&
+	    (listed & mechanism_revealing() & mechanism_sasl() & MECHANISM_BIT(mechanism)) != 0)
+		refuse_cleartext(step);
+	else
+		reply(step, "-ERR this mechanism is not offered");
+}
 
 static void handle_auth(struct authorization *authorization, const struct command_call *call,
 			struct authorization_step *step)
 {
-	enum sasl_mechanism mechanism;
+	enum mechanism mechanism = MECHANISMS;
 	size_t size;
 	const char *initial;
 
@@ -115,12 +146,9 @@ static void handle_auth(struct authorization *authorization, const struct comman
 		return;
 	}
 	size = strcspn(call->text, " ");
-	if (!sasl_find(call->text, size, &mechanism)) {
-		reply(step, "-ERR this mechanism is not offered");
-		return;
-	}
-	if (!credentials_allowed(authorization)) {
-		refuse_cleartext(step);
+	if (!mechanism_find(call->text, size, &mechanism) || !offers(authorization, mechanism) ||
+	    (MECHANISM_BIT(mechanism) & mechanism_sasl()) == 0) {
+		refuse_mechanism(authorization, mechanism, step);
 		return;
 	}
 	if (call->text[size] == ' ') {
@@ -133,17 +161,42 @@ static void handle_auth(struct authorization *authorization, const struct comman
 	}
 	forget_user(authorization);
 	step->action = AUTHORIZATION_LOGIN;
-	step->mechanism = mechanism_names[mechanism];
+	step->mechanism = mechanism_name(mechanism);
+}
+
+/* APOP name digest (RFC 1939 section 7). */
+static void handle_apop(struct authorization *authorization, const struct command_call *call,
+			struct authorization_step *step)
+{
+	size_t name_size = strcspn(call->text, " ");
+	const char *digest = call->text + name_size + (name_size < call->text_size);
+
+	forget_user(authorization);
+	if (!offers(authorization, MECHANISM_APOP)) {
+		reply(step, "-ERR APOP is not offered here");
+		return;
+	}
+	if (name_size == 0 || strlen(digest) != AUTHORIZATION_DIGEST ||
+	    strspn(digest, "0123456789abcdefABCDEF") != AUTHORIZATION_DIGEST || !text_is_utf8(call->text, name_size)) {
+		reply(step, "-ERR malformed arguments");
+		return;
+	}
+	step->action = AUTHORIZATION_LOGIN;
+	step->mechanism = mechanism_name(MECHANISM_APOP);
+	step->user = call->text;
+	step->user_size = name_size;
+	step->response = (const unsigned char *)digest;
+	step->response_size = AUTHORIZATION_DIGEST;
 }
 
 static void handle_capa(struct authorization *authorization, const struct command_call *call,
 			struct authorization_step *step)
 {
 	struct capability_facts facts = {.stls = authorization->stls && !authorization->tls,
-					 .credentials = credentials_allowed(authorization),
 					 .delays = authorization->login_delay > 0,
 					 .login_delay = authorization->login_delay,
-					 .delay_varies = authorization->delay_varies};
+					 .delay_varies = authorization->delay_varies,
+					 .mechanisms = authorization_offers(authorization)};
 
 	(void)call;
 	step->action = AUTHORIZATION_REPLY;
@@ -184,6 +237,10 @@ static void handle_user(struct authorization *authorization, const struct comman
 			struct authorization_step *step)
 {
 	forget_user(authorization);
+	if (!offers(authorization, MECHANISM_USER)) {
+		reply(step, "-ERR USER is not offered here");
+		return;
+	}
 	if (!text_is_utf8(call->text, call->text_size)) {
 		reply(step, "-ERR the name is not UTF-8");
 		return;
@@ -200,7 +257,7 @@ static void handle_pass(struct authorization *authorization, const struct comman
 		return;
 	}
 	step->action = AUTHORIZATION_LOGIN;
-	step->mechanism = mechanism_names[SASL_USERPASS];
+	step->mechanism = mechanism_name(MECHANISM_USER);
 	step->user = authorization->user;
 	step->user_size = strlen(authorization->user);
 	step->response = (const unsigned char *)call->text;
@@ -216,8 +273,9 @@ static void handle_utf8(struct authorization *authorization, const struct comman
 }
 
 static handler_fn *const handlers[VERB_COUNT] = {
-    [VERB_AUTH] = handle_auth, [VERB_CAPA] = handle_capa, [VERB_LANG] = handle_lang, [VERB_QUIT] = handle_quit,
-    [VERB_STLS] = handle_stls, [VERB_USER] = handle_user, [VERB_PASS] = handle_pass, [VERB_UTF8] = handle_utf8,
+    [VERB_APOP] = handle_apop, [VERB_AUTH] = handle_auth, [VERB_CAPA] = handle_capa,
+    [VERB_LANG] = handle_lang, [VERB_QUIT] = handle_quit, [VERB_STLS] = handle_stls,
+    [VERB_USER] = handle_user, [VERB_PASS] = handle_pass, [VERB_UTF8] = handle_utf8,
 };
 
 /* ---- lines ---- */

@@ -19,6 +19,8 @@
 
 #define AUTHORIZATION_REPLY_MAX	    2048
 #define AUTHORIZATION_CHALLENGE_MAX 1024 /* octets of a SASL challenge, decoded */
+#define AUTHORIZATION_TIMESTAMP_MAX 64	 /* of a greeting, with a NUL */
+#define AUTHORIZATION_DIGEST	    32	 /* characters of what APOP sends */
 
 enum authorization_action {
 	AUTHORIZATION_REPLY,	/* send the reply */
@@ -34,21 +36,25 @@ struct authorization_step {
 	enum authorization_action action;
 	size_t reply_size; /* 0: none */
 	char reply[AUTHORIZATION_REPLY_MAX];
-	const char *mechanism; /* LOGIN: SASL name in capitals, or "USER" */
-	const char *user;      /* LOGIN by USER */
+	const char *mechanism; /* LOGIN: SASL name in capitals, "APOP" or "USER" */
+	const char *user;      /* LOGIN by USER or APOP */
 	size_t user_size;
-	const unsigned char *response; /* LOGIN, RESPONSE: decoded; NULL: none came */
+	const unsigned char *response; /* LOGIN, RESPONSE: decoded; NULL: none came. APOP: the digest as it came */
 	size_t response_size;
 	bool malformed; /* counts as a bad command for the log */
 };
 
 struct authorization {
 	/* Facts, the driver's to set. */
-	bool tls;	      /* the connection is encrypted (or as good as: a pipe) */
-	bool stls;	      /* STLS can be had */
-	bool cleartext_login; /* credentials are taken without TLS */
-	unsigned login_delay; /* seconds, the longest of any user; 0: nobody has one */
-	bool delay_varies;    /* not all have that one */
+	bool tls;				     /* the connection is encrypted (or as good as: a pipe) */
+	bool stls;				     /* STLS can be had */
+	bool cleartext_login;			     /* credentials are taken without TLS */
+	unsigned login_delay;			     /* seconds, the longest of any user; 0: nobody has one */
+	bool delay_varies;			     /* not all have that one */
+	bool binding;				     /* TLS gives something to bind to */
+	unsigned mechanisms;			     /* bits of those that the listener has; 0: mechanism_default */
+	unsigned proofs;			     /* ACCOUNT_... that some account has */
+	char timestamp[AUTHORIZATION_TIMESTAMP_MAX]; /* of the greeting, for APOP; empty: none was sent */
 	/* State. */
 	bool utf8;	  /* UTF8 was issued */
 	bool in_sasl;	  /* a SASL response is expected */
@@ -60,6 +66,8 @@ struct authorization {
 	size_t response_room;
 };
 
+/* Bits of the mechanisms that are offered now. */
+unsigned authorization_offers(const struct authorization *authorization);
 /* Zero-initialised but for the facts. Takes one line's event. */
 void authorization_line(struct authorization *authorization, enum line_event event, const char *line, size_t size,
 			struct authorization_step *step);

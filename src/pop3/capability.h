@@ -10,10 +10,10 @@
 struct capability_facts {
 	bool transaction;     /* the client is logged in */
 	bool stls;	      /* STLS would work now */
-	bool credentials;     /* USER and the SASL mechanisms would work now */
 	bool delays;	      /* LOGIN-DELAY is announced */
 	bool delay_varies;    /* in AUTHORIZATION: users have others as well */
 	unsigned login_delay; /* seconds; in AUTHORIZATION the longest of any user */
+	unsigned mechanisms;  /* bits of those that would work now */
 };
 
 /* Writes the whole reply, final dot included. Returns its octets. */

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 enum command_verb {
+	VERB_APOP,
 	VERB_AUTH,
 	VERB_CAPA,
 	VERB_DELE,

@@ -5,24 +5,9 @@
 #include <string.h>
 
 #include "common/text.h"
+#include "pop3/bearer.h"
 
-static const struct {
-	const char *name;
-	enum sasl_mechanism mechanism;
-} mechanisms[] = {{"PLAIN", SASL_PLAIN}, {"LOGIN", SASL_LOGIN}};
-
-bool sasl_find(const char *name, size_t size, enum sasl_mechanism *mechanism_r)
-{
-	for (size_t i = 0; i < sizeof(mechanisms) / sizeof(mechanisms[0]); i++) {
-		if (text_same_case(name, size, mechanisms[i].name)) {
-			*mechanism_r = mechanisms[i].mechanism;
-			return true;
-		}
-	}
-	return false;
-}
-
-void sasl_init(struct sasl *sasl, enum sasl_mechanism mechanism)
+void sasl_init(struct sasl *sasl, enum mechanism mechanism)
 {
 	memset(sasl, 0, sizeof(*sasl));
 	sasl->mechanism = mechanism;
@@ -53,13 +38,14 @@ static bool password_is_fit(const unsigned char *password, size_t size)
 	       memchr(password, '\r', size) == NULL && memchr(password, '\n', size) == NULL;
 }
 
-static enum sasl_result set_name(struct sasl *sasl, const void *name, size_t size)
+enum sasl_result sasl_name(struct sasl *sasl, const void *name, size_t size)
 {
 	if (!name_is_fit(name, size)) {
 		free(sasl->unfit);
 		sasl->unfit = size == 0 ? NULL : strndup(name, size < SASL_NAME_MAX ? size : SASL_NAME_MAX);
 		return SASL_MALFORMED;
 	}
+	free(sasl->name);
 	sasl->name = strndup(name, size);
 	return sasl->name == NULL ? SASL_NO_MEMORY : SASL_DONE;
 }
@@ -74,7 +60,7 @@ static enum sasl_result set_password(struct sasl *sasl, const void *password, si
 enum sasl_result sasl_userpass(struct sasl *sasl, const void *name, size_t name_size, const void *password,
 			       size_t password_size)
 {
-	enum sasl_result result = set_name(sasl, name, name_size);
+	enum sasl_result result = sasl_name(sasl, name, name_size);
 
 	return result == SASL_DONE ? set_password(sasl, password, password_size) : result;
 }
@@ -110,26 +96,45 @@ static enum sasl_result login_step(struct sasl *sasl, const unsigned char *data,
 
 	if (sasl->name != NULL)
 		return set_password(sasl, data, size);
-	result = set_name(sasl, data, size);
+	result = sasl_name(sasl, data, size);
 	if (result != SASL_DONE)
 		return result;
 	sasl->challenge = "Password:";
 	return SASL_CONTINUE;
 }
 
+static enum sasl_result bearer_step(struct sasl *sasl, const unsigned char *data, size_t size)
+{
+	struct bearer bearer;
+
+	if (bearer_parse(sasl->mechanism, data, size, &bearer) != 0)
+		return SASL_MALFORMED;
+	return sasl_userpass(sasl, bearer.name, bearer.name_size, bearer.token, bearer.token_size);
+}
+
 enum sasl_result sasl_step(struct sasl *sasl, const unsigned char *data, size_t size)
 {
 	if (data == NULL) {
-		sasl->challenge = sasl->mechanism == SASL_LOGIN ? "Username:" : "";
+		sasl->challenge = sasl->mechanism == MECHANISM_LOGIN ? "Username:" : "";
 		return SASL_CONTINUE;
 	}
 	switch (sasl->mechanism) {
-	case SASL_USERPASS:
-		return SASL_MALFORMED;
-	case SASL_PLAIN:
+	case MECHANISM_PLAIN:
 		return plain_step(sasl, data, size);
-	case SASL_LOGIN:
+	case MECHANISM_LOGIN:
 		return login_step(sasl, data, size);
+	case MECHANISM_OAUTHBEARER:
+	case MECHANISM_XOAUTH2:
+		return bearer_step(sasl, data, size);
+	case MECHANISM_SCRAM_SHA_256_PLUS:
+	case MECHANISM_SCRAM_SHA_1_PLUS:
+	case MECHANISM_SCRAM_SHA_256:
+	case MECHANISM_SCRAM_SHA_1:
+	case MECHANISM_CRAM_MD5:
+	case MECHANISM_APOP:
+	case MECHANISM_USER:
+	case MECHANISMS:
+		return SASL_MALFORMED;
 	}
 	return SASL_MALFORMED;
 }

@@ -139,12 +139,12 @@ static enum progress take_sasl(struct standalone *standalone, enum sasl_result r
 static enum progress take_login(struct standalone *standalone)
 {
 	const struct authorization_step *step = &standalone->step;
-	enum sasl_mechanism mechanism = SASL_USERPASS;
+	enum mechanism mechanism = MECHANISM_USER;
 
-	(void)sasl_find(step->mechanism, strlen(step->mechanism), &mechanism);
+	(void)mechanism_find(step->mechanism, strlen(step->mechanism), &mechanism);
 	sasl_clear(&standalone->sasl);
 	sasl_init(&standalone->sasl, mechanism);
-	if (mechanism == SASL_USERPASS)
+	if (mechanism == MECHANISM_USER)
 		return take_sasl(standalone, sasl_userpass(&standalone->sasl, step->user, step->user_size,
 							   step->response, step->response_size));
 	return take_sasl(standalone, sasl_step(&standalone->sasl, step->response, step->response_size));

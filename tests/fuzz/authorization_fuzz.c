@@ -3,6 +3,7 @@
  * that may not carry one, and what comes out was in the input. */
 #include <strings.h>
 
+#include "common/mechanism.h"
 #include "pop3/authorization.h"
 #include "pop3/sasl.h"
 
@@ -80,12 +81,15 @@ static void conclude(struct stage *stage, enum sasl_result result)
 
 static void start_login(struct stage *stage, const struct authorization_step *step)
 {
-	enum sasl_mechanism mechanism = SASL_USERPASS;
+	enum mechanism mechanism = MECHANISM_USER;
 
-	REQUIRE(stage->authorization.tls || stage->authorization.cleartext_login);
 	REQUIRE(step->mechanism != NULL && step->reply_size == 0);
+	REQUIRE(mechanism_find(step->mechanism, strlen(step->mechanism), &mechanism));
+	REQUIRE((authorization_offers(&stage->authorization) & MECHANISM_BIT(mechanism)) != 0);
+	REQUIRE(stage->authorization.tls || stage->authorization.cleartext_login ||
+		(mechanism_revealing() & MECHANISM_BIT(mechanism)) == 0);
 	end_exchange(stage);
-	if (strcmp(step->mechanism, "USER") == 0) {
+	if (mechanism == MECHANISM_USER) {
 		REQUIRE(step->user != NULL && step->user_size > 0 && step->response_size > 0);
 		sasl_init(&stage->sasl, mechanism);
 		stage->exchange = true;
@@ -93,7 +97,7 @@ static void start_login(struct stage *stage, const struct authorization_step *st
 			 sasl_userpass(&stage->sasl, step->user, step->user_size, step->response, step->response_size));
 		return;
 	}
-	REQUIRE(sasl_find(step->mechanism, strlen(step->mechanism), &mechanism));
+	REQUIRE(mechanism != MECHANISM_APOP || (step->user_size > 0 && step->response_size == AUTHORIZATION_DIGEST));
 	sasl_init(&stage->sasl, mechanism);
 	stage->exchange = true;
 	conclude(stage, sasl_step(&stage->sasl, step->response, step->response_size));
@@ -147,6 +151,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	stage.authorization.tls = (data[0] & 1) != 0;
 	stage.authorization.stls = (data[0] & 2) != 0;
 	stage.authorization.cleartext_login = (data[0] & 4) != 0;
+	stage.authorization.binding = (data[0] & 8) != 0;
+	stage.authorization.proofs = (data[0] & 16) != 0 ? ~0u : 0;
+	stage.authorization.mechanisms = (data[0] & 32) != 0 ? ~0u : 0;
+	if ((data[0] & 64) != 0)
+		snprintf(stage.authorization.timestamp, sizeof(stage.authorization.timestamp), "<1@x>");
 	for (size_t left = size - 1, used; left > 0 && !stage.over && lines < LINES_MAX; left -= used, at += used) {
 		enum line_event event = line_feed(&stage.reader, at, fuzz_piece(&pieces, left), &used);
 

@@ -55,7 +55,7 @@ static void check_credential(const struct sasl *sasl)
 }
 
 /* Responses are cut at 0xff, which no UTF-8 holds. */
-static void run_mechanism(enum sasl_mechanism mechanism, const uint8_t *data, size_t size)
+static void run_mechanism(enum mechanism mechanism, const uint8_t *data, size_t size)
 {
 	enum sasl_result result = SASL_CONTINUE;
 	struct sasl sasl;
@@ -84,7 +84,7 @@ static void run_userpass(const uint8_t *data, size_t size)
 	char *user = fuzz_copy(data, name), *password = fuzz_copy(data + skip, size - skip);
 	struct sasl sasl;
 
-	sasl_init(&sasl, SASL_USERPASS);
+	sasl_init(&sasl, MECHANISM_USER);
 	if (sasl_userpass(&sasl, user, name, password, size - skip) == SASL_DONE) {
 		check_credential(&sasl);
 		REQUIRE(strlen(sasl.name) == name && memcmp(sasl.name, user, name) == 0);
@@ -97,14 +97,16 @@ static void run_userpass(const uint8_t *data, size_t size)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	enum sasl_mechanism mechanism;
+	enum mechanism mechanism;
 
 	check_decoding(data, size);
 	check_encoding(data, size);
-	run_mechanism(SASL_PLAIN, data, size);
-	run_mechanism(SASL_LOGIN, data, size);
+	run_mechanism(MECHANISM_PLAIN, data, size);
+	run_mechanism(MECHANISM_LOGIN, data, size);
+	run_mechanism(MECHANISM_OAUTHBEARER, data, size);
+	run_mechanism(MECHANISM_XOAUTH2, data, size);
 	run_userpass(data, size);
-	if (size > 0 && sasl_find((const char *)data, size, &mechanism))
-		REQUIRE(mechanism == SASL_PLAIN || mechanism == SASL_LOGIN);
+	if (size > 0 && mechanism_find((const char *)data, size, &mechanism))
+		REQUIRE(strlen(mechanism_name(mechanism)) == size);
 	return 0;
 }

@@ -9,7 +9,10 @@
 
 #include <cmocka.h>
 
+#include "common/account.h"
+#include "common/mechanism.h"
 #include "common/message.h"
+#include "config.h"
 #include "pop3/authorization.h"
 
 static struct authorization_step step;
@@ -318,6 +321,117 @@ static void capa_tells_what_would_work_now(void **state)
 	assert_true(capa_has(&authorization, "\r\nUSER\r\n"));
 }
 
+/* What a client is told, and what it may then do, in each state of TLS and for each kind of accounts. */
+static void capa_is_true_for_accounts_and_tls(void **state)
+{
+#ifdef HAVE_GSASL
+#define SCRAM_1 "SCRAM-SHA-1 "
+#define SCRAM_2 "SCRAM-SHA-256 "
+#define SCRAMS	"SCRAM-SHA-256 SCRAM-SHA-1 "
+#define PLUS	"SCRAM-SHA-256-PLUS SCRAM-SHA-1-PLUS "
+#define PLUS_2	"SCRAM-SHA-256-PLUS "
+#else
+#define SCRAM_1 ""
+#define SCRAM_2 ""
+#define SCRAMS	""
+#define PLUS	""
+#define PLUS_2	""
+#endif
+	static const struct {
+		bool tls, cleartext, binding, greeted;
+		unsigned proofs, listed;
+		const char *mechanisms; /* as SASL lists them; "": no such line */
+		bool user, apop;
+	} cases[] = {
+	    /* in clear */
+	    {false, false, false, true, 0, 0, "", false, false},
+	    {false, false, false, true, ACCOUNT_HASH | ACCOUNT_DEVICES, 0, "", false, false},
+	    {false, false, false, true, ACCOUNT_SCRAM_SHA_256, 0, SCRAM_2, false, false},
+	    {false, false, false, true, ACCOUNT_SECRET, 0, SCRAMS "CRAM-MD5 ", false, true},
+	    {false, true, false, true, 0, 0, "PLAIN LOGIN ", true, false},
+	    {false, true, false, true, ACCOUNT_SECRET, 0, SCRAMS "CRAM-MD5 PLAIN LOGIN ", true, true},
+	    {false, false, true, true, ACCOUNT_SECRET, 0, SCRAMS "CRAM-MD5 ", false, true}, /* no TLS: no binding */
+	    /* under TLS */
+	    {true, false, true, true, 0, 0, "PLAIN LOGIN ", true, false},
+	    {true, false, true, true, ACCOUNT_SCRAM_SHA_256, 0, PLUS_2 SCRAM_2 "PLAIN LOGIN ", true, false},
+	    {true, false, true, true, ACCOUNT_SECRET, 0, PLUS SCRAMS "CRAM-MD5 PLAIN LOGIN ", true, true},
+	    {true, false, false, true, ACCOUNT_SECRET, 0, SCRAMS "CRAM-MD5 PLAIN LOGIN ", true, true},
+	    {true, false, false, false, ACCOUNT_SECRET, 0, SCRAMS "CRAM-MD5 PLAIN LOGIN ", true, false},
+	    /* what the listener lists */
+	    {true, false, true, true, ACCOUNT_SECRET, MECHANISM_BIT(MECHANISM_APOP), "", false, true},
+	    {true, false, true, true, ACCOUNT_SECRET, MECHANISM_BIT(MECHANISM_SCRAM_SHA_1), SCRAM_1, false, false},
+	    {true, false, true, true, 0, MECHANISM_BIT(MECHANISM_XOAUTH2), "XOAUTH2 ", false, false},
+	    {false, false, false, true, ~0u, MECHANISM_BIT(MECHANISM_XOAUTH2) | MECHANISM_BIT(MECHANISM_OAUTHBEARER),
+	     "", false, false},
+	    {true, false, true, true, ~0u, ~0u, PLUS SCRAMS "CRAM-MD5 PLAIN LOGIN OAUTHBEARER XOAUTH2 ", true, true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct authorization authorization = {.tls = cases[i].tls,
+						      .cleartext_login = cases[i].cleartext,
+						      .binding = cases[i].binding,
+						      .proofs = cases[i].proofs,
+						      .mechanisms = cases[i].listed,
+						      .timestamp = "<1.2@x>"};
+		char line[256], command[64];
+
+		if (!cases[i].greeted)
+			authorization.timestamp[0] = '\0';
+		snprintf(line, sizeof(line), "\r\nSASL %.*s\r\n", (int)strlen(cases[i].mechanisms) - 1,
+			 cases[i].mechanisms);
+		print_message("case %zu\n", i);
+		assert_true(capa_has(&authorization, cases[i].mechanisms[0] != '\0' ? line : "\r\n.\r\n"));
+		assert_int_equal(capa_has(&authorization, "SASL"), cases[i].mechanisms[0] != '\0');
+		assert_int_equal(capa_has(&authorization, "\r\nUSER\r\n"), cases[i].user);
+		assert_int_equal(say(&authorization, "APOP bob c4c9334bac560ecc979e58001b3e22fb"),
+				 cases[i].apop ? AUTHORIZATION_LOGIN : AUTHORIZATION_REPLY);
+		for (unsigned k = 0; k < MECHANISMS; k++) {
+			const char *name = mechanism_name((enum mechanism)k);
+			bool told;
+
+			snprintf(command, sizeof(command), "%s ", name);
+			snprintf(line, sizeof(line), " %s", cases[i].mechanisms);
+			told = strstr(line, command) != NULL;
+			snprintf(command, sizeof(command), "AUTH %s", name);
+			assert_int_equal(say(&authorization, command),
+					 told ? AUTHORIZATION_LOGIN : AUTHORIZATION_REPLY);
+		}
+		authorization_reset(&authorization);
+	}
+}
+
+/* RFC 1939 section 7. */
+static void apop_takes_a_name_and_a_digest(void **state)
+{
+	static const char *const malformed[] = {
+	    "APOP",
+	    "APOP mrose",
+	    "APOP mrose ",
+	    "APOP c4c9334bac560ecc979e58001b3e22fb",
+	    "APOP  c4c9334bac560ecc979e58001b3e22fb",
+	    "APOP mrose c4c9334bac560ecc979e58001b3e22f",
+	    "APOP mrose c4c9334bac560ecc979e58001b3e22fbb",
+	    "APOP mrose c4c9334bac560ecc979e58001b3e22fg",
+	    "APOP mrose c4c9334bac560ecc979e58001b3e22fb ",
+	    "APOP m rose c4c9334bac560ecc979e58001b3e22fb",
+	    "APOP mr\xffse c4c9334bac560ecc979e58001b3e22fb",
+	};
+	struct authorization authorization = {.proofs = ACCOUNT_SECRET,
+					      .timestamp = "<1896.697170952@dbc.mtview.ca.us>"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(malformed) / sizeof(malformed[0]); i++)
+		assert_says(&authorization, malformed[i], "-ERR malformed arguments\r\n");
+	assert_int_equal(say(&authorization, "APOP mrose c4c9334bac560ecc979e58001b3e22fb"), AUTHORIZATION_LOGIN);
+	assert_string_equal(step.mechanism, "APOP");
+	assert_octets(step.user, step.user_size, "mrose");
+	assert_octets(step.response, step.response_size, "c4c9334bac560ecc979e58001b3e22fb");
+	authorization.timestamp[0] = '\0';
+	assert_says(&authorization, "APOP mrose c4c9334bac560ecc979e58001b3e22fb", "-ERR APOP is not offered here\r\n");
+	authorization_reset(&authorization);
+}
+
 static void other_commands(void **state)
 {
 	struct authorization authorization = {.tls = true};
@@ -466,6 +580,8 @@ int main(void)
 	    cmocka_unit_test(stls_keeps_the_count_of_refusals),
 	    cmocka_unit_test(stls_is_not_there),
 	    cmocka_unit_test(capa_tells_what_would_work_now),
+	    cmocka_unit_test(capa_is_true_for_accounts_and_tls),
+	    cmocka_unit_test(apop_takes_a_name_and_a_digest),
 	    cmocka_unit_test(other_commands),
 	    cmocka_unit_test(three_unknown_commands_close),
 	    cmocka_unit_test(foreign_first_lines_are_not_answered),

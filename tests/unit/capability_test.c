@@ -9,13 +9,14 @@
 
 #include <cmocka.h>
 
+#include "common/mechanism.h"
 #include "pop3/capability.h"
 #include "pop3/language.h"
 
-static const char *capa(bool transaction, bool stls, bool credentials)
+static const char *capa(bool transaction, bool stls, unsigned mechanisms)
 {
 	static char reply[CAPABILITY_REPLY_MAX + 1];
-	const struct capability_facts facts = {.transaction = transaction, .stls = stls, .credentials = credentials};
+	const struct capability_facts facts = {.transaction = transaction, .stls = stls, .mechanisms = mechanisms};
 	size_t size = capability_reply(&facts, reply);
 
 	assert_true(size < CAPABILITY_REPLY_MAX);
@@ -28,13 +29,20 @@ static const char *capa(bool transaction, bool stls, bool credentials)
 	"+OK capabilities follow\r\nTOP\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\nUTF8 "                \
 	"USER\r\nLANG\r\n"
 
+#define PASSWORDS (MECHANISM_BIT(MECHANISM_USER) | MECHANISM_BIT(MECHANISM_PLAIN) | MECHANISM_BIT(MECHANISM_LOGIN))
+
 static void before_login(void **state)
 {
 	(void)state;
-	assert_string_equal(capa(false, false, false), ALWAYS ".\r\n");
-	assert_string_equal(capa(false, true, false), ALWAYS "STLS\r\n.\r\n");
-	assert_string_equal(capa(false, false, true), ALWAYS "USER\r\nSASL PLAIN LOGIN\r\n.\r\n");
-	assert_string_equal(capa(false, true, true), ALWAYS "STLS\r\nUSER\r\nSASL PLAIN LOGIN\r\n.\r\n");
+	assert_string_equal(capa(false, false, 0), ALWAYS ".\r\n");
+	assert_string_equal(capa(false, true, 0), ALWAYS "STLS\r\n.\r\n");
+	assert_string_equal(capa(false, false, PASSWORDS), ALWAYS "USER\r\nSASL PLAIN LOGIN\r\n.\r\n");
+	assert_string_equal(capa(false, true, PASSWORDS), ALWAYS "STLS\r\nUSER\r\nSASL PLAIN LOGIN\r\n.\r\n");
+	assert_string_equal(capa(false, false, MECHANISM_BIT(MECHANISM_USER)), ALWAYS "USER\r\n.\r\n");
+	assert_string_equal(capa(false, false, MECHANISM_BIT(MECHANISM_APOP)), ALWAYS ".\r\n");
+	assert_string_equal(capa(false, true, ~0u),
+			    ALWAYS "STLS\r\nUSER\r\nSASL SCRAM-SHA-256-PLUS SCRAM-SHA-1-PLUS SCRAM-SHA-256 "
+				   "SCRAM-SHA-1 CRAM-MD5 PLAIN LOGIN OAUTHBEARER XOAUTH2\r\n.\r\n");
 }
 
 /* Who is logged in is told what runs here, and no longer how to log in. */
@@ -42,7 +50,7 @@ static void after_login(void **state)
 {
 	(void)state;
 	for (int i = 0; i < 4; i++) {
-		const char *reply = capa(true, i & 1, i & 2);
+		const char *reply = capa(true, i & 1, i & 2 ? ~0u : 0);
 
 		assert_memory_equal(reply, ALWAYS "IMPLEMENTATION popgate-",
 				    sizeof(ALWAYS "IMPLEMENTATION popgate-") - 1);

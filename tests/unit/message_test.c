@@ -43,7 +43,7 @@ static const struct {
     {MESSAGE_LOGIN,
      "LOGIN",
      2,
-     {{'8', 0}, {'t', 128}, {'t', 32}, {'t', 32}, {'o', 1024}, {'o', 12288}, {'4', 0}, {'4', 0}}},
+     {{'8', 0}, {'t', 128}, {'t', 32}, {'t', 32}, {'o', 1024}, {'o', 12288}, {'4', 0}, {'4', 0}, {'t', 64}, {'o', 64}}},
     {MESSAGE_RESPONSE, "RESPONSE", 0, {{'8', 0}, {'o', 12288}}},
     {MESSAGE_CANCEL, "CANCEL", 0, {{'8', 0}}},
     {MESSAGE_CHALLENGE, "CHALLENGE", 0, {{'8', 0}, {'o', 12288}}},

@@ -23,18 +23,20 @@ static void assert_has(const struct sasl *sasl, const char *name, const char *pa
 	assert_string_equal((const char *)sasl->password.data, password);
 }
 
+/* The mechanisms that are proved by a challenge are the broker's. */
 static void mechanisms(void **state)
 {
-	static const char *const unknown[] = {"", "PLAI", "PLAINX", "USER", "USERPASS", "CRAM-MD5", "PLAIN "};
-	enum sasl_mechanism mechanism = SASL_USERPASS;
-
 	(void)state;
-	assert_true(sasl_find("PLAIN", 5, &mechanism));
-	assert_int_equal(mechanism, SASL_PLAIN);
-	assert_true(sasl_find("loginX", 5, &mechanism));
-	assert_int_equal(mechanism, SASL_LOGIN);
-	for (size_t i = 0; i < sizeof(unknown) / sizeof(unknown[0]); i++)
-		assert_false(sasl_find(unknown[i], strlen(unknown[i]), &mechanism));
+	for (unsigned i = 0; i < MECHANISMS; i++) {
+		bool taken = (MECHANISM_BIT(i) & mechanism_sasl() & mechanism_revealing()) != 0;
+		struct sasl sasl;
+
+		sasl_init(&sasl, (enum mechanism)i);
+		assert_int_equal(step(&sasl, "user=bob\1auth=Bearer tok\1\1", 26) == SASL_DONE, i == MECHANISM_XOAUTH2);
+		assert_int_equal(step(&sasl, "\0bob\0secret", 11) == SASL_DONE, i == MECHANISM_PLAIN);
+		assert_int_equal(taken, i >= MECHANISM_PLAIN);
+		sasl_clear(&sasl);
+	}
 }
 
 static void plain(void **state)
@@ -74,7 +76,7 @@ static void plain(void **state)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct sasl sasl;
 
-		sasl_init(&sasl, SASL_PLAIN);
+		sasl_init(&sasl, MECHANISM_PLAIN);
 		assert_int_equal(step(&sasl, cases[i].data, cases[i].size), cases[i].result);
 		if (cases[i].result == SASL_DONE)
 			assert_has(&sasl, "bob", "secret");
@@ -89,7 +91,7 @@ static void plain_without_an_initial_response(void **state)
 	struct sasl sasl;
 
 	(void)state;
-	sasl_init(&sasl, SASL_PLAIN);
+	sasl_init(&sasl, MECHANISM_PLAIN);
 	assert_int_equal(sasl_step(&sasl, NULL, 0), SASL_CONTINUE);
 	assert_string_equal(sasl.challenge, "");
 	assert_int_equal(step(&sasl, "\0bob\0secret", 11), SASL_DONE);
@@ -102,7 +104,7 @@ static void login(void **state)
 	struct sasl sasl;
 
 	(void)state;
-	sasl_init(&sasl, SASL_LOGIN);
+	sasl_init(&sasl, MECHANISM_LOGIN);
 	assert_int_equal(sasl_step(&sasl, NULL, 0), SASL_CONTINUE);
 	assert_string_equal(sasl.challenge, "Username:");
 	assert_int_equal(step(&sasl, "bob", 3), SASL_CONTINUE);
@@ -112,16 +114,16 @@ static void login(void **state)
 	sasl_clear(&sasl);
 
 	/* The name may come with the command. */
-	sasl_init(&sasl, SASL_LOGIN);
+	sasl_init(&sasl, MECHANISM_LOGIN);
 	assert_int_equal(step(&sasl, "bob", 3), SASL_CONTINUE);
 	assert_string_equal(sasl.challenge, "Password:");
 	assert_int_equal(step(&sasl, "", 0), SASL_MALFORMED);
 	sasl_clear(&sasl);
 
-	sasl_init(&sasl, SASL_LOGIN);
+	sasl_init(&sasl, MECHANISM_LOGIN);
 	assert_int_equal(step(&sasl, "", 0), SASL_MALFORMED);
 	sasl_clear(&sasl);
-	sasl_init(&sasl, SASL_LOGIN);
+	sasl_init(&sasl, MECHANISM_LOGIN);
 	assert_int_equal(step(&sasl, "b\0b", 3), SASL_MALFORMED);
 	sasl_clear(&sasl);
 }
@@ -131,7 +133,7 @@ static enum sasl_result userpass(const void *name, size_t name_size, const void 
 	struct sasl sasl;
 	enum sasl_result result;
 
-	sasl_init(&sasl, SASL_USERPASS);
+	sasl_init(&sasl, MECHANISM_USER);
 	result = sasl_userpass(&sasl, name, name_size, password, password_size);
 	if (result == SASL_DONE) {
 		assert_int_equal(strlen(sasl.name), name_size);
@@ -180,7 +182,7 @@ static void input_23_an_unfit_name_is_kept_apart(void **state)
 	struct sasl sasl;
 
 	(void)state;
-	sasl_init(&sasl, SASL_LOGIN);
+	sasl_init(&sasl, MECHANISM_LOGIN);
 	assert_int_equal(step(&sasl, "b\x1b[2J\nob", 8), SASL_MALFORMED);
 	assert_null(sasl.name);
 	assert_string_equal(sasl.unfit, "b\x1b[2J\nob");
@@ -193,16 +195,83 @@ static void userpass_has_no_steps(void **state)
 	struct sasl sasl;
 
 	(void)state;
-	sasl_init(&sasl, SASL_USERPASS);
+	sasl_init(&sasl, MECHANISM_USER);
 	assert_int_equal(step(&sasl, "\0bob\0secret", 11), SASL_MALFORMED);
 	assert_null(sasl.name);
 	sasl_clear(&sasl);
+}
+
+struct said {
+	const char *text;
+	enum sasl_result result;
+};
+
+static void assert_bearer(enum mechanism mechanism, const struct said *said, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct sasl sasl;
+
+		sasl_init(&sasl, mechanism);
+		if (step(&sasl, said[i].text, strlen(said[i].text)) != said[i].result)
+			fail_msg("%s", said[i].text);
+		if (said[i].result == SASL_DONE)
+			assert_has(&sasl, "bob@example.org", "ya29.a0-_~+/==");
+		sasl_clear(&sasl);
+	}
+}
+
+#define TOKEN "auth=Bearer ya29.a0-_~+/==\1"
+
+static void oauthbearer(void **state)
+{
+	static const struct said said[] = {
+	    {"n,a=bob@example.org,\1" TOKEN "\1", SASL_DONE},
+	    {"y,a=bob@example.org,\1" TOKEN "\1", SASL_DONE},
+	    {"n,a=bob@example.org,\1host=pop.example.org\1port=995\1" TOKEN "\1", SASL_DONE},
+	    {"n,a=bob@example.org,\1" TOKEN "host=h\1\1", SASL_DONE},
+	    {"n,a=bob@example.org,\1auth=bearer ya29.a0-_~+/==\1\1", SASL_DONE},
+	    {"p=tls-exporter,a=bob@example.org,\1" TOKEN "\1", SASL_MALFORMED},
+	    {"n,,\1" TOKEN "\1", SASL_MALFORMED},
+	    {"n,a=,\1" TOKEN "\1", SASL_MALFORMED},
+	    {"n,a=bob@example.org,\1" TOKEN, SASL_MALFORMED},
+	    {"n,a=bob@example.org,\1" TOKEN "\1more", SASL_MALFORMED},
+	    {"n,a=bob@example.org,\1" TOKEN TOKEN "\1", SASL_MALFORMED},
+	    {"n,a=bob@example.org,\1auth=Basic Ym9i\1\1", SASL_MALFORMED},
+	    {"n,a=bob@example.org,\1auth=Bearer \1\1", SASL_MALFORMED},
+	    {"n,a=bob@example.org,\1auth=Bearer a b\1\1", SASL_MALFORMED},
+	    {"n,a=bob@example.org,\1\1", SASL_MALFORMED},
+	    {"n,a=b=2Cc,\1" TOKEN "\1", SASL_MALFORMED},
+	    {"user=bob@example.org\1" TOKEN "\1", SASL_MALFORMED},
+	    {"", SASL_MALFORMED},
+	    {"\1", SASL_MALFORMED},
+	};
+
+	(void)state;
+	assert_bearer(MECHANISM_OAUTHBEARER, said, sizeof(said) / sizeof(said[0]));
+}
+
+static void xoauth2(void **state)
+{
+	static const struct said said[] = {
+	    {"user=bob@example.org\1" TOKEN "\1", SASL_DONE},
+	    {"user=bob@example.org\1" TOKEN, SASL_MALFORMED},
+	    {"user=\1" TOKEN "\1", SASL_MALFORMED},
+	    {"user=bob\n\1" TOKEN "\1", SASL_MALFORMED},
+	    {"bob@example.org\1" TOKEN "\1", SASL_MALFORMED},
+	    {"user=bob@example.org\1\1", SASL_MALFORMED},
+	    {"n,a=bob@example.org,\1" TOKEN "\1", SASL_MALFORMED},
+	};
+
+	(void)state;
+	assert_bearer(MECHANISM_XOAUTH2, said, sizeof(said) / sizeof(said[0]));
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(mechanisms),
+	    cmocka_unit_test(oauthbearer),
+	    cmocka_unit_test(xoauth2),
 	    cmocka_unit_test(plain),
 	    cmocka_unit_test(plain_without_an_initial_response),
 	    cmocka_unit_test(login),
