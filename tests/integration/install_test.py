@@ -80,7 +80,8 @@ class StagedTest(unittest.TestCase):
         for name in (r"/etc/popgate\.conf$", r"/man8/popgate\.8$", r"/man5/popgate\.conf\.5$", r"/man5/popgate-accounts\.5$",
                      r"/man7/popgate-plugin\.7$", r"/include/popgate/plugin\.h$",
                      r"/pkgconfig/popgate\.pc$", r"/doc/popgate/README\.md$",
-                     r"/doc/popgate/LICENSE$", r"/doc/popgate/haproxy\.cfg$"):
+                     r"/doc/popgate/LICENSE$", r"/doc/popgate/haproxy\.cfg$",
+                     r"/fail2ban/filter\.d/popgate\.conf$", r"/fail2ban/jail\.d/popgate\.conf$"):
             self.assertEqual(self.mode_of(name), 0o644)
         for name in (r"/systemd/system/popgate\.service$", r"/systemd/system/popgate\.socket$",
                      r"/sysusers\.d/popgate\.conf$"):
