@@ -148,9 +148,6 @@ class Announced(_Case):
 
 
 class Sessions(_Case):
-    """Two names of one account with folders of their own would be two maildrops; the plugin example has a folder for
-    each name, so here the account has two listeners' worth of backends."""
-
     def begin_many(self, most=2):
         """One upstream user by two backends has two maildrops, and two locks."""
         backends = [example_backend(name=name) for name in ("one", "two", "three")]
@@ -202,6 +199,19 @@ class Sessions(_Case):
         self.reload()
         self.at(2, IN_USE)
         self.assertRegex(first.command("QUIT"), FINE)
+        self.at(2)
+
+
+    def test_those_of_a_dead_broker_count_no_more(self):
+        """Nobody would tell when they end."""
+        self.begin_many(1)
+        self.at(0)
+        self.at(1, IN_USE)
+        self.gate.expect_warning("event=process_died")
+        self.gate.allow_warning("event=login_failed .*status=temp")
+        before = self.gate.kill_process("broker")
+        self.gate.wait_until(lambda: set(self.gate.pids("broker")) - set(before), "another broker")
+        self.gate.wait_until(lambda: Client(self.gate.ports[1]).login("ann", "local").startswith(b"+OK"), "a login")
         self.at(2)
 
 
