@@ -53,6 +53,8 @@ static void begin(struct log_line *line, enum popgate_log_level level, const cha
 		log_text(line, "device", audit->device);
 	if (audit->backend != NULL)
 		log_text(line, "backend", audit->backend);
+	if (audit->folder != NULL)
+		log_text(line, "folder", audit->folder);
 }
 
 void audit_accepted(const struct audit *audit, int64_t delay, bool kept)

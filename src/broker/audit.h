@@ -12,6 +12,7 @@
 struct audit {
 	const char *session; /* the log's name of it */
 	const char *user;    /* as the client gave it; NULL: none that could be read */
+	const char *folder;  /* that was asked for; NULL: none */
 	const char *peer;    /* address */
 	const char *tls;     /* empty: in clear */
 	const char *mechanism;

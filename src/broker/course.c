@@ -142,6 +142,9 @@ static void find_secret(struct login *login)
 	const char *why = opening_find(login, &place);
 	unsigned refusal;
 
+	/* else the upstream proves the user first: nobody learns for nothing which folders there are */
+	if (why == NULL && place.denied && login->proved)
+		why = "the folder is not one that this name may ask for";
 	if (why != NULL) {
 		login_refuse_for(login, POPGATE_AUTH, why);
 		return;

@@ -8,6 +8,7 @@
 #include "broker/keyring.h"
 #include "broker/login.h"
 #include "broker/md5_proof.h"
+#include "broker/naming.h"
 #include "broker/scram.h"
 #include "common/secret.h"
 #include "pop3/authorization.h"
@@ -97,8 +98,12 @@ static enum exchange_verdict judge_digest(const struct login *login, const char 
 static int find_keys(void *context, const char *name, struct scram_keys *keys_r)
 {
 	const struct login *login = context;
+	const struct broker *broker = login->broker;
+	struct login_name meant;
 
-	return keyring_find(login->broker->keyring, accounts_find(login->broker->accounts, name), name,
+	if (naming_read(login, name, &meant) == 0)
+		name = meant.user;
+	return keyring_find(broker->keyring, accounts_find(broker->accounts, name), name,
 			    scram_kind_of(login->sasl.mechanism), keys_r);
 }
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "broker/course.h"
+#include "broker/naming.h"
 #include "broker/opening.h"
 #include "broker/proving.h"
 #include "broker/tries.h"
@@ -48,6 +49,7 @@ struct audit login_audit(const struct login *login)
 
 	return (struct audit){.session = login->name,
 			      .user = login->sasl.name != NULL ? login->sasl.name : login->sasl.unfit,
+			      .folder = login->folder,
 			      .peer = login->peer,
 			      .tls = login->tls,
 			      .mechanism = login->mechanism,
@@ -75,6 +77,7 @@ void login_end(struct login *login)
 	sasl_clear(&login->sasl);
 	secret_clear(&login->secret);
 	free(login->mailbox);
+	free(login->folder);
 	free(login);
 }
 
@@ -209,6 +212,12 @@ static void begin_try(struct login *login)
 
 static void take_sasl(struct login *login, enum sasl_result result)
 {
+	enum sasl_result named = SASL_DONE;
+
+	if (result == SASL_DONE || result == SASL_REFUSED)
+		named = naming_settle(login);
+	if (named != SASL_DONE)
+		result = named;
 	switch (result) {
 	case SASL_CONTINUE:
 		login_challenge(login, login->sasl.challenge);

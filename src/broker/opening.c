@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/login_name.h"
 #include "common/route.h"
 
 void opening_close_ends(struct login *login)
@@ -41,24 +42,44 @@ static const char *follow_route(const struct login *login, struct opening_place 
 	return NULL;
 }
 
+/* What the account says of it. */
+static void follow_account(const struct account *account, struct opening_place *place)
+{
+	place->folder = account->folder;
+	if (account->source.kind != CONF_SOURCE_CLIENT || account->source.auth_user != NULL)
+		place->source = &account->source;
+	if (account->upstream_user != NULL || account->backend != ACCOUNT_BY_ROUTE)
+		snprintf(place->user, sizeof(place->user), "%s",
+			 account->upstream_user != NULL ? account->upstream_user : account->user);
+}
+
+/* Those that the login may ask for. */
+static const struct conf_folders *folders_for(const struct login *login, const struct opening_place *place)
+{
+	static const struct conf_folders none;
+
+	if (login->account != NULL && login->account->folders.count > 0)
+		return &login->account->folders;
+	return place->route != NULL ? &place->route->folders : &none;
+}
+
 const char *opening_find(const struct login *login, struct opening_place *place_r)
 {
 	const struct account *account = login->account;
-	const struct conf *conf = login->broker->process->conf;
 	const char *why = NULL;
 
 	if (account != NULL && account->backend != ACCOUNT_BY_ROUTE)
-		enter(place_r, conf, account->backend, &account->source);
+		enter(place_r, login->broker->process->conf, account->backend, &account->source);
 	else
 		why = follow_route(login, place_r);
-	if (why != NULL || account == NULL)
+	if (why != NULL)
 		return why;
-	place_r->folder = account->folder;
-	if (account->source.kind != CONF_SOURCE_CLIENT || account->source.auth_user != NULL)
-		place_r->source = &account->source;
-	if (account->upstream_user != NULL || account->backend != ACCOUNT_BY_ROUTE)
-		snprintf(place_r->user, sizeof(place_r->user), "%s",
-			 account->upstream_user != NULL ? account->upstream_user : account->user);
+	if (account != NULL)
+		follow_account(account, place_r);
+	if (login->folder != NULL) {
+		place_r->folder = login_name_folder(folders_for(login, place_r), login->folder);
+		place_r->denied = place_r->folder == NULL;
+	}
 	return NULL;
 }
 
@@ -91,7 +112,7 @@ static int send_open(const struct login *login, enum message_type type, const st
 
 	open->id = login->id;
 	open->backend = (uint32_t)place->number;
-	open->flags = (login->flags & LOGIN_UTF8) | own | delays;
+	open->flags = (login->flags & LOGIN_UTF8) | own | delays | (place->denied ? LOGIN_DENIED : 0);
 	open->login_delay = login->policy.login_delay;
 	open->octets = policy_allowance(login);
 	open->secret_kind = login->secret_kind;
@@ -111,7 +132,7 @@ static int reopen(struct login *login, const struct opening_place *place)
 {
 	struct broker *broker = login->broker;
 
-	if (broker->process->conf->limits.keep_open == 0)
+	if (broker->process->conf->limits.keep_open == 0 || place->denied)
 		return -1;
 	login->backend = place->number;
 	free(login->mailbox);

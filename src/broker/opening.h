@@ -11,6 +11,7 @@ struct opening_place {
 	char user[MESSAGE_NAME_MAX];
 	const char *folder;		/* NULL: the backend's */
 	const struct conf_route *route; /* NULL: the account has led here */
+	bool denied;			/* the login asks for a folder that is not for it: who is proved is refused */
 	const struct conf_source *source;
 };
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/account_table.h"
+#include "common/conf_folders.h"
 #include "common/secret.h"
 
 /* ---- finding ---- */
@@ -113,6 +114,7 @@ void account_clear(struct account *account)
 	free(account->devices);
 	free(account->upstream_user);
 	free(account->folder);
+	conf_folders_clear(&account->folders);
 	if (account->source.kind == CONF_SOURCE_SECRET)
 		free_secret(account->source.text);
 	else

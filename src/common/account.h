@@ -36,9 +36,10 @@ struct account {
 	struct account_device *devices;
 	size_t device_count;
 	/* Where it leads. */
-	size_t backend;	     /* index in conf.backends; ACCOUNT_BY_ROUTE: as the routes say for its name */
-	char *upstream_user; /* NULL: as the route says, or the account's own name */
-	char *folder;	     /* NULL: the backend's */
+	size_t backend;		     /* index in conf.backends; ACCOUNT_BY_ROUTE: as the routes say for its name */
+	char *upstream_user;	     /* NULL: as the route says, or the account's own name */
+	char *folder;		     /* NULL: the backend's */
+	struct conf_folders folders; /* that its name may ask for; none: as the route says, if that leads */
 	struct conf_source source;
 	/* What it may. */
 	struct network *networks; /* of the client; none: all */

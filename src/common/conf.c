@@ -187,6 +187,7 @@ void conf_free(struct conf **conf)
 	free_entries(old);
 	free(old->log.path);
 	free(old->accounts_file);
+	free(old->default_domain);
 	free(old->user);
 	free(old->runtime_directory);
 	free(old->plugin_directory);

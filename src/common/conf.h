@@ -54,7 +54,9 @@ struct conf_listener {
 	bool cleartext_login;	   /* USER, PASS, AUTH PLAIN and LOGIN allowed without TLS */
 	struct network *proxies; /* whose connections begin with a header of the PROXY protocol; nobody else may come */
 	size_t proxy_count;	 /* 0: clients come themselves */
-	unsigned mechanisms;	   /* MECHANISM_BIT of each that is offered */
+	unsigned mechanisms;	 /* MECHANISM_BIT of each that is offered */
+	char *default_domain;	 /* of names that have none; NULL: they stay so */
+	bool percent_domain;	 /* user%domain is user@domain */
 	char *file;
 	unsigned line;
 };
@@ -93,6 +95,12 @@ struct conf_source {
 	char *auth_user; /* whom to authenticate as, who acts for the mailbox's user; NULL: the user himself */
 };
 
+/* Which folders a login name may ask for: names as they are upstream, or special uses such as \Junk. */
+struct conf_folders {
+	char **names;
+	size_t count;
+};
+
 struct conf_route {
 	char *users;		   /* pattern on the login name: "*", "*@example.org", "name@example.org";
 				    * '*' matches any run of octets, everything else itself; the domain
@@ -103,6 +111,8 @@ struct conf_route {
 	struct conf_source source; /* never SECRET or OAUTH */
 	unsigned max_sessions;	   /* of one user at a time; 0: no limit */
 	unsigned login_delay;	   /* seconds between two logins of one user; 0: none */
+	char folder_delimiter;	   /* stands between a user's name and a folder; NUL: names are users' alone */
+	struct conf_folders folders;
 	char *file;
 	unsigned line;
 };
@@ -155,6 +165,8 @@ struct conf {
 	char *accounts_file;	 /* absolute; NULL: there are no local accounts */
 	bool needs_agent;	 /* some credential is to be fetched from elsewhere */
 	unsigned helpers;	 /* processes that check passwords' hashes; 0: none is needed */
+	char *default_domain;	 /* for logins by no listener; as the listeners' own otherwise */
+	bool percent_domain;	 /* likewise */
 	char *user;		 /* whom children run as where started as root; NULL: popgate, else nobody */
 	char *runtime_directory; /* locks; NULL: the built-in choice */
 	char *plugin_directory;	 /* absolute; NULL: the built-in one */

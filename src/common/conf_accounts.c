@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "common/conf_folders.h"
 #include "common/conf_near.h"
 #include "common/conf_networks.h"
 #include "common/conf_sections.h"
@@ -50,7 +51,7 @@ static const struct popgate_key device_keys[] = {
 	{0},
 };
 /* clang-format on */
-static const char *const account_others[] = {"devices", "networks", CONF_SOURCE_OTHER, NULL};
+static const char *const account_others[] = {"devices", "folders", "networks", CONF_SOURCE_OTHER, NULL};
 static const char *const file_keys[] = {"accounts", NULL};
 
 struct reading {
@@ -268,7 +269,7 @@ static int fill(const struct reading *r, struct popgate_settings *settings)
 	result |= check_scram(r, "scram_sha_1", account->scram_sha_1, SCRAM_SHA_1) |
 		  check_scram(r, "scram_sha_256", account->scram_sha_256, SCRAM_SHA_256);
 	result |= find_backend(r, conf_setting_string(settings, "backend"));
-	result |= read_devices(r) |
+	result |= read_devices(r) | conf_folders_read(r->reader, r->group, WHAT, &account->folders) |
 		  conf_networks(r->reader, r->group, "networks", WHAT, &account->networks, &account->network_count);
 	if (conf_source_read(r->reader, r->group, WHAT, settings, &account->source) != 0)
 		return -1;

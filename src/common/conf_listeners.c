@@ -232,8 +232,26 @@ static int read_proxies(const struct conf_reader *reader, config_setting_t *grou
 	return -1;
 }
 
+/* Its own, or what stands for all. */
+static int read_names(const struct conf_reader *reader, config_setting_t *group, struct popgate_settings *settings,
+		      const struct conf *conf, struct conf_listener *listener)
+{
+	listener->percent_domain = config_setting_get_member(group, "percent_domain") != NULL
+				       ? conf_setting_bool(settings, "percent_domain") != 0
+				       : conf->percent_domain;
+	if (conf_domain(reader, group, "`listeners`", settings, &listener->default_domain) != 0)
+		return -1;
+	if (listener->default_domain != NULL || conf->default_domain == NULL)
+		return 0;
+	listener->default_domain = strdup(conf->default_domain);
+	if (listener->default_domain != NULL)
+		return 0;
+	conf_reader_no_memory(reader);
+	return -1;
+}
+
 static int read_listener(const struct conf_reader *reader, config_setting_t *group, struct config_setting_t *root,
-			 struct conf_listener *listener)
+			 const struct conf *conf, struct conf_listener *listener)
 {
 	struct conf_schema schema = {.what = "`listeners`", .keys = conf_listener_keys, .others = conf_listener_others};
 	struct popgate_settings *settings = conf_keys_read(reader, group, &schema);
@@ -248,7 +266,8 @@ static int read_listener(const struct conf_reader *reader, config_setting_t *gro
 	listener->profile = (enum conf_profile)conf_settings_choice(settings, "profile");
 	listener->cleartext_login = conf_setting_bool(settings, "cleartext_login") != 0;
 	listener->file = conf_reader_place(reader, group, &listener->line);
-	if (read_proxies(reader, group, settings, listener) != 0)
+	if (read_proxies(reader, group, settings, listener) != 0 ||
+	    read_names(reader, group, settings, conf, listener) != 0)
 		result = -1;
 	conf_settings_free(&settings);
 	if (listener->file == NULL || check_tls(reader, group, root, listener) != 0)
@@ -307,6 +326,7 @@ void conf_listener_clear(struct conf_listener *listener)
 	free(listener->name);
 	free(listener->address);
 	free(listener->proxies);
+	free(listener->default_domain);
 	free(listener->file);
 	*listener = (struct conf_listener){0};
 }
@@ -329,7 +349,7 @@ void conf_read_listeners(const struct conf_reader *reader, struct config_setting
 		listener = &conf->listeners[conf->listener_count];
 		if ((group = conf_section_element(reader, list, i)) == NULL)
 			continue;
-		if (read_listener(reader, group, root, listener) == 0 &&
+		if (read_listener(reader, group, root, conf, listener) == 0 &&
 		    check_collision(reader, group, conf, listener) == 0 &&
 		    check_name(reader, group, conf, listener) == 0) {
 			conf->listener_count++;

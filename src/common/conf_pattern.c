@@ -15,6 +15,13 @@ size_t conf_pattern_domain(const char *name)
 	return at == NULL ? strlen(name) : (size_t)(at + 1 - name);
 }
 
+size_t conf_pattern_local(const char *name)
+{
+	const char *at = strrchr(name, '@');
+
+	return at == NULL ? strlen(name) : (size_t)(at - name);
+}
+
 static bool same(char pattern, char name, bool fold)
 {
 	return pattern == name || (fold && lower(pattern) == lower(name));

@@ -8,6 +8,8 @@
 
 /* Where a name's domain starts: after its last '@'. The name's length when it has none. */
 size_t conf_pattern_domain(const char *name);
+/* How many octets stand before the last '@'; all of them where there is none. */
+size_t conf_pattern_local(const char *name);
 /* Whether a name is one of the pattern's: '*' stands for any run of octets, the empty one
  * too, everything else for itself; in the name's domain ASCII case doesn't matter. */
 bool conf_pattern_matches(const char *pattern, const char *name);

@@ -3,10 +3,12 @@
  * author meant. No I/O. Runs where conf does. */
 #include "common/conf_sections.h"
 
+#include <ctype.h>
 #include <libconfig.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/conf_folders.h"
 #include "common/conf_near.h"
 #include "common/conf_pattern.h"
 #include "common/conf_source.h"
@@ -112,6 +114,44 @@ static int check_guarded(const struct conf_reader *reader, config_setting_t *gro
 	return -1;
 }
 
+/* A delimiter that a name can do without. */
+static bool is_delimiter(const char *text)
+{
+	return strlen(text) == 1 && ispunct((unsigned char)*text) && strchr("@%*", *text) == NULL;
+}
+
+static int read_folders(const struct conf_reader *reader, config_setting_t *group,
+			const struct popgate_settings *settings, struct conf_route *route)
+{
+	config_setting_t *root = config_setting_parent(config_setting_parent(group));
+	const char *delimiter = conf_setting_string(settings, "folder_delimiter");
+	bool known = config_setting_get_member(root, "accounts") != NULL;
+
+	if (conf_folders_read(reader, group, "`routes`", &route->folders) != 0)
+		return -1;
+	if (delimiter != NULL && !is_delimiter(delimiter)) {
+		conf_reader_fault(
+		    reader, config_setting_get_member(group, "folder_delimiter"),
+		    "`folder_delimiter` in `routes` must be one ASCII punctuation mark, but not `@`, `%%` or "
+		    "`*`: \"+\"");
+		return -1;
+	}
+	if (delimiter == NULL && route->folders.count > 0) {
+		conf_reader_fault(reader, config_setting_get_member(group, "folders"),
+				  "`folders` in `routes` has no use without a sign that no user's name has: add "
+				  "`folder_delimiter = \"+\"`");
+		return -1;
+	}
+	if (delimiter != NULL && route->folders.count == 0 && !known) {
+		conf_reader_fault(
+		    reader, config_setting_get_member(group, "folder_delimiter"),
+		    "`folder_delimiter` in `routes` has no use without folders: add folders = (\"NAME\");");
+		return -1;
+	}
+	route->folder_delimiter = delimiter == NULL ? '\0' : *delimiter;
+	return 0;
+}
+
 static int read_route(const struct conf_reader *reader, config_setting_t *group, const struct conf *conf,
 		      const struct known *known, struct conf_route *route)
 {
@@ -129,7 +169,7 @@ static int read_route(const struct conf_reader *reader, config_setting_t *group,
 	result = route->file == NULL ? -1 : check_route(reader, group, route);
 	if (find_targets(reader, group, conf, known, settings, route) != 0 ||
 	    conf_source_read(reader, group, schema.what, settings, &route->source) != 0 ||
-	    check_guarded(reader, group, route) != 0)
+	    read_folders(reader, group, settings, route) != 0 || check_guarded(reader, group, route) != 0)
 		result = -1;
 	conf_settings_free(&settings);
 	return result;
@@ -230,6 +270,7 @@ void conf_route_clear(struct conf_route *route)
 	free(route->upstream_user);
 	free(route->source.text);
 	free(route->source.auth_user);
+	conf_folders_clear(&route->folders);
 	free(route->file);
 	*route = (struct conf_route){0};
 }

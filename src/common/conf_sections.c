@@ -2,6 +2,7 @@
  * ones: the top level, limits, log. No I/O. Runs where conf does. */
 #include "common/conf_sections.h"
 
+#include <ctype.h>
 #include <libconfig.h>
 #include <sched.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 
 #define MOST_FRONTS	     256
 #define MOST_HELPERS	     64
+#define LONGEST_DOMAIN	     255 /* octets */
 #define LEAST_SESSION_MEMORY (16 << 20)
 
 int conf_section_group(const struct conf_reader *reader, struct config_setting_t *root, const char *name,
@@ -67,6 +69,32 @@ static unsigned cores(void)
 	return online > MOST_FRONTS ? MOST_FRONTS : (unsigned)online;
 }
 
+/* A domain that could not be one would make names that nobody has. */
+static bool is_domain(const char *text)
+{
+	if (strlen(text) > LONGEST_DOMAIN)
+		return false;
+	for (; *text != '\0'; text++)
+		if ((unsigned char)*text < 0x80 && !isalnum((unsigned char)*text) && strchr(".-_", *text) == NULL)
+			return false;
+	return true;
+}
+
+int conf_domain(const struct conf_reader *reader, struct config_setting_t *group, const char *what,
+		struct popgate_settings *settings, char **domain_r)
+{
+	const char *domain = conf_setting_string(settings, "default_domain");
+
+	if (domain == NULL || is_domain(domain)) {
+		*domain_r = conf_settings_take(settings, "default_domain");
+		return 0;
+	}
+	conf_reader_fault(reader, config_setting_get_member(group, "default_domain"),
+			  "`default_domain`%s%s is no domain: write \"example.org\", without `@`",
+			  what == NULL ? "" : " in ", what == NULL ? "" : what);
+	return -1;
+}
+
 void conf_read_top(const struct conf_reader *reader, struct config_setting_t *root, struct conf *conf)
 {
 	struct conf_schema schema = {.keys = conf_top_keys, .others = conf_sections};
@@ -85,6 +113,8 @@ void conf_read_top(const struct conf_reader *reader, struct config_setting_t *ro
 	if (conf->accounts_file != NULL && conf->helpers == 0)
 		conf->helpers = cores() < MOST_HELPERS ? cores() : MOST_HELPERS;
 	conf->needs_agent = conf->accounts_file != NULL;
+	conf->percent_domain = conf_setting_bool(settings, "percent_domain") != 0;
+	(void)conf_domain(reader, root, NULL, settings, &conf->default_domain);
 	conf->sandbox = (enum conf_sandbox)conf_settings_choice(settings, "sandbox");
 	conf_settings_free(&settings);
 }

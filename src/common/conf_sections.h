@@ -18,6 +18,11 @@ void conf_read_routes(const struct conf_reader *reader, struct config_setting_t 
 void conf_read_limits(const struct conf_reader *reader, struct config_setting_t *root, struct conf *conf);
 void conf_read_log(const struct conf_reader *reader, struct config_setting_t *root, struct conf *conf);
 
+/* The key default_domain of a section, which `what` names (NULL: the top level). *domain_r is NULL where there is none.
+ * 0, or -1 with a fault. */
+int conf_domain(const struct conf_reader *reader, struct config_setting_t *group, const char *what,
+		struct popgate_settings *settings, char **domain_r);
+
 /* Each frees what it points to. */
 void conf_listener_clear(struct conf_listener *listener);
 void conf_route_clear(struct conf_route *route);

@@ -11,7 +11,7 @@
 
 const char *const conf_sections[] = {"listeners", "tls", "backends", "routes", "limits", "log", NULL};
 const char *const conf_listener_others[] = {"mechanisms", "proxy_networks", NULL};
-const char *const conf_route_others[] = {CONF_SOURCE_OTHER, NULL};
+const char *const conf_route_others[] = {"folders", CONF_SOURCE_OTHER, NULL};
 const char *const conf_backend_core[] = {"name", "plugin", NULL};
 
 /* In the order of enum conf_listener_tls, conf_profile, conf_log_target, popgate_log_level, conf_sandbox. */
@@ -29,6 +29,8 @@ const struct popgate_key conf_top_keys[] = {
 	{"plugin_directory", POPGATE_KEY_FILE, 0, NULL, 0, 0, NULL, "where the plugins are"},
 	{"accounts", POPGATE_KEY_FILE, 0, NULL, 0, 0, NULL, "file of local accounts"},
 	{"helpers", POPGATE_KEY_INT, 0, "0", 0, 64, NULL, "processes that check local passwords; 0: one a core"},
+	{"default_domain", POPGATE_KEY_STRING, 0, NULL, 0, 0, NULL, "domain of login names that have none"},
+	{"percent_domain", POPGATE_KEY_BOOL, 0, "false", 0, 0, NULL, "whether user%domain is user@domain"},
 	{"sandbox", POPGATE_KEY_CHOICE, 0, "auto", 0, 0, sandbox_choices, "whether the processes give up what they don't need"},
 	{0},
 };
@@ -41,6 +43,8 @@ const struct popgate_key conf_listener_keys[] = {
 	{"profile", POPGATE_KEY_CHOICE, 0, "intermediate", 0, 0, profiles, "which versions and suites of TLS"},
 	{"cleartext_login", POPGATE_KEY_BOOL, 0, "false", 0, 0, NULL, "let passwords come in without TLS"},
 	{"proxy_protocol", POPGATE_KEY_BOOL, 0, "false", 0, 0, NULL, "connections come from proxies, which say for whom"},
+	{"default_domain", POPGATE_KEY_STRING, 0, NULL, 0, 0, NULL, "domain of login names that have none"},
+	{"percent_domain", POPGATE_KEY_BOOL, 0, NULL, 0, 0, NULL, "whether user%domain is user@domain"},
 	{0},
 };
 
@@ -63,6 +67,7 @@ const struct popgate_key conf_route_keys[] = {
 	{"upstream_user", POPGATE_KEY_STRING, 0, "%u", 0, 0, NULL, "template of the name upstream"},
 	{"max_sessions", POPGATE_KEY_INT, 0, "0", 0, 100000, NULL, "sessions of one user at a time; 0: no limit"},
 	{"login_delay", POPGATE_KEY_SECONDS, 0, "0", 0, DAY, NULL, "between two logins of one user; 0: none"},
+	{"folder_delimiter", POPGATE_KEY_STRING, 0, NULL, 0, 0, NULL, "what stands between a user's name and a folder"},
 	CONF_SOURCE_KEYS,
 	{0},
 };

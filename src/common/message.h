@@ -80,6 +80,7 @@ struct message_seconds {
 #define LOGIN_PROXIED	   8u  /* a proxy has told the peer's address */
 #define LOGIN_DELAYS	   16u /* OPEN: clients are told of login_delay */
 #define LOGIN_EXPORTER	   32u /* the binding is tls-exporter (RFC 9266), else tls-unique (RFC 5929) */
+#define LOGIN_DENIED	   64u /* OPEN: the user is to be proved and then refused: the folder is none for him */
 
 struct message_login {
 	uint64_t id;			/* the connection's; also the session's in logs */

@@ -13,6 +13,9 @@ int route_find(const struct conf *conf, size_t listener, const char *login_name,
 		if ((route->listener != CONF_ANY_LISTENER && route->listener != listener) ||
 		    !conf_pattern_matches(route->users, login_name))
 			continue;
+		if (route->folder_delimiter != '\0' &&
+		    memchr(login_name, route->folder_delimiter, conf_pattern_local(login_name)) != NULL)
+			return -1;
 		*index_r = i;
 		return 0;
 	}

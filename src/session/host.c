@@ -119,6 +119,9 @@ static int host_lock(struct popgate_session *session, const char *folder, struct
 	int64_t deadline = deadline_in(LOCK_WAIT);
 	int waited = 0;
 
+	/* the upstream has accepted the credential, and nothing is open yet */
+	if (session->denied)
+		return lock_fault(error, POPGATE_AUTH, HOST_DENIED, "");
 	if (lock_name(&session->lock, session->conf->runtime_directory, session->backend->name, session->upstream_user,
 		      folder) != 0)
 		return lock_fault(error, POPGATE_TEMP, "the lock's name cannot be made", "");

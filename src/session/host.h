@@ -18,6 +18,7 @@
 #include "session/plugin.h"
 #include "session/watchdog.h"
 
+#define HOST_DENIED	 "the folder is not one that this name may ask for"
 #define HOST_SHOWN_AFTER 2000 /* milliseconds that a message may wait for the output's buffer to be full */
 
 /* For the line at a session's end. */
@@ -38,6 +39,7 @@ struct popgate_session {
 	int64_t expires; /* the secret; monotonic milliseconds, 0: never */
 	bool utf8;
 	bool proved; /* the user, here; the secret is the client's own, or none */
+	bool denied; /* whoever is proved upstream is refused all the same: the folder is none for this name */
 	/* What came of it. */
 	int in; /* the client's octets */
 	void *drop;

@@ -40,7 +40,8 @@ void plugin_judge_routes(const struct plugin_set *set, const struct conf *conf, 
 	for (size_t i = 0; i < conf->route_count; i++) {
 		const struct conf_route *route = &conf->routes[i];
 		const struct conf_backend *backend = &conf->backends[route->backend];
-		const char *what = lacking(&set->items[route->backend], asks_of_source(&route->source));
+		unsigned asks = asks_of_source(&route->source) | (route->folders.count > 0 ? POPGATE_TAKES_FOLDER : 0);
+		const char *what = lacking(&set->items[route->backend], asks);
 
 		if (what != NULL)
 			conf_report_add(report, route->file, route->line,
@@ -82,7 +83,8 @@ void plugin_judge_accounts(const struct plugin_set *set, const struct conf *conf
 
 		if (account->disabled || find_place(conf, account, &backend, &source) != 0)
 			continue;
-		asks = asks_of_source(source) | (account->folder != NULL ? POPGATE_TAKES_FOLDER : 0);
+		asks = asks_of_source(source) |
+		       (account->folder != NULL || account->folders.count > 0 ? POPGATE_TAKES_FOLDER : 0);
 		if (source->kind == CONF_SOURCE_CLIENT && (account_proofs(account) & no_password) != 0)
 			asks |= POPGATE_TAKES_NONE;
 		what = lacking(&set->items[backend], asks);

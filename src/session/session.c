@@ -60,6 +60,11 @@ static int list(struct popgate_session *session, snapshot_fn *snapshot, int64_t 
 /* open() without lock() would let two sessions into one maildrop. */
 static int check_locked(const struct popgate_session *session, struct popgate_error *error)
 {
+	if (session->denied) {
+		error->status = POPGATE_AUTH;
+		snprintf(error->text, sizeof(error->text), "%s", HOST_DENIED);
+		return -1;
+	}
 	if (session->lock.fd >= 0)
 		return 0;
 	error->status = POPGATE_PERM;
@@ -395,6 +400,8 @@ void session_tell_end(const struct popgate_session *session, enum session_end en
 	log_text(&line, "peer", session->peer);
 	log_text(&line, "tls", *session->tls == '\0' ? "none" : session->tls);
 	log_text(&line, "backend", session->backend->name);
+	if (session->folder != NULL)
+		log_text(&line, "folder", session->folder);
 	log_number(&line, "messages", session->maildrop.count);
 	log_number(&line, "retrieved", session->counts.retrieved);
 	log_number(&line, "tops", session->counts.tops);

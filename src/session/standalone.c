@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "common/deadline.h"
+#include "common/login_name.h"
 #include "common/route.h"
 #include "common/sandbox.h"
 #include "common/secret.h"
@@ -81,23 +82,43 @@ static enum progress refuse(struct standalone *standalone, unsigned status)
 	return standalone->step.action == AUTHORIZATION_CLOSE ? ENDED : GOES_ON;
 }
 
+/* Where the name leads, and as whom. 0, or -1: nowhere. */
+static int find_place(struct standalone *standalone)
+{
+	const struct conf *conf = standalone->conf;
+	struct popgate_session *session = &standalone->session;
+	char upstream[SASL_NAME_MAX + 256];
+	const struct conf_route *route;
+	struct login_name name;
+	const char *folder;
+	size_t i;
+
+	if (login_name_read(conf, CONF_ANY_LISTENER, standalone->sasl.name, &name) != 0 ||
+	    route_find(conf, CONF_ANY_LISTENER, name.user, &i) != 0)
+		return -1;
+	route = &conf->routes[i];
+	if (route_upstream_user(route, name.user, upstream, sizeof(upstream)) != 0)
+		return -1;
+	folder = name.view ? login_name_folder(&route->folders, name.folder) : NULL;
+	session->backend = &conf->backends[route->backend];
+	session->plugin = &standalone->plugins.items[route->backend];
+	session->user = strdup(name.user);
+	session->upstream_user = strdup(upstream);
+	session->folder = folder == NULL ? NULL : strdup(folder);
+	session->denied = name.view && folder == NULL;
+	return 0;
+}
+
 /* The proven-or-not credential goes upstream, as the broker would send it there. */
 static enum progress open_session(struct standalone *standalone)
 {
 	struct popgate_session *session = &standalone->session;
 	struct popgate_error error;
-	char upstream[SASL_NAME_MAX + 256], text[400];
-	size_t route;
+	char text[400];
 
-	if (route_find(standalone->conf, CONF_ANY_LISTENER, standalone->sasl.name, &route) != 0 ||
-	    route_upstream_user(&standalone->conf->routes[route], standalone->sasl.name, upstream, sizeof(upstream)) !=
-		0)
+	if (find_place(standalone) != 0)
 		return refuse(standalone, POPGATE_AUTH);
-	session->backend = &standalone->conf->backends[standalone->conf->routes[route].backend];
-	session->plugin = &standalone->plugins.items[standalone->conf->routes[route].backend];
 	session->utf8 = standalone->authorization.utf8;
-	session->user = strdup(standalone->sasl.name);
-	session->upstream_user = strdup(upstream);
 	session->peer = strdup("stdin");
 	session->tls = strdup("");
 	secret_move(&session->secret, &standalone->sasl.password);

@@ -21,7 +21,8 @@ static void input_67_input_74_top_level(void **state)
 	    {LISTENERS BACKENDS ROUTES "zebra = 1;", "p.conf:4: unknown key `zebra`: it takes `listeners`, `tls`, "
 						     "`backends`, `routes`, `limits`, `log`, `fronts`, "
 						     "`user`, `runtime_directory`, `plugin_directory`, "
-						     "`accounts`, `helpers`, `sandbox`\n"},
+						     "`accounts`, `helpers`, `default_domain`, "
+						     "`percent_domain`, `sandbox`\n"},
 	    {LISTENERS BACKENDS ROUTES "fronts = 257;", "p.conf:4: `fronts` is 257: it must be from 0 to 256\n"},
 	    {LISTENERS BACKENDS ROUTES "fronts = \"2\";", "p.conf:4: `fronts` takes a number, not a string\n"},
 	    {LISTENERS BACKENDS ROUTES "user = true;", "p.conf:4: `user` takes a string, not true or false\n"},
