@@ -207,14 +207,14 @@ int edit_unset(struct edit *edit, size_t account, const char *key, const char **
 
 /* ---- elements of a list ---- */
 
-/* "{ a = 1; }", or each line of it with the indentation and a tab. */
-static char *write_group(const char *group, const char *indent)
+/* "{ a = 1; }"; or with lines each line of it with the indentation and a tab. */
+static char *write_group(const char *group, const char *indent, bool lines)
 {
 	char *text = NULL;
 	size_t size;
 	FILE *stream;
 
-	if (strchr(group, '\n') == NULL)
+	if (!lines)
 		return asprintf(&text, "{ %s }", group) < 0 ? NULL : text;
 	if ((stream = open_memstream(&text, &size)) == NULL)
 		return NULL;
@@ -232,11 +232,10 @@ static char *write_group(const char *group, const char *indent)
 }
 
 /* The first one; comments that stand between the brackets stay before it. */
-static int fill_list(struct edit *edit, const struct layout *layout, size_t list, const char *group)
+static int fill_list(struct edit *edit, const struct layout *layout, size_t list, const char *group, bool has_lines)
 {
 	size_t at = layout->nodes[list].end - 1;
-	bool has_lines = strchr(group, '\n') != NULL;
-	char *written = write_group(group, "\t"), *text = NULL;
+	char *written = write_group(group, "\t", has_lines), *text = NULL;
 	char *indent = has_lines ? indent_of(edit, at) : NULL;
 	int result = -1;
 
@@ -253,17 +252,19 @@ static int fill_list(struct edit *edit, const struct layout *layout, size_t list
 	return result;
 }
 
-static int append_element(struct edit *edit, const struct layout *layout, size_t list, const char *group)
+/* has_lines: on lines of its own. */
+static int append_element(struct edit *edit, const struct layout *layout, size_t list, const char *group,
+			  bool has_lines)
 {
 	size_t child = last_child(layout, list);
 	const struct layout_node *last = child == LAYOUT_NONE ? NULL : &layout->nodes[child];
-	bool has_lines = strchr(group, '\n') != NULL, comma, lines;
+	bool comma, lines;
 	char *indent, *written, *text = NULL;
 	size_t at, end;
 	int result = -1;
 
 	if (last == NULL)
-		return fill_list(edit, layout, list, group);
+		return fill_list(edit, layout, list, group, has_lines);
 	indent = indent_of(edit, last->start);
 	comma = last->stop == last->end;
 	end = last->end;
@@ -271,7 +272,7 @@ static int append_element(struct edit *edit, const struct layout *layout, size_t
 	lines = has_lines || (at != LAYOUT_NONE && indent != NULL);
 	if (at == LAYOUT_NONE || !lines)
 		at = last->stop;
-	written = write_group(group, indent == NULL ? "\t" : indent);
+	written = write_group(group, indent == NULL ? "\t" : indent, has_lines);
 	if (written != NULL &&
 	    asprintf(&text, "%s%s%s", lines ? "\n" : " ",
 		     !lines	      ? ""
@@ -310,7 +311,7 @@ int edit_add_account(struct edit *edit, const char *group, const char **why_r)
 	int result = look(edit, &layout, &list, why_r);
 
 	if (result == 0)
-		result = append_element(edit, &layout, list, group);
+		result = append_element(edit, &layout, list, group, true);
 	layout_free(&layout);
 	return result;
 }
@@ -341,7 +342,7 @@ int edit_add_device(struct edit *edit, size_t account, const char *group, const 
 	if (result == 0) {
 		list = layout_member(&layout, edit->text, owner, "devices");
 		if (list != LAYOUT_NONE)
-			result = append_element(edit, &layout, list, group);
+			result = append_element(edit, &layout, list, group, false);
 		else
 			result = asprintf(&text, "( { %s } )", group) < 0
 				     ? -1

@@ -1,0 +1,446 @@
+"""The verbs passwd and account, which edit the accounts file, and reload and stop, which find the popgate that runs."""
+
+import fcntl
+import os
+import pty
+import random
+import re
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import threading
+import time
+import unittest
+
+import tap
+from gateway import CLEAR, Gateway, config_text, example_backend
+from pop3client import Client
+
+sys.path.insert(0, os.path.join(os.environ.get("srcdir", "."), "tests", "bench"))
+import accounts as many  # noqa: E402, the generator of the benchmark
+
+OK = rb"^\+OK"
+AUTH = rb"^-ERR \[AUTH\]"
+DEVICE = r"^[a-km-np-z2-9]{5}(-[a-km-np-z2-9]{5}){3}$"
+OTHERS = '''# who may come in
+accounts = (
+  # the boss
+  { user = "boss"; hash = "$5$x"; }, # "quoted" }
+  /* and ( one more */ { user = "last"; folder = "a\\\\\\"b" } // end
+);
+'''
+
+
+class VerbsCase(unittest.TestCase):
+    def setUp(self):
+        self.gate = Gateway([example_backend()], helpers=1)
+        self.addCleanup(self.gate.kill)
+        self.file = self.gate.path("accounts")
+        self.gate.sections["accounts"] = self.file
+        self.gate.write_config()
+
+    def run_verb(self, *words, given=None, prefix=()):
+        return subprocess.run((*prefix, self.gate.program, *words, "-c", self.gate.config_file), input=given, text=True,
+                              capture_output=True, timeout=60, check=False)
+
+    def good(self, *words, **options):
+        done = self.run_verb(*words, **options)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout
+
+    def bad(self, status, pattern, *words, **options):
+        before = self.text()
+        done = self.run_verb(*words, **options)
+        self.assertEqual(done.returncode, status, done.stderr)
+        self.assertRegex(done.stderr, pattern)
+        self.assertEqual(self.text(), before)
+        self.assertEqual([name for name in os.listdir(self.gate.folder) if name.endswith(".new")], [])
+
+    def text(self):
+        try:
+            with open(self.file, encoding="utf-8") as file:
+                return file.read()
+        except FileNotFoundError:
+            return None
+
+    def write(self, text, mode=0o600):
+        with open(self.file, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.chmod(self.file, mode)
+
+    def login(self, user, password):
+        with Client(self.gate.port) as client:
+            reply = client.login(user, password)
+            if reply.startswith(b"+OK"):
+                client.command("QUIT")
+            return reply
+
+    def users(self):
+        return [line.split()[0] for line in self.good("account", "list").splitlines()[1:]]
+
+
+class Editing(VerbsCase):
+    def test_first_account_makes_the_file(self):
+        self.good("account", "add", "ann@example.org", given="a secret\n")
+        self.assertEqual(stat.S_IMODE(os.stat(self.file).st_mode), 0o600)
+        self.assertNotIn("a secret", self.text())
+        self.assertRegex(self.text(), r'\n\t\tuser = "ann@example.org";\n\t\thash = "\$y\$[^"]+";\n')
+        self.assertEqual(self.run_verb("check").returncode, 0)
+        self.gate.start()
+        self.assertRegex(self.login("ANN@example.org", "another"), AUTH)
+        self.gate.stop()
+
+    def test_course_of_an_account(self):
+        self.good("account", "add", "ann", "--no-password")
+        self.gate.start()
+        self.assertRegex(self.login("ann", "password"), OK)  # the upstream proves her
+        self.good("passwd", "ann", "--reload", given="password\n")
+        self.assertRegex(self.login("ann", "password"), OK)
+        self.good("account", "disable", "ann", "--reload")
+        self.assertRegex(self.login("ann", "password"), AUTH)
+        self.good("account", "enable", "ANN", "--reload")
+        self.assertRegex(self.login("ann", "password"), OK)
+        self.good("passwd", "ann", "--reload", given="other\n")
+        self.assertRegex(self.login("ann", "password"), AUTH)
+        self.good("account", "remove", "ann", "--reload")
+        self.assertRegex(self.login("ann", "password"), OK)  # proved by the upstream again
+        self.gate.stop()
+
+    def test_everything_else_stays_as_it_is(self):
+        self.write(OTHERS)
+        self.good("account", "add", "ann", given="x\n")
+        self.good("account", "device", "add", "boss", "phone")
+        self.good("account", "disable", "last")
+        self.good("account", "enable", "last")
+        self.good("account", "device", "remove", "boss", "phone")
+        self.good("account", "remove", "ann")
+        self.assertEqual(self.text().replace(" devices = ( );", "").replace('"a\\\\\\"b";', '"a\\\\\\"b"'), OTHERS)
+
+    def test_list_shows_all_but_secrets(self):
+        self.good("account", "add", "ann", "--backend", "example", "--upstream-user", "a.b", "--folder", "In\u00e9", "--scram",
+                  given="first secret\n")
+        self.good("account", "add", "bob", "--device", "phone", "--secret-file", "/etc/popgate/bob", "--network", "::1")
+        self.good("account", "add", "off", "--disabled", "--no-password")
+        self.good("account", "device", "add", "bob", "desk top")
+        shown = self.good("account", "list")
+        self.assertEqual([re.split(r"\s{2,}", line.rstrip()) for line in shown.splitlines()],
+                         [["USER", "PROVED BY", "DEVICES", "LEADS TO"],
+                          ["ann", "hash,scram-sha-1,scram-sha-256", "0", "example:a.b/In\u00e9"],
+                          ["bob", "devices", "2", "(routes) by secret_file"],
+                          ["off", "upstream", "0", "(routes)", "disabled"]])
+        self.assertEqual(self.good("account", "device", "list", "BOB"), "phone\ndesk top\n")
+        self.assertNotRegex(shown, r"\$|first secret")
+
+    def test_passwd_renews_everything_that_the_old_password_opens(self):
+        self.write('accounts = ( { user = "ann"; secret = "old"; scram_sha_256 = "4096:QUFB$' + "A" * 43 + "=:" + "A" * 43 +
+                   '="; } );\n')
+        self.good("passwd", "ann", given="new \"one\\\n")
+        self.assertIn('secret = "new \\"one\\\\";', self.text())
+        self.assertNotIn("AAAA", self.text())
+        self.assertNotIn("scram_sha_1 ", self.text())
+        self.assertIn("hash = ", self.text())
+        self.bad(1, "SCRAM are made of printable ASCII", "passwd", "ann", given="n\u00e4\n")
+
+    def test_device_password_is_printed_once(self):
+        self.good("account", "add", "ann", "--no-password")
+        first, second = (self.good("account", "device", "add", "ann", name).strip() for name in ("a", "b"))
+        self.assertRegex(first, DEVICE)
+        self.assertRegex(second, DEVICE)
+        self.assertNotEqual(first, second)
+        self.assertNotIn(first, self.text())
+        self.bad(1, "there is a device of that name already", "account", "device", "add", "ann", "a")
+        self.bad(1, "there is no device of that name", "account", "device", "remove", "ann", "c")
+
+    def test_bad_command_lines_change_nothing(self):
+        self.write(OTHERS)
+        for words, given in ((("passwd",), None), (("passwd", "boss", "secret"), None), (("account",), None),
+                             (("account", "add"), None), (("account", "ad", "x"), None), (("account", "device"), None),
+                             (("account", "device", "add", "boss"), None), (("account", "remove", "boss", "last"), None),
+                             (("account", "list", "boss"), None), (("account", "add", "x", "--backend", "none"), None),
+                             (("account", "add", "x", "--secret-file", "relative"), "p\n"),
+                             (("account", "add", "x", "--secret-file", "/a", "--oauth", "b"), "p\n"),
+                             (("account", "add", "x", "--network", "10.0.0.1/8"), "p\n"),
+                             (("account", "add", "x", "--secret-file", "/a", "--no-password"), None),
+                             (("account", "remove", "boss", "--backend", "example"), None),
+                             (("account", "add", "a\nb", "--no-password"), None),
+                             (("account", "add", "", "--no-password"), None)):
+            with self.subTest(words=words):
+                self.bad(2, "see popgate (account|passwd) --help", *words, given=given)
+        self.bad(1, "there is an account of that name already", "account", "add", "BOSS", "--no-password")
+        self.bad(1, "there is no account `who`", "passwd", "who", given="x\n")
+        self.bad(1, "the password is empty", "passwd", "boss", given="\n")
+        self.bad(1, "the password is empty", "passwd", "boss", given="")
+        self.bad(1, "longer than 511", "passwd", "boss", given="x" * 512 + "\n")
+        self.bad(1, "NUL or CR", "passwd", "boss", given="a\0b\n")
+
+    def test_enabling_what_anybody_could_use_is_refused(self):
+        self.good("account", "add", "ann", "--no-password", "--disabled", "--secret-file", "/etc/x")
+        self.bad(1, f"{self.file}: nothing was changed, because then: the account `ann` opens its mailbox by itself",
+                 "account", "enable", "ann")
+
+    def test_password_is_asked_for_twice_on_a_terminal_without_echo(self):
+        self.good("account", "add", "ann", "--no-password")
+        for second, status in (("a secret", 0), ("another", 1)):
+            with self.subTest(second):
+                pid, terminal = pty.fork()
+                if pid == 0:
+                    os.execv(self.gate.program, [self.gate.program, "passwd", "ann", "-c", self.gate.config_file])
+                shown = b""
+                for ask, answer in ((b"Password of ann: ", "a secret"), (b"The same again: ", second)):
+                    while ask not in shown:
+                        shown += os.read(terminal, 4096)
+                    time.sleep(0.1)
+                    os.write(terminal, answer.encode() + b"\n")
+                try:
+                    while octets := os.read(terminal, 4096):
+                        shown += octets
+                except OSError:
+                    pass  # the other end has gone
+                os.close(terminal)
+                self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), status, shown)
+                self.assertNotIn(b"secret", shown)
+                self.assertIn(b"two differ" if status else b"has a new password", shown)
+
+
+class Safety(VerbsCase):
+    def test_two_who_edit_at_once_wait_for_each_other(self):
+        self.write(OTHERS)
+        threads = [threading.Thread(target=self.good, args=("account", "add", f"user{n}", "--no-password")) for n in range(12)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(sorted(self.users()), sorted(["boss", "last"] + [f"user{n}" for n in range(12)]))
+
+    def test_whoever_has_the_lock_is_waited_for(self):
+        self.write(OTHERS)
+        folder = os.open(self.gate.folder, os.O_RDONLY)
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        child = subprocess.Popen((self.gate.program, "account", "disable", "boss", "-c", self.gate.config_file),
+                                 stderr=subprocess.DEVNULL)
+        time.sleep(0.5)
+        self.assertIsNone(child.poll())
+        self.write(OTHERS.replace("boss", "Boss"))
+        os.close(folder)
+        self.assertEqual(child.wait(20), 0)
+        self.assertIn('{ user = "Boss"; hash = "$5$x"; disabled = true; }, # "quoted" }', self.text())
+
+    def test_killed_at_any_time_it_leaves_the_old_file_or_the_new(self):
+        self.write(OTHERS)
+        chance, outcomes = random.Random(5), set()
+        for n in range(40):
+            before = self.text()
+            child = subprocess.Popen((self.gate.program, "account", "add", f"user{n}", "--no-password", "-c",
+                                      self.gate.config_file), stderr=subprocess.DEVNULL)
+            time.sleep(chance.random() * 0.02)
+            child.kill()
+            child.wait()
+            outcomes.add(self.text() == before)
+            self.assertEqual(stat.S_IMODE(os.stat(self.file).st_mode), 0o600)
+            self.assertTrue(set(self.users()) >= {"boss", "last"})
+        self.good("account", "add", "end", "--no-password")
+        self.assertEqual([name for name in os.listdir(self.gate.folder) if name.endswith(".new")], [])
+
+    def test_input_77_full_disk_changes_nothing(self):
+        self.write(OTHERS + "#" * 3000 + "\n")
+        self.bad(1, "cannot be replaced: File too large", "account", "add", "ann", "--no-password",
+                 prefix=("sh", "-c", 'trap "" XFSZ; ulimit -f 1; exec "$@"', "sh"))
+
+    def test_what_cannot_be_edited_for_certain_is_refused(self):
+        more = self.gate.path("more")
+        with open(more, "w", encoding="ascii") as file:
+            file.write('{ user = "bob"; }\n')
+        self.write('accounts = (\n@include "more"\n);\n')
+        self.bad(1, "includes other files: edit it by hand; nothing was changed", "account", "add", "ann", "--no-password")
+        self.bad(1, "includes other files", "account", "remove", "bob")
+        self.write("accounts = ( { user = \"ann\" ;\n")
+        self.bad(1, r"accounts:2: syntax error", "account", "add", "bob", "--no-password")
+        self.write(OTHERS, 0o644)
+        self.bad(1, "chmod 600 it", "account", "add", "bob", "--no-password")
+
+    def test_links(self):
+        """A symbolic one is followed, and stays; with a hard one two files would part."""
+        os.mkdir(self.gate.path("else"))
+        other = self.gate.path("else/there")
+        self.write(OTHERS)
+        os.rename(self.file, other)
+        os.symlink("else/there", self.file)
+        self.good("account", "add", "ann", "--no-password")
+        self.assertTrue(os.path.islink(self.file))
+        self.assertIn("ann", self.users())
+        self.assertEqual(os.listdir(self.gate.path("else")), ["there"])
+        os.link(other, self.gate.path("twin"))
+        self.bad(1, "hard links", "account", "add", "bob", "--no-password")
+        os.unlink(other)
+        done = self.run_verb("account", "add", "bob", "--no-password")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("is a link that leads nowhere", done.stderr)
+        self.assertFalse(os.path.exists(other))
+
+    @unittest.skipIf(os.geteuid() != 0, "needs root, to own files as others do")
+    def test_owner_stays(self):
+        self.write(OTHERS)
+        shutil.chown(self.file, "nobody", "nogroup")
+        self.good("account", "add", "ann", "--no-password")
+        status = os.stat(self.file)
+        self.assertEqual((status.st_uid, status.st_gid), (shutil._get_uid("nobody"), shutil._get_gid("nogroup")))  # pylint: disable=W0212
+        self.assertEqual(stat.S_IMODE(status.st_mode), 0o600)
+
+    def test_without_accounts_in_the_configuration(self):
+        del self.gate.sections["accounts"]
+        self.gate.write_config()
+        self.bad(1, r'popgate.conf: there are no local accounts: add accounts = "FILE"; to it first', "account", "add", "ann",
+                 "--no-password")
+
+
+class Reload(VerbsCase):
+    def start(self):
+        self.write(config_text({"accounts": [{"user": "ann", "disabled": True}]}))
+        self.gate.start()
+
+    def test_reload_and_stop_say_what_came_of_it(self):
+        self.start()
+        self.write('accounts = ( { user = "ann"; } );\n')
+        self.assertEqual(self.good("reload"), "popgate: reloaded\n")
+        self.assertRegex(self.login("ann", "password"), OK)
+        self.assertEqual(self.good("stop"), "popgate: stopped\n")
+        self.gate.check_end()
+        for verb in ("stop", "reload"):
+            done = self.run_verb(verb)
+            self.assertEqual((done.returncode, done.stdout), (1, ""))
+            self.assertRegex(done.stderr, "no popgate runs that has its locks in .*/run")
+
+    def test_input_72_fault_is_told_by_reload_and_nothing_is_sent(self):
+        self.start()
+        self.write('accounts = (\n{ user = "ann";\ndisabld = true; } );\n')
+        done = self.run_verb("reload")
+        self.assertEqual((done.returncode, done.stdout), (3, ""))
+        self.assertRegex(done.stderr, r"accounts:3: unknown key `disabld`(?s:.)*refused: mend the faults above")
+        self.assertNotIn("reload", self.gate.log())
+        self.gate.stop()
+
+    def test_input_72_broken_accounts_change_nothing(self):
+        """By the signal, without a check before it: file and line are in the log."""
+        self.start()
+        client = Client(self.gate.port)
+        self.addCleanup(client.close)
+        self.assertRegex(client.login("bob", "password"), OK)
+        self.write('accounts = (\n{ user = "ann"; },\n{ user = "ANN"; } );\n')
+        self.gate.expect_warning("the old one stays in force")
+        self.gate.allow_warning("event=process_died role=broker")
+        self.gate.allow_warning("stands twice")
+        self.gate.signal(signal.SIGHUP)
+        self.gate.wait_for_log("stays in force")
+        self.assertRegex(self.gate.log(), r"accounts:3: the account `ANN` stands twice: remove this one or the one at line 2")
+        self.assertRegex(self.login("ann", "password"), AUTH)
+        self.assertRegex(client.command("NOOP"), OK)
+        self.gate.stop()
+
+    def test_change_counts_after_reload_and_ends_no_session(self):
+        self.start()
+        client = Client(self.gate.port)
+        self.addCleanup(client.close)
+        self.assertRegex(client.login("bob", "password"), OK)
+        self.assertRegex(self.login("ann", "password"), AUTH)
+        self.good("account", "enable", "ann")
+        self.assertRegex(self.login("ann", "password"), AUTH)
+        self.good("reload")
+        self.assertRegex(self.login("ann", "password"), OK)
+        self.assertRegex(client.command("RETR 1"), OK)
+        client.lines()
+        self.good("account", "add", "bob", "--no-password", "--disabled", "--reload")
+        self.assertRegex(client.command("QUIT"), OK)
+        self.assertRegex(self.login("bob", "password"), AUTH)
+        self.gate.stop()
+
+    def test_reload_that_the_supervisor_refuses(self):
+        """What a check does not find: a port that somebody else has."""
+        self.start()
+        with Gateway([example_backend()]) as other:
+            self.gate.sections["listeners"].append({**CLEAR, "port": other.port})
+            self.gate.write_config()
+            self.gate.expect_warning("stays in force")
+            self.gate.allow_warning("cannot listen")
+            done = self.run_verb("reload")
+        self.assertEqual((done.returncode, done.stdout), (1, ""))
+        self.assertIn("popgate: refused, the old configuration stays in force; its log tells why", done.stderr)
+        self.gate.stop()
+
+    def test_many_accounts_reload_while_logins_go_on(self):
+        self.start()
+        ends, replies = threading.Event(), []
+
+        def go_on(number):
+            while not ends.is_set():
+                replies.append(self.login(f"bob{number}", "password"))
+        threads = [threading.Thread(target=go_on, args=(n,), daemon=True) for n in range(3)]
+        for thread in threads:
+            thread.start()
+        many.write(self.file, 50000)
+        for _ in range(3):
+            self.assertEqual(self.good("reload"), "popgate: reloaded\n")
+        self.good("account", "add", "carl", "--no-password")
+        self.good("account", "disable", "carl", "--reload")
+        ends.set()
+        for thread in threads:
+            thread.join(20)
+        self.assertGreater(len(replies), 20)
+        self.assertEqual([reply for reply in replies if not re.match(OK, reply)], [])
+        self.assertRegex(self.login("carl", "password"), AUTH)
+        self.gate.stop()
+
+
+class Finding(VerbsCase):
+    """Whom reload and stop signal."""
+
+    def setUp(self):
+        super().setUp()
+        self.write("accounts = ();\n")
+
+    def test_file_that_was_left_behind_means_nothing(self):
+        self.gate.start()
+        self.gate.kill_process("")
+        os.kill(self.gate.pid, signal.SIGKILL)
+        self.gate.process.wait()
+        path = os.path.join(self.gate.path("run"), "popgate.pid")
+        victim = subprocess.Popen(("sleep", "60"))
+        self.addCleanup(victim.wait)
+        self.addCleanup(victim.kill)
+        for text in (None, f"{victim.pid}\n1 running\n", "", "1\n"):
+            if text is not None:
+                with open(path, "w", encoding="ascii") as file:
+                    file.write(text)
+            for verb in ("reload", "stop"):
+                done = self.run_verb(verb)
+                self.assertEqual(done.returncode, 1)
+                self.assertIn("no popgate runs", done.stderr)
+        self.assertIsNone(victim.poll())
+
+    def test_second_one_in_the_same_folder_leaves_the_first_one_its_own(self):
+        self.gate.start()
+        second = Gateway([example_backend()], runtime_directory=self.gate.path("run"))
+        self.addCleanup(second.kill)
+        second.start()
+        second.wait_for_log("another popgate has it")
+        self.assertEqual(self.good("stop"), "popgate: stopped\n")
+        self.gate.check_end()
+        with Client(second.port) as client:
+            self.assertRegex(client.login("ann", "password"), OK)
+        second.stop()
+
+    def test_link_in_its_place_is_not_followed(self):
+        os.mkdir(self.gate.path("run"), 0o700)
+        with open(self.gate.path("precious"), "w", encoding="ascii") as file:
+            file.write("precious\n")
+        os.symlink(self.gate.path("precious"), os.path.join(self.gate.path("run"), "popgate.pid"))
+        self.gate.start()
+        self.gate.wait_for_log("will not find this one")
+        with open(self.gate.path("precious"), encoding="ascii") as file:
+            self.assertEqual(file.read(), "precious\n")
+        self.gate.stop()
+
+
+if __name__ == "__main__":
+    tap.main()
