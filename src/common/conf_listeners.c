@@ -144,6 +144,19 @@ static int no_mechanism(const struct conf_reader *reader, config_setting_t *grou
 	return -1;
 }
 
+/* Mechanisms that nobody could use. */
+static int check_mechanisms(const struct conf_reader *reader, config_setting_t *group, struct config_setting_t *root,
+			    const struct conf_listener *listener)
+{
+	if ((listener->mechanisms & ~mechanism_challenging()) != 0 ||
+	    config_setting_get_member(root, "accounts") != NULL)
+		return 0;
+	conf_reader_fault(reader, config_setting_get_member(group, "mechanisms"),
+			  "`mechanisms` in `listeners`: all of these are for local accounts, and there are none: name "
+			  "their file with `accounts`, or add a mechanism");
+	return -1;
+}
+
 static int read_mechanisms(const struct conf_reader *reader, config_setting_t *group, struct conf_listener *listener)
 {
 	enum mechanism mechanism;
@@ -270,7 +283,8 @@ static int read_listener(const struct conf_reader *reader, config_setting_t *gro
 	    read_names(reader, group, settings, conf, listener) != 0)
 		result = -1;
 	conf_settings_free(&settings);
-	if (listener->file == NULL || check_tls(reader, group, root, listener) != 0)
+	if (listener->file == NULL || check_tls(reader, group, root, listener) != 0 ||
+	    (listener->mechanisms != 0 && check_mechanisms(reader, group, root, listener) != 0))
 		return -1;
 	return result;
 }

@@ -258,7 +258,13 @@ int standalone_run(const struct conf *conf, const struct process_identity *ident
 	log_set_process("session");
 	standalone->conf = conf;
 	standalone->authorization.tls = true;
-	if (plugin_load(&standalone->plugins, conf, &host_functions, process_module_owner(identity), &report) != 0) {
+	if (conf->accounts_file != NULL) {
+		conf_report_add(&report, conf->source, 0,
+				"`accounts`: local accounts need `popgate serve`; here there is nobody who could prove "
+				"them: give `popgate session` a configuration without accounts");
+		result = PROCESS_EXIT_CONF;
+	} else if (plugin_load(&standalone->plugins, conf, &host_functions, process_module_owner(identity), &report) !=
+		   0) {
 		result = PROCESS_EXIT_CONF;
 	} else if (process_identity_assume(identity) == 0) {
 		plugin_load_resolver();

@@ -17,7 +17,7 @@ import unittest
 
 import scramclient
 import tap
-from gateway import CLEAR, IMPLICIT, STARTTLS, example_backend
+from gateway import CLEAR, IMPLICIT, PROGRAM, STARTTLS
 from pop3client import Client, trusting
 from scramclient import Scram, decode, encode
 from upstreamcase import UpstreamCase
@@ -458,6 +458,58 @@ class Offered(MechanismsCase):
         self.assertEqual(client.command("AUTH PLAIN " + encode(b"\0ann\0wrong")), WRONG)
 
 
+def bearer(mechanism, user, token):
+    return (f"n,a={user},\1auth=Bearer {token}\1\1" if mechanism == "OAUTHBEARER" else
+            f"user={user}\1auth=Bearer {token}\1\1").encode()
+
+
+class Tokens(MechanismsCase):
+    """XOAUTH2 and OAUTHBEARER: a token of the client's own."""
+
+    listeners = ({**CLEAR, "mechanisms": ["XOAUTH2", "OAUTHBEARER", "USER"]}, STARTTLS, IMPLICIT)
+    REASON = b'{"status":"invalid_token","schemes":"bearer"}'
+
+    def test_refused_token_is_told_why(self):
+        """In JSON, which is answered, and then comes the -ERR (RFC 7628 section 3.2.3). ann's password is here: no token
+        proves her, not even the password itself."""
+        for mechanism, answer in (("OAUTHBEARER", encode(b"\1")), ("XOAUTH2", ""), ("XOAUTH2", encode(b"anything"))):
+            for initial in (True, False):
+                with self.subTest(mechanism=mechanism, initial=initial):
+                    client, said = self.client(), encode(bearer(mechanism, "ann", "pencil"))
+                    if initial:
+                        reply = client.command(f"AUTH {mechanism} {said}")
+                    else:
+                        self.assertEqual(client.command(f"AUTH {mechanism}"), b"+ ")
+                        reply = client.command(said)
+                    self.assertEqual(decode(reply), self.REASON)
+                    self.assertEqual(client.command(answer), WRONG)
+                    self.assertRegex(client.command("CAPA"), rb"^\+OK")
+        self.assertIn("a token proves nobody whose password is here", self.gate.log())
+
+    def test_refused_token_may_be_cancelled(self):
+        client = self.client()
+        self.assertEqual(decode(client.command("AUTH XOAUTH2 " + encode(bearer("XOAUTH2", "ann", "x")))), self.REASON)
+        self.assertEqual(client.command("*"), b"-ERR authentication cancelled")
+        self.opens(client, client.login("ann", "pencil"))
+
+    def test_malformed_response(self):
+        client = self.client()
+        for mechanism in ("OAUTHBEARER", "XOAUTH2"):
+            for response in (b"", b"\1", b"user=ann", bearer(mechanism, "", "x"), bearer(mechanism, "ann", ""),
+                             bearer(mechanism, "ann", "a b"), bearer(mechanism, "a\nn", "x"),
+                             bearer(mechanism, "ann", "x")[:-1], b"p=tls-unique,a=ann,\1auth=Bearer x\1\1"):
+                self.assertEqual(client.command(f"AUTH {mechanism} {encode(response)}"), MALFORMED)
+
+    def test_plugin_that_takes_no_tokens(self):
+        client = self.client()
+        self.assertRegex(client.command("AUTH XOAUTH2 " + encode(bearer("XOAUTH2", "eve", "abc"))), rb"^-ERR \[SYS/PERM\]")
+        self.assertIn("takes no OAuth token", self.gate.log())
+
+    def test_is_not_offered_unless_listed_or_in_clear(self):
+        for listener in (1, 2):
+            self.assertEqual(self.client(listener).command("AUTH XOAUTH2"), b"-ERR this mechanism is not offered")
+
+
 class WithoutAccounts(MechanismsCase):
     def setUp(self):
         self.serve(accounts=False)
@@ -468,6 +520,16 @@ class WithoutAccounts(MechanismsCase):
             self.assertEqual(client.greeting, b"+OK popgate ready")
             self.assertIn(b"SASL PLAIN LOGIN\r\n", client.multiline("CAPA"))
             self.assertEqual(client.command("AUTH CRAM-MD5"), b"-ERR this mechanism is not offered")
+
+
+class Session(MechanismsCase):
+    """`popgate session` has nobody to prove accounts."""
+
+    def test_refuses_a_configuration_with_accounts(self):
+        done = subprocess.run((PROGRAM, "session", "-c", self.gate.config_file), input=b"QUIT\r\n", timeout=30,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+        self.assertEqual((done.returncode, done.stdout), (3, b""), done)
+        self.assertIn(b"local accounts need `popgate serve`", done.stderr)
 
 
 class Makers(MechanismsCase):

@@ -1,4 +1,6 @@
 /* Tests of conf: every fault that a well-formed file can have, with its exact text. */
+#include "common/mechanism.h"
+
 #include "conf_support.h"
 
 struct refusal {
@@ -108,6 +110,50 @@ static void listeners(void **state)
 
 	(void)state;
 	CHECK(refusals);
+}
+
+#define LISTED(text)                                                                                                   \
+	LISTENER("address = \"::1\"; port = 1; tls = \"none\"; cleartext_login = true;\nmechanisms = " text ";")
+#define ALL_LISTED                                                                                                     \
+	"SCRAM-SHA-256-PLUS SCRAM-SHA-1-PLUS SCRAM-SHA-256 SCRAM-SHA-1 CRAM-MD5 APOP USER PLAIN LOGIN OAUTHBEARER "    \
+	"XOAUTH2\n"
+
+static void mechanisms(void **state)
+{
+	static const struct refusal refusals[] = {
+	    {LISTED("( \"CRAM-MD4\", \"PLAIN\" )"), "p.conf:2: `mechanisms` in `listeners`: there is no mechanism "
+						    "\"CRAM-MD4\": did you mean \"CRAM-MD5\"?; there "
+						    "are " ALL_LISTED},
+	    {LISTED("( \"zebra\" )"),
+	     "p.conf:2: `mechanisms` in `listeners`: there is no mechanism \"zebra\"; there are " ALL_LISTED},
+	    {LISTED("( )"), "p.conf:2: `mechanisms` in `listeners` is empty: nobody could log in here: list what is "
+			    "offered, or leave it "
+			    "out\n"},
+	    {LISTED("3"),
+	     "p.conf:2: `mechanisms` in `listeners` takes strings that are not empty: \"...\", or (\"...\", "
+	     "\"...\")\n"},
+	    {LISTED("( \"APOP\", \"CRAM-MD5\" )"), "p.conf:2: `mechanisms` in `listeners`: all of these are for local "
+						   "accounts, and there are none: name their "
+						   "file with `accounts`, or add a mechanism\n"},
+	};
+	struct conf *conf;
+
+	(void)state;
+	CHECK(refusals);
+	conf = support_read(LISTED("( \"plain\", \"APOP\" )"));
+	assert_int_equal(conf->listeners[0].mechanisms, MECHANISM_BIT(MECHANISM_PLAIN) | MECHANISM_BIT(MECHANISM_APOP));
+	conf_free(&conf);
+	conf = support_read(LISTED("\"USER\""));
+	assert_int_equal(conf->listeners[0].mechanisms, MECHANISM_BIT(MECHANISM_USER));
+	conf_free(&conf);
+	conf = support_read(LISTENERS BACKENDS ROUTES);
+	assert_int_equal(conf->listeners[0].mechanisms, mechanism_default());
+	conf_free(&conf);
+	/* without TLS and without passwords in clear, where none is sent */
+	conf = support_read("accounts = \"a\";" LISTENER(
+	    "address = \"::1\"; port = 1; tls = \"none\"; mechanisms = ( \"APOP\", \"PLAIN\" );"));
+	assert_int_equal(conf->listener_count, 1);
+	conf_free(&conf);
 }
 
 #define CLEAR(address, port) "{ address = \"" address "\"; port = " port "; tls = \"none\"; cleartext_login = true; }"
@@ -338,6 +384,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(input_67_input_74_top_level),
 	    cmocka_unit_test(listeners),
+	    cmocka_unit_test(mechanisms),
 	    cmocka_unit_test(two_listeners_of_one_name),
 	    cmocka_unit_test(two_listeners_on_one_port),
 	    cmocka_unit_test(input_68_certificates_and_keys),
