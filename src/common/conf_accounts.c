@@ -358,6 +358,15 @@ static int check_file(const char *path, struct conf_report *report)
 	return -1;
 }
 
+/* What libconfig has read; its scanner's buffers are out of reach. */
+static void wipe(config_setting_t *setting)
+{
+	if (config_setting_type(setting) == CONFIG_TYPE_STRING && setting->value.sval != NULL)
+		secret_wipe(setting->value.sval, strlen(setting->value.sval));
+	for (int i = 0; config_setting_is_aggregate(setting) && i < config_setting_length(setting); i++)
+		wipe(config_setting_get_elem(setting, (unsigned)i));
+}
+
 struct accounts *accounts_read(const struct conf *conf, struct conf_report *report)
 {
 	const char *path = conf->accounts_file;
@@ -370,6 +379,8 @@ struct accounts *accounts_read(const struct conf *conf, struct conf_report *repo
 		reader.folder = tree->folder;
 		accounts = read_root(&reader, conf, config_root_setting((config_t *)tree->config));
 	}
+	if (tree != NULL)
+		wipe(config_root_setting((config_t *)tree->config));
 	conf_free(&tree);
 	if (accounts == NULL && report->count == 0)
 		conf_reader_no_memory(&reader);

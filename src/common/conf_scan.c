@@ -10,6 +10,8 @@
 #include <strings.h>
 #include <sys/stat.h>
 
+#include "common/secret.h"
+
 #define LARGEST_FILE (16u << 20)
 #define DEEPEST	     10 /* libconfig's own bound */
 
@@ -35,10 +37,15 @@ static int fault(const struct walk *walk, const struct input *input, unsigned li
 
 /* ---- files ----------------------------------------------------------- */
 
-/* Reads a stream to its end, `most` octets at most; NULL with errno. */
+/* Reads a stream to its end, `most` octets at most; NULL with errno. What has the size that it was told to have leaves
+ * no copies behind: there may be secrets in it. */
 static char *drain(FILE *stream, size_t most, size_t *size_r)
 {
-	size_t room = 4096, size = 0, got;
+	struct stat status;
+	size_t room = fstat(fileno(stream), &status) == 0 && status.st_size > 0 && (size_t)status.st_size < most
+			  ? (size_t)status.st_size + 2
+			  : 4096;
+	size_t size = 0, got;
 	char *text = malloc(room), *more;
 
 	while (text != NULL && (got = fread(text + size, 1, room - size - 1, stream)) > 0) {
@@ -48,6 +55,8 @@ static char *drain(FILE *stream, size_t most, size_t *size_r)
 			free(text);
 			return NULL;
 		}
+		if (size + 1 < room)
+			continue;
 		if ((more = realloc(text, room *= 2)) == NULL)
 			free(text);
 		text = more;
@@ -82,6 +91,7 @@ static char *load(const char *path, size_t most, size_t *size_r)
 
 	if (stream == NULL)
 		return NULL;
+	setvbuf(stream, NULL, _IONBF, 0);
 	text = drain(stream, most == 0 ? LARGEST_FILE : most, size_r);
 	saved = errno;
 	if (text != NULL && ferror(stream)) {
@@ -391,6 +401,7 @@ static int walk_file(const struct walk *walk, const char *path, const char *file
 	input.text = text;
 	while (result == 0 && input.at < input.size)
 		result = step(walk, &input);
+	secret_wipe(text, input.size);
 	free(text);
 	return result;
 }

@@ -12,7 +12,7 @@ import unittest
 
 import tap
 from dovecot import free_port
-from gateway import CLEAR, IMPLICIT, SANITIZED, Gateway, imap_backend
+from gateway import CLEAR, IMPLICIT, SANITIZED, Gateway, config_text, imap_backend
 from imapscript import Server
 from marker import marker, memory_places, places
 from pop3client import Client
@@ -233,6 +233,90 @@ class Invariant(SecretsCase):
             way(*arguments)
         except (OSError, EOFError):
             pass
+
+
+@unittest.skipIf(SANITIZED, "a sanitizer keeps what has been freed")
+class Accounts(SecretsCase):
+    """What opens mailboxes upstream, and the local passwords that let it: the broker has the former, as long as they
+    stand in the accounts file, and each session its own. Nobody else has any once its work is done."""
+
+    USERS = {"ann": "u", "bob": "v", "eve": "f", "dan": "c"}  # whose letter opens the mailbox
+    LOCAL = {"ann": "W", "bob": "X", "eve": "Y", "dan": "Z"}  # those of local passwords
+    IN_BROKER = {"u", "v"}
+
+    def prepare(self):
+        """ann and bob have their secrets in the file, eve in one of her own, dan from a command."""
+        self.serve(helpers=2)
+        gate = self.gate
+        gate.stop()
+        secret = gate.folder + "-secret"
+        os.mkdir(secret)
+        self.addCleanup(shutil.rmtree, secret)
+        os.chmod(secret, 0o755)
+        self.gate = Gateway([imap_backend(port=self.server.port)], listeners=[CLEAR, IMPLICIT], log={"level": "debug"}, helpers=2,
+                            accounts=secret + "/accounts")
+        self.addCleanup(self.gate.stop)
+        self.fill(secret)
+        self.gate.write_config()
+        for user in self.USERS:
+            subprocess.run(self.gate.command("passwd") + [user], input=self.local(user) + "\n", text=True, check=True,
+                           capture_output=True)
+        self.gate.start()
+
+    def local(self, user):
+        return marker(self.LOCAL[user])
+
+    def fill(self, folder):
+        source = {"ann": {"upstream_secret": marker("u")}, "bob": {"upstream_secret": marker("v")},
+                  "eve": {"secret_file": "eve"}, "dan": {"secret_command": ["/bin/cat", folder + "/dan"]}}
+        for user in ("eve", "dan"):
+            with open(f"{folder}/{user}", "w", encoding="ascii") as file:
+                file.write(marker(self.USERS[user]) + "\n")
+            os.chmod(f"{folder}/{user}", 0o600)
+            if os.geteuid() == 0:
+                shutil.chown(f"{folder}/{user}", "nobody")
+        with open(folder + "/accounts", "w", encoding="ascii") as file:
+            file.write(config_text({"accounts": [{"user": user, "hash": "!", **more} for user, more in source.items()]}))
+        os.chmod(folder + "/accounts", 0o600)
+
+    def test_invariant_13_upstream_secrets_of_accounts(self):
+        self.prepare()
+        sessions, clients = {}, []
+        for port, users in zip(self.gate.ports, (("ann", "eve"), ("bob", "dan"))):
+            for user in users:
+                letter = self.USERS[user]
+                with self.subTest(user=user, tls=port != self.gate.port):
+                    client = self.client(port)
+                    self.assertRegex(user_pass(client, user, marker("2")), rb"^-ERR \[AUTH\]")
+                    self.check_roles(sessions)
+                    self.assertRegex(plain_at_once(client, user, self.local(user)), rb"^\+OK")
+                    own = {pid: letter for pid in self.gate.pids("session") if pid not in sessions}
+                    self.assertEqual(len(own), 1)
+                    sessions.update(own)
+                    self.check_roles(sessions)
+                    clients.append(client)
+        for client in clients:
+            self.assertRegex(client.command("QUIT"), rb"^\+OK")
+        self.gate.wait_until(lambda: not self.gate.pids("session"), "the sessions to end")
+        self.check_roles({})
+        self.gate.stop()
+        self.assertEqual(self.disk(), [])
+        self.assertEqual(places(self.gate.log().encode()), [])
+
+    def check_roles(self, sessions):
+        """As check(), but the broker may have what stands in the accounts file."""
+        for process in self.gate.processes():
+            found = memory_places(process.pid) if os.geteuid() == 0 else []
+            for name in ("cmdline", "environ") if os.geteuid() == 0 else ("cmdline",):
+                with open(f"/proc/{process.pid}/{name}", "rb") as file:
+                    found += [(kind, name) for _, kind in places(file.read())]
+            kinds = [kind for kind, _ in found]
+            if process.name == "popgate-broker":
+                # a piece of a secret's memory that is used again ends in anything, but not in these
+                others = {"2", *self.USERS.values(), *self.LOCAL.values()} - self.IN_BROKER
+                self.assertEqual(set(kinds) & others, set(), f"{process}: {found}")
+            elif os.geteuid() == 0:
+                self.assertEqual(kinds, [sessions[process.pid]] if process.pid in sessions else [], f"{process}: {found}")
 
 
 @unittest.skipIf(SANITIZED, "a sanitizer takes the signal")
