@@ -4,6 +4,10 @@
 
 #include "common/account.h"
 
+/* What an account in the file may hold: keys of the table, and those that are read beside it (ends with NULL). */
+extern const struct popgate_key account_table_keys[];
+extern const char *const account_table_others[];
+
 /* An empty one, with room for so many. NULL: no memory. */
 struct accounts *account_table_new(size_t room);
 /* Adds one, and takes over what it points to. NULL, or the account that has the same name already: then nothing is

@@ -27,7 +27,7 @@
 #define MOST_FAULTS  100 /* that are told of one file: nobody reads more */
 
 /* clang-format off */
-static const struct popgate_key account_keys[] = {
+const struct popgate_key account_table_keys[] = {
 	{"user", POPGATE_KEY_STRING, POPGATE_KEY_REQUIRED, NULL, 0, 0, NULL, "the name that logs in"},
 	{"disabled", POPGATE_KEY_BOOL, 0, "false", 0, 0, NULL, "lets nobody in"},
 	{"hash", POPGATE_KEY_STRING, POPGATE_KEY_SECRET, NULL, 0, 0, NULL, "the password's hash, of crypt(3)"},
@@ -51,7 +51,7 @@ static const struct popgate_key device_keys[] = {
 	{0},
 };
 /* clang-format on */
-static const char *const account_others[] = {"devices", "folders", "networks", CONF_SOURCE_OTHER, NULL};
+const char *const account_table_others[] = {"devices", "folders", "networks", CONF_SOURCE_OTHER, NULL};
 static const char *const file_keys[] = {"accounts", NULL};
 
 struct reading {
@@ -279,7 +279,7 @@ static int fill(const struct reading *r, struct popgate_settings *settings)
 static int read_account(const struct conf_reader *reader, const struct conf *conf, config_setting_t *group,
 			struct account *account)
 {
-	struct conf_schema schema = {.what = WHAT, .keys = account_keys, .others = account_others};
+	struct conf_schema schema = {.what = WHAT, .keys = account_table_keys, .others = account_table_others};
 	struct popgate_settings *settings = conf_keys_read(reader, group, &schema);
 	const struct reading reading = {.reader = reader, .conf = conf, .group = group, .account = account};
 	int result = settings == NULL ? -1 : fill(&reading, settings);

@@ -1,7 +1,7 @@
 /* Tests of conf_accounts: what the accounts file may hold, and every fault with its exact text. */
 #include "conf_support.h"
 
-#include "common/account.h"
+#include "common/account_table.h"
 #include "common/scram_keys.h"
 
 #define DEVICE_KEY "AAECAwQFBgcICQoLDA0ODw==$AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
@@ -345,6 +345,52 @@ static void only_so_many_faults_are_told(void **state)
 	free(text);
 }
 
+/* ---- the manual ---- */
+
+static char *manual;
+
+static int load_manual(void **state)
+{
+	const char *source = getenv("srcdir");
+	char path[4096];
+	FILE *stream;
+	size_t size;
+
+	snprintf(path, sizeof(path), "%s/doc/popgate-accounts.5", source == NULL ? "." : source);
+	stream = fopen(path, "r");
+	if (stream == NULL || (manual = calloc(1, 1 << 20)) == NULL)
+		return -1;
+	size = fread(manual, 1, (1 << 20) - 1, stream);
+	fclose(stream);
+	return size == 0 ? -1 : support_enter(state);
+}
+
+static int drop_manual(void **state)
+{
+	free(manual);
+	return support_leave(state);
+}
+
+static void has_key(const char *key)
+{
+	char item[80];
+
+	snprintf(item, sizeof(item), "Ic %s", key);
+	for (const char *at = manual; (at = strstr(at, item)) != NULL; at++)
+		if (strchr(" ,\n", at[strlen(item)]) != NULL)
+			return;
+	fail_msg("doc/popgate-accounts.5 lacks %s", key);
+}
+
+static void manual_has_every_key(void **state)
+{
+	(void)state;
+	for (const struct popgate_key *key = account_table_keys; key->name != NULL; key++)
+		has_key(key->name);
+	for (const char *const *other = account_table_others; *other != NULL; other++)
+		has_key(*other);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -358,7 +404,8 @@ int main(void)
 	    cmocka_unit_test(faults_of_proofs),
 	    cmocka_unit_test(faults_of_places_and_sources),
 	    cmocka_unit_test(only_so_many_faults_are_told),
+	    cmocka_unit_test(manual_has_every_key),
 	};
 
-	return cmocka_run_group_tests(tests, support_enter, support_leave);
+	return cmocka_run_group_tests(tests, load_manual, drop_manual);
 }
