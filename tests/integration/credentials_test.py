@@ -228,7 +228,7 @@ class Literal(CredentialsCase):
                 client.command("QUIT")
                 client.close()
                 self.logged(user)
-        self.assertEqual([name for name in os.listdir(self.gate.path("run")) if not re.fullmatch(r"\d\d\.lock", name)], [])
+        self.assertEqual([name for name in os.listdir(self.gate.path("run")) if not re.fullmatch(r"\d\d\.lock|popgate\.pid", name)], [])
 
     def in_use(self, user):
         """The lock is this very name's."""
