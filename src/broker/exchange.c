@@ -95,7 +95,7 @@ static enum exchange_verdict judge_digest(const struct login *login, const char 
 
 /* ---- SCRAM ---- */
 
-static int find_keys(void *context, const char *name, struct scram_keys *keys_r)
+static int find_keys(void *context, const char *name, bool whole, struct scram_keys *keys_r)
 {
 	const struct login *login = context;
 	const struct broker *broker = login->broker;
@@ -104,7 +104,7 @@ static int find_keys(void *context, const char *name, struct scram_keys *keys_r)
 	if (naming_read(login, name, &meant) == 0)
 		name = meant.user;
 	return keyring_find(broker->keyring, accounts_find(broker->accounts, name), name,
-			    scram_kind_of(login->sasl.mechanism), keys_r);
+			    scram_kind_of(login->sasl.mechanism), whole, keys_r);
 }
 
 static enum sasl_result begin_scram(struct login *login, const struct message_login *message)

@@ -13,8 +13,9 @@
 #include "broker/scram.h"
 #include "common/secret.h"
 
-#define KINDS	 2
-#define KEY_SIZE 32
+#define KINDS	       2
+#define KEY_SIZE       32
+#define ITERATIONS_MAX 65536 /* of keys that are made here: a fifth of a second */
 
 struct keyring {
 	const struct accounts *accounts;
@@ -61,16 +62,19 @@ static int make_key(struct keyring *keyring, const char *path)
 		   : 0;
 }
 
-/* Made keys look like the first ones in the file. */
+/* Made keys look like the first ones in the file whose making does not hold up other logins. */
 static void take_example(struct keyring *keyring, enum scram_kind kind)
 {
 	struct scram_keys keys = {.iterations = SCRAM_ITERATIONS_MIN, .salt_size = SCRAM_SALT};
 
 	for (size_t i = 0; i < keyring->accounts->count; i++) {
 		const char *text = text_of(&keyring->accounts->items[i], kind);
+		struct scram_keys found;
 
-		if (text != NULL && scram_keys_read(kind, text, &keys) == 0)
-			break;
+		if (text == NULL || scram_keys_read(kind, text, &found) != 0 || found.iterations > ITERATIONS_MAX)
+			continue;
+		keys = found;
+		break;
 	}
 	keyring->kinds[kind].iterations = keys.iterations;
 	keyring->kinds[kind].salt_size = keys.salt_size;
@@ -177,13 +181,13 @@ static int make(struct keyring *keyring, const struct account *account, enum scr
 }
 
 int keyring_find(struct keyring *keyring, const struct account *account, const char *name, enum scram_kind kind,
-		 struct scram_keys *keys_r)
+		 bool whole, struct scram_keys *keys_r)
 {
 	const char *text = account == NULL ? NULL : text_of(account, kind);
 
 	if (text != NULL && scram_keys_read(kind, text, keys_r) == 0)
 		return 0;
-	if (account != NULL && account->secret != NULL)
+	if (whole && account != NULL && account->secret != NULL)
 		return make(keyring, account, kind, keys_r);
 	return make_up(keyring, kind, account == NULL ? name : account->user, keys_r);
 }

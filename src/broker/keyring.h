@@ -3,6 +3,8 @@
 #ifndef POPGATE_BROKER_KEYRING_H
 #define POPGATE_BROKER_KEYRING_H
 
+#include <stdbool.h>
+
 #include "common/account.h"
 #include "common/scram_keys.h"
 
@@ -14,9 +16,9 @@ struct keyring *keyring_new(const struct accounts *accounts, const char *path);
 /* Wipes and frees. */
 void keyring_free(struct keyring **keyring);
 
-/* account NULL: there is none of this name. What is made of a password, which takes up to a tenth of a second, is kept.
- * 0, or -1: no memory. */
+/* account NULL: there is none of this name. Without `whole` salt and iterations alone count. What is made of a
+ * password, which takes up to a fifth of a second, is kept. 0, or -1: no memory. */
 int keyring_find(struct keyring *keyring, const struct account *account, const char *name, enum scram_kind kind,
-		 struct scram_keys *keys_r);
+		 bool whole, struct scram_keys *keys_r);
 
 #endif

@@ -30,7 +30,8 @@ struct scram {
 	scram_find_fn *find;
 	void *context;
 	bool bound;	    /* -PLUS */
-	bool found, failed; /* the keys were looked for; it went wrong */
+	bool salted, keyed; /* were looked for */
+	bool failed;	    /* without success */
 	char *reply;
 };
 
@@ -49,34 +50,46 @@ static int set_octets(Gsasl_session *session, Gsasl_property property, const voi
 	return result;
 }
 
-static int set_keys(struct scram *scram, const struct scram_keys *keys)
+static int set_salt(const struct scram *scram, const struct scram_keys *keys)
 {
-	size_t digest = scram_digest_size(scram->kind);
 	char iterations[16];
 
 	snprintf(iterations, sizeof(iterations), "%u", keys->iterations);
 	return set_octets(scram->session, GSASL_SCRAM_SALT, keys->salt, keys->salt_size) == 0 &&
-		       set_octets(scram->session, GSASL_SCRAM_STOREDKEY, keys->stored, digest) == 0 &&
-		       set_octets(scram->session, GSASL_SCRAM_SERVERKEY, keys->server, digest) == 0 &&
 		       gsasl_property_set(scram->session, GSASL_SCRAM_ITER, iterations) == GSASL_OK
 		   ? 0
 		   : -1;
 }
 
+static int set_keys(const struct scram *scram, const struct scram_keys *keys)
+{
+	size_t digest = scram_digest_size(scram->kind);
+
+	return set_octets(scram->session, GSASL_SCRAM_STOREDKEY, keys->stored, digest) == 0 &&
+		       set_octets(scram->session, GSASL_SCRAM_SERVERKEY, keys->server, digest) == 0
+		   ? 0
+		   : -1;
+}
+
+/* Salt and iterations, then, with the proof, the keys: each is asked for once. */
 static int answer(Gsasl *library, Gsasl_session *session, Gsasl_property property)
 {
+	bool salt = property == GSASL_SCRAM_SALT || property == GSASL_SCRAM_ITER;
 	struct scram *scram = gsasl_session_hook_get(session);
 	const char *name = gsasl_property_fast(session, GSASL_AUTHID);
 	struct scram_keys keys;
 
 	(void)library;
-	if (property != GSASL_SCRAM_SALT && property != GSASL_SCRAM_ITER && property != GSASL_SCRAM_STOREDKEY &&
-	    property != GSASL_SCRAM_SERVERKEY)
+	if ((!salt && property != GSASL_SCRAM_STOREDKEY && property != GSASL_SCRAM_SERVERKEY) || name == NULL)
 		return GSASL_NO_CALLBACK;
-	if (scram->found || name == NULL)
+	if (salt ? scram->salted : scram->keyed)
 		return GSASL_OK;
-	scram->found = true;
-	if (scram->find(scram->context, name, &keys) != 0 || set_keys(scram, &keys) != 0)
+	if (salt)
+		scram->salted = true;
+	else
+		scram->keyed = true;
+	if (scram->find(scram->context, name, !salt, &keys) != 0 ||
+	    (salt ? set_salt(scram, &keys) : set_keys(scram, &keys)) != 0)
 		scram->failed = true;
 	secret_wipe(&keys, sizeof(keys));
 	return GSASL_OK;
@@ -181,7 +194,7 @@ enum scram_event scram_step(struct scram *scram, const void *data, size_t size, 
 
 	forget_reply(scram);
 	/* one who binds says so by the mechanism's name too; the library would let it pass */
-	if (!scram->found && ((!scram->bound && size > 0 && *(const char *)data == 'p') || has_bad_name(data, size)))
+	if (!scram->salted && ((!scram->bound && size > 0 && *(const char *)data == 'p') || has_bad_name(data, size)))
 		return SCRAM_MALFORMED;
 	result = gsasl_step(scram->session, data, size, &scram->reply, &reply_size);
 	if (scram->failed || result == GSASL_MALLOC_ERROR || result == GSASL_CRYPTO_ERROR)

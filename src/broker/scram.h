@@ -16,9 +16,10 @@ struct scram;	      /* one exchange */
 struct scram_library *scram_library_new(void);
 void scram_library_free(struct scram_library **library);
 
-/* Finds the keys of a name, as the client wrote it. 0, or -1: no memory. For a name without keys it gives some that
- * nobody can prove to know, which look like anybody's. */
-typedef int scram_find_fn(void *context, const char *name, struct scram_keys *keys_r);
+/* Finds salt and iterations of a name, as the client wrote it, or, with `whole`, when they are to be compared with a
+ * proof, the keys too. 0, or -1: no memory. For a name without keys it gives some that nobody can prove to know, which
+ * look like anybody's. */
+typedef int scram_find_fn(void *context, const char *name, bool whole, struct scram_keys *keys_r);
 
 /* What of TLS may be bound to; size 0: nothing. */
 struct scram_binding {

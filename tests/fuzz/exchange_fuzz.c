@@ -16,6 +16,8 @@
 /* What a broker has, made once. */
 static struct broker *the_broker(void)
 {
+	static struct conf conf;
+	static struct process process = {.conf = &conf};
 	static struct broker *broker;
 	struct account account = {.user = strdup("ann"), .secret = strdup("a password that no input has")};
 
@@ -23,6 +25,7 @@ static struct broker *the_broker(void)
 		broker = calloc(1, sizeof(*broker));
 		REQUIRE(broker != NULL && (broker->accounts = account_table_new(1)) != NULL);
 		REQUIRE(account_table_add(broker->accounts, &account) == NULL);
+		broker->process = &process;
 		broker->keyring = keyring_new(broker->accounts, "/accounts");
 		broker->scram = scram_library_new();
 		REQUIRE(broker->keyring != NULL);
@@ -89,7 +92,7 @@ static enum sasl_result begin(struct login *login, unsigned flags, struct input 
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct login login = {.broker = the_broker()};
+	struct login login = {.broker = the_broker(), .listener = CONF_ANY_LISTENER};
 	struct input input = {0};
 	enum sasl_result result;
 
