@@ -1,6 +1,9 @@
 """What the log says, where it goes, and what it never holds."""
 
+import base64
+import hmac
 import os
+import random
 import re
 import shlex
 import socket
@@ -9,7 +12,7 @@ import unittest
 
 import tap
 from dovecot import free_port
-from gateway import Gateway, example_backend
+from gateway import CLEAR, IMPLICIT, Gateway, config_text, example_backend
 from pop3client import Client
 
 MARK = "Mark-of-a-Secret-7391"
@@ -18,6 +21,14 @@ MARK = "Mark-of-a-Secret-7391"
 def fields(line):
     """The logfmt fields of one line."""
     return dict(part.partition("=")[::2] for part in shlex.split(line))
+
+
+def made_device():
+    """A device's password, and what the accounts file keeps of it."""
+    salt, letters = os.urandom(16), "".join(random.choices("abcdefghijkmnpqrstuvwxyz23456789", k=20))
+    digest = hmac.digest(salt, letters.encode(), "sha256")
+    return ("-".join(letters[i:i + 5] for i in range(0, 20, 5)),
+            "$".join(base64.b64encode(part).decode() for part in (salt, digest)))
 
 
 def gateway(**sections):
@@ -47,6 +58,49 @@ class Lines(unittest.TestCase):
             self.assertEqual(int(end["octets"]), size + len(".\r\n"))
             self.assertEqual(end["seconds"], "0")
             self.assertEqual(gate.log().count("event=session_end"), 1)
+
+    def test_each_login_is_one_line_accepted_or_refused(self):
+        """Who, from where, how, by what password, whereto, and what came of it."""
+        listeners = [{**CLEAR, "name": "scanners"}, IMPLICIT]
+        password, key = made_device()
+        gate = gateway(listeners=listeners)
+        self.addCleanup(gate.kill)
+        gate.sections["accounts"] = gate.path("accounts")
+        with open(gate.path("accounts"), "w", encoding="utf-8") as file:
+            file.write(config_text({"accounts": [
+                {"user": "ann", "secret": "mine", "upstream_secret": MARK,
+                 "devices": [{"name": "the \"old\" scanner", "key": key}]}]}))
+        os.chmod(gate.path("accounts"), 0o600)
+        gate.start()
+        common = {"peer": "127.0.0.1", "backend": "example"}
+        scanners = {**common, "listener": "scanners", "tls": "none", "mechanism": "USER"}
+        tls = {**common, "listener": "127.0.0.1:0", "tls": "TLSv1.3", "mechanism": "USER"}
+        for port, user, given, expected in (
+                (0, "joe", MARK, {**scanners, "user": "joe", "account": "no", "status": "ok"}),
+                (0, "joe", "x", {**scanners, "user": "joe", "account": "no", "status": "auth", "delay": "0"}),
+                (0, "ann", "mine", {**scanners, "user": "ann", "account": "yes", "status": "ok"}),
+                (0, "Ann", password, {**scanners, "user": "Ann", "account": "yes", "status": "ok",
+                                      "device": "the _x22old_x22 scanner"}),
+                (1, "ann", "mine", {**tls, "user": "ann", "account": "yes", "status": "ok"}),
+                (1, "ann", "x", {**tls, "user": "ann", "account": "yes", "status": "auth", "delay": "0"})):
+            with self.subTest(user=user, password=given):
+                before = len(self.logins(gate))
+                with Client(gate.ports[port], tls=port == 1) as client:
+                    client.login(user, given)
+                    client.command("QUIT")
+                gate.wait_until(lambda: len(self.logins(gate)) > before, "a line")
+                lines = self.logins(gate)
+                self.assertEqual(len(lines), before + 1)
+                line = fields(lines[-1].replace("\\x", "_x"))
+                self.assertEqual(line["event"], "login" if expected["status"] == "ok" else "login_failed")
+                self.assertEqual({name: value for name, value in line.items() if name not in
+                                  ("time", "level", "process", "pid", "session", "event", "msg")}, expected)
+        self.assertNotIn(password, gate.log())
+        gate.stop()
+
+    @staticmethod
+    def logins(gate):
+        return [line for line in gate.log().splitlines() if " level=info " in line and " event=login" in line]
 
     def test_every_line_about_a_connection_carries_its_session_id(self):
         """The lines of one login and its session carry one session id."""

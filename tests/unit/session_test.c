@@ -15,6 +15,7 @@
 
 #include "common/deadline.h"
 #include "common/log.h"
+#include "common/message.h"
 #include "session/session.h"
 
 #define IDLE 300 /* milliseconds */
@@ -305,6 +306,7 @@ static void test_a_drop_is_not_kept_for_a_client_that_reads_nothing(void **state
 	struct popgate_error error;
 	char octets[64];
 	int broker, status;
+	pid_t pid;
 
 	assert_int_equal(open_session(stage, &error), 0);
 	broker = make_keepable(stage);
@@ -312,7 +314,8 @@ static void test_a_drop_is_not_kept_for_a_client_that_reads_nothing(void **state
 	while (send(stage->session.in, junk, sizeof(junk), MSG_DONTWAIT) > 0)
 		;
 	send_text(stage, "QUIT\r\n");
-	if (fork() == 0) {
+	pid = fork();
+	if (pid == 0) {
 		/* what a broker sees: KEPT, and the end, before the client stalls */
 		usleep(IDLE * 1000 / 3);
 		close(stage->session.report);
@@ -324,7 +327,41 @@ static void test_a_drop_is_not_kept_for_a_client_that_reads_nothing(void **state
 	assert_int_equal(session_serve(&stage->session, NULL, 0), SESSION_QUIT);
 	assert_true(stage->session.output.stalled);
 	assert_false(stage->session.kept);
-	assert_true(wait(&status) > 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	end_keeping(stage, broker);
+}
+
+/* Whoever has read the reply may come back at once, and is not one session too many. */
+static void test_the_broker_knows_of_the_end_before_the_client_does(void **state)
+{
+	static const char junk[4096];
+	unsigned char octets[MESSAGE_MAX];
+	struct stage *stage = *state;
+	struct popgate_error error;
+	struct message message;
+	int broker, status;
+	pid_t pid;
+
+	assert_int_equal(open_session(stage, &error), 0);
+	broker = make_keepable(stage);
+	stage->conf.limits.keep_open = 0;
+	stage->session.output.stall = IDLE;
+	while (send(stage->session.in, junk, sizeof(junk), MSG_DONTWAIT) > 0)
+		;
+	send_text(stage, "QUIT\r\n");
+	pid = fork();
+	if (pid == 0) {
+		ssize_t size;
+
+		usleep(IDLE * 1000 / 3);
+		size = recv(broker, octets, sizeof(octets), MSG_DONTWAIT);
+		_exit(size > 0 && message_decode(octets, (size_t)size, &message) == 0 && message.type == MESSAGE_ENDED
+			  ? 0
+			  : 1);
+	}
+	assert_int_equal(session_serve(&stage->session, NULL, 0), SESSION_QUIT);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
 	end_keeping(stage, broker);
 }
@@ -345,6 +382,7 @@ int main(void)
 	    TEST(test_more_messages_than_allowed_need_an_administrator),
 	    TEST(test_a_drop_is_kept_for_a_client_that_quits),
 	    TEST(test_a_drop_is_not_kept_for_a_client_that_reads_nothing),
+	    TEST(test_the_broker_knows_of_the_end_before_the_client_does),
 	};
 
 	log_set_level(POPGATE_LOG_WARN);
