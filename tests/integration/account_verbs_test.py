@@ -368,6 +368,21 @@ class Reload(VerbsCase):
         self.assertIn("popgate: refused, the old configuration stays in force; its log tells why", done.stderr)
         self.gate.stop()
 
+    @unittest.skipIf(os.geteuid() != 0, "needs root, who edits what another runs")
+    def test_root_edits_for_a_popgate_of_another_user(self):
+        self.gate.kill()
+        self.gate = Gateway([example_backend()], helpers=1, unprivileged=True)
+        self.addCleanup(self.gate.kill)
+        self.file = self.gate.path("accounts")
+        self.gate.sections["accounts"] = self.file
+        self.write("accounts = ();\n")
+        shutil.chown(self.file, "nobody")
+        self.gate.start()
+        self.good("account", "add", "ann", "--no-password", "--disabled", "--reload")
+        self.assertRegex(self.login("ann", "password"), AUTH)
+        self.assertEqual(self.good("stop"), "popgate: stopped\n")
+        self.gate.check_end()
+
     def test_many_accounts_reload_while_logins_go_on(self):
         self.start()
         ends, replies = threading.Event(), []
@@ -417,6 +432,23 @@ class Finding(VerbsCase):
                 self.assertEqual(done.returncode, 1)
                 self.assertIn("no popgate runs", done.stderr)
         self.assertIsNone(victim.poll())
+
+    def test_supervisor_alone_has_the_file_open(self):
+        self.gate.start()
+        with Client(self.gate.port) as client:
+            self.assertRegex(client.login("ann", "password"), OK)
+            self.good("reload")
+            self.gate.wait_until(lambda: len(self.gate.processes()) > 8, "both generations")
+            found = []
+            for process in self.gate.processes():
+                for name in os.listdir(f"/proc/{process.pid}/fd"):
+                    try:
+                        if os.readlink(f"/proc/{process.pid}/fd/{name}").endswith("popgate.pid"):
+                            found.append(process.pid)
+                    except OSError:
+                        pass
+            self.assertEqual(found, [self.gate.pid])
+        self.gate.stop()
 
     def test_second_one_in_the_same_folder_leaves_the_first_one_its_own(self):
         self.gate.start()
