@@ -4,12 +4,15 @@
  */
 #include "caps.h"
 
+#include <stddef.h>
 #include <strings.h>
 
-static const struct {
+struct name {
 	const char *name;
 	enum caps_bit bit;
-} names[] = {
+};
+
+static const struct name names[] = {
     {"STARTTLS", CAPS_STARTTLS},
     {"LOGINDISABLED", CAPS_LOGINDISABLED},
     {"SASL-IR", CAPS_SASL_IR},
@@ -18,19 +21,33 @@ static const struct {
     {"UTF8=ACCEPT", CAPS_UTF8_ACCEPT},
     {"UIDPLUS", CAPS_UIDPLUS},
     {"MOVE", CAPS_MOVE},
-    {"AUTH=PLAIN", CAPS_PLAIN},
     {"LITERAL+", CAPS_LITERAL},
     {"LITERAL-", CAPS_LITERAL},
     {"SPECIAL-USE", CAPS_SPECIAL_USE},
     {"LIST-EXTENDED", CAPS_LIST_EXTENDED},
     {"XLIST", CAPS_XLIST},
+    {NULL, 0},
 };
 
-static void note_cap(struct conn *c, const char *name)
+/* Behind "AUTH=". */
+static const struct name mechanisms[] = {
+    {"PLAIN", CAPS_PLAIN},
+    {"LOGIN", CAPS_SASL_LOGIN},
+    {"SCRAM-SHA-1", CAPS_SCRAM_1},
+    {"SCRAM-SHA-1-PLUS", CAPS_SCRAM_1_PLUS},
+    {"SCRAM-SHA-256", CAPS_SCRAM_256},
+    {"SCRAM-SHA-256-PLUS", CAPS_SCRAM_256_PLUS},
+    {"OAUTHBEARER", CAPS_OAUTHBEARER},
+    {"XOAUTH2", CAPS_XOAUTH2},
+    {"EXTERNAL", CAPS_EXTERNAL},
+    {NULL, 0},
+};
+
+static unsigned find(const struct name *table, const char *name)
 {
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (strcasecmp(name, names[i].name) == 0)
-			c->caps |= names[i].bit;
+	while (table->name != NULL && strcasecmp(name, table->name) != 0)
+		table++;
+	return table->bit;
 }
 
 bool caps_read(struct conn *c)
@@ -47,9 +64,9 @@ bool caps_read(struct conn *c)
 		const struct mailimap_capability *cap = clist_content(at);
 
 		if (cap->cap_type == MAILIMAP_CAPABILITY_NAME)
-			note_cap(c, cap->cap_data.cap_name);
-		else if (strcasecmp(cap->cap_data.cap_auth_type, "PLAIN") == 0)
-			c->caps |= CAPS_PLAIN;
+			c->caps |= find(names, cap->cap_data.cap_name);
+		else
+			c->caps |= find(mechanisms, cap->cap_data.cap_auth_type);
 	}
 	return true;
 }

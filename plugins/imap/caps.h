@@ -17,7 +17,16 @@ enum caps_bit {
 	CAPS_LITERAL = 1 << 9, /* LITERAL+ or LITERAL- */
 	CAPS_SPECIAL_USE = 1 << 10,
 	CAPS_LIST_EXTENDED = 1 << 11,
-	CAPS_XLIST = 1 << 12
+	CAPS_XLIST = 1 << 12,
+	/* mechanisms of AUTHENTICATE, beside CAPS_PLAIN */
+	CAPS_SASL_LOGIN = 1 << 13,
+	CAPS_SCRAM_1 = 1 << 14,
+	CAPS_SCRAM_1_PLUS = 1 << 15,
+	CAPS_SCRAM_256 = 1 << 16,
+	CAPS_SCRAM_256_PLUS = 1 << 17,
+	CAPS_OAUTHBEARER = 1 << 18,
+	CAPS_XOAUTH2 = 1 << 19,
+	CAPS_EXTERNAL = 1 << 20
 };
 
 /* Reads the capabilities that the last answers brought, if any did; false: none. */

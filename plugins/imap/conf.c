@@ -11,12 +11,15 @@
 
 #include <libetpan/libetpan_version.h>
 
+#include "scram.h"
 #include "status.h"
 
 #define LITERAL_MAX (60u * 1024u * 1024u)
 #define FETCH_LEAST 65536u
 
 static const char *const securities[] = {"tls", "starttls", "none", NULL};
+static const char *const auths[] = {"auto",	   "login",	  "plain",   "sasl-login", "scram-sha-256",
+				    "scram-sha-1", "oauthbearer", "xoauth2", "external",   NULL};
 static const char *const deletes[] = {"expunge", "flag", "move", "keep", NULL};
 static const char *const minimums[] = {"1.2", "1.3", NULL};
 static const char *const withouts[] = {"alone", "refuse", "move", NULL};
@@ -46,6 +49,15 @@ const struct popgate_key conf_keys[] = {
      .type = POPGATE_KEY_CHOICE,
      .choices = minimums,
      .help = "the least version of TLS, 1.2 when unset"},
+    {.name = "client_certificate",
+     .type = POPGATE_KEY_FILE,
+     .help = "PEM file of the certificate that is shown to the server, with its chain; for auth = external"},
+    {.name = "client_key", .type = POPGATE_KEY_FILE, .help = "PEM file of its private key; mode 600"},
+    {.name = "auth",
+     .type = POPGATE_KEY_CHOICE,
+     .fallback = "auto",
+     .choices = auths,
+     .help = "the one mechanism that proves users; auto: the best that the server offers, under TLS the fastest"},
     {.name = "folder",
      .type = POPGATE_KEY_STRING,
      .fallback = "INBOX",
@@ -164,20 +176,37 @@ static int read_fetch(struct imap_conf *conf, const struct popgate_settings *set
 
 static int read_trust(struct imap_conf *conf, const struct popgate_settings *settings, struct popgate_error *error)
 {
-	static const char *const keys[] = {"ca_file", "pin", "tls_minimum"};
+	static const char *const keys[] = {"ca_file", "pin", "tls_minimum", "client_certificate", "client_key"};
 	const struct popgate_host *host = conf->host;
 	const char *key;
 	const struct trust_wish wish = {.ca_file = host->setting_string(settings, "ca_file"),
 					.pins = host->setting_string(settings, "pin"),
+					.certificate = host->setting_string(settings, "client_certificate"),
+					.key = host->setting_string(settings, "client_key"),
 					.tls_1_3 = host->setting_choice(settings, "tls_minimum") == 1};
 	char text[200];
 
+	conf->certificate = wish.certificate != NULL;
+	if ((wish.certificate != NULL) != (wish.key != NULL))
+		return refuse(error, wish.key == NULL ? "client_key" : "client_certificate",
+			      "is missing, and of no use is one without the other");
 	for (size_t i = 0; conf->security == CONF_NONE && i < sizeof(keys) / sizeof(keys[0]); i++)
 		if (host->setting_string(settings, keys[i]) != NULL)
 			return refuse(error, keys[i], "has no meaning with security = \"none\"");
 	if (conf->security == CONF_NONE || trust_new(&wish, &conf->trust, &key, text, sizeof(text)) == 0)
 		return 0;
 	return refuse(error, key, text);
+}
+
+static int read_auth(struct imap_conf *conf, const struct popgate_settings *settings, struct popgate_error *error)
+{
+	bool scram;
+
+	conf->auth = (enum conf_auth)conf->host->setting_choice(settings, "auth");
+	scram = conf->auth == CONF_AUTH_SCRAM_SHA_256 || conf->auth == CONF_AUTH_SCRAM_SHA_1;
+	if (conf->auth == CONF_AUTH_EXTERNAL && !conf->certificate)
+		return refuse(error, "auth", "\"external\" needs client_certificate and client_key");
+	return scram && !scram_is_there() ? refuse(error, "auth", "this popgate was built without GNU libgsasl") : 0;
 }
 
 static int read_server(struct imap_conf *conf, const struct popgate_settings *settings, struct popgate_error *error)
@@ -191,9 +220,9 @@ static int read_server(struct imap_conf *conf, const struct popgate_settings *se
 	conf->security = (enum conf_security)host->setting_choice(settings, "security");
 	if (conf->port == 0)
 		conf->port = conf->security == CONF_TLS ? 993 : 143;
-	if (check_server(conf->server, error) != 0)
+	if (check_server(conf->server, error) != 0 || read_trust(conf, settings, error) != 0)
 		return -1;
-	return read_trust(conf, settings, error);
+	return read_auth(conf, settings, error);
 }
 
 static int read_folder(struct imap_conf *conf, const struct popgate_settings *settings, struct popgate_error *error)

@@ -15,6 +15,18 @@
 enum conf_security { CONF_TLS, CONF_STARTTLS, CONF_NONE };
 /* On servers without UIDPLUS: EXPUNGE when nothing but ours is marked, refuse, or UID MOVE to the trash. */
 enum conf_without { CONF_ALONE, CONF_REFUSE, CONF_MOVE_ONLY };
+/* In the order of the setting's choices. */
+enum conf_auth {
+	CONF_AUTH_AUTO,
+	CONF_AUTH_LOGIN, /* the command; the others go by AUTHENTICATE */
+	CONF_AUTH_PLAIN,
+	CONF_AUTH_SASL_LOGIN,
+	CONF_AUTH_SCRAM_SHA_256,
+	CONF_AUTH_SCRAM_SHA_1,
+	CONF_AUTH_OAUTHBEARER,
+	CONF_AUTH_XOAUTH2,
+	CONF_AUTH_EXTERNAL
+};
 enum conf_delete { CONF_EXPUNGE, CONF_FLAG, CONF_MOVE, CONF_KEEP };
 
 /* An instance. Nothing of it changes after configure(). */
@@ -24,6 +36,8 @@ struct imap_conf {
 	unsigned port;
 	enum conf_security security;
 	struct trust *trust; /* NULL where security is none */
+	enum conf_auth auth;
+	bool certificate;    /* of our own, for EXTERNAL */
 	struct place folder; /* if the login asks for no other */
 	struct place trash;
 	enum conf_delete delete;

@@ -413,6 +413,22 @@ enum conn_end conn_next(struct conn *c, const char *line, size_t size)
 	return send_line(c, false, line, size) == 0 ? await_go_ahead(c) : broken(c, MAILIMAP_ERROR_STREAM);
 }
 
+enum conn_end conn_reply(struct conn *c, const char *line, size_t size)
+{
+	return send_line(c, false, line, size) == 0 ? await_more(c) : broken(c, MAILIMAP_ERROR_STREAM);
+}
+
+const char *conn_challenge(const struct conn *c, size_t *size_r)
+{
+	const MMAPString *buffer = c->imap->imap_stream_buffer;
+	size_t begin = buffer->len > 1 && buffer->str[1] == ' ' ? 2 : 1, end = buffer->len;
+
+	while (end > begin && (buffer->str[end - 1] == '\r' || buffer->str[end - 1] == '\n'))
+		end--;
+	*size_r = end > begin ? end - begin : 0;
+	return buffer->str + begin;
+}
+
 enum conn_end conn_continue(struct conn *c, const char *line, size_t size)
 {
 	if (send_line(c, false, line, size) != 0)

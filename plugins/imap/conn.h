@@ -92,6 +92,10 @@ enum conn_end conn_offer(struct conn *c, const char *line, size_t size);
 enum conn_end conn_begin(struct conn *c, const char *line, size_t size);
 /* Goes on after "+" with a line, tagless, that cannot be all; then as conn_begin. */
 enum conn_end conn_next(struct conn *c, const char *line, size_t size);
+/* Goes on after "+" with a line, tagless, that may be all the server needs, or not; then as conn_offer. */
+enum conn_end conn_reply(struct conn *c, const char *line, size_t size);
+/* What stood behind the last "+"; valid until the next line is read. */
+const char *conn_challenge(const struct conn *c, size_t *size_r);
 /* Goes on after "+" with the last line, tagless; then as conn_line. */
 enum conn_end conn_continue(struct conn *c, const char *line, size_t size);
 

@@ -34,6 +34,7 @@ struct drop {
 	bool listing;		       /* the listing's FETCH is under way */
 	bool outdated;		       /* its answer is older than the lock */
 	bool stepwise;		       /* nothing is sent behind a LOGIN: the server has hung up on it */
+	bool tried;		       /* a credential has been shown over this connection */
 	bool caps_due;		       /* the server has not said what it can do for this user */
 	uint32_t uidvalidity, exists;  /* of the last SELECT */
 	struct drop_message *messages; /* ascending UIDs */

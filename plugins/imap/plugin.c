@@ -10,6 +10,7 @@
 #include <popgate/plugin.h>
 
 #include "ahead.h"
+#include "auth.h"
 #include "commit.h"
 #include "conf.h"
 #include "drop.h"
@@ -105,6 +106,11 @@ static int open_drop(void *instance, struct popgate_session *session, const stru
 	return 0;
 }
 
+static unsigned takes(void *instance)
+{
+	return auth_takes(instance);
+}
+
 const struct popgate_plugin popgate_plugin = {
     .magic = POPGATE_PLUGIN_MAGIC,
     .abi_major = POPGATE_ABI_MAJOR,
@@ -114,7 +120,8 @@ const struct popgate_plugin popgate_plugin = {
     .name = "imap",
     .version = IMAP_VERSION,
     .summary = "a folder of a remote IMAP server",
-    .capabilities = POPGATE_CAN_PREFETCH | POPGATE_CAN_REFRESH | POPGATE_TAKES_FOLDER,
+    .capabilities = POPGATE_CAN_PREFETCH | POPGATE_CAN_REFRESH | POPGATE_TAKES_FOLDER | POPGATE_TAKES_TOKEN |
+		    POPGATE_TAKES_MASTER | POPGATE_TAKES_NONE,
     .keys = conf_keys,
     .configure = configure,
     .destroy = destroy,
@@ -125,4 +132,5 @@ const struct popgate_plugin popgate_plugin = {
     .close = close_drop,
     .prefetch = fetch_ahead,
     .refresh = list_again,
+    .takes = takes,
 };

@@ -183,6 +183,14 @@ static enum popgate_status status_of_text(const struct line_status *line, enum s
 	return place == STATUS_AT_LOGIN && holds(line->text, refusals) ? POPGATE_AUTH : no_defaults[place];
 }
 
+bool status_has_code(const struct line_status *line)
+{
+	for (const char *const *code = wordy_codes; *code != NULL; code++)
+		if (strcmp(line->code, *code) == 0)
+			return false;
+	return true;
+}
+
 enum popgate_status status_of_line(const struct line_status *line, enum status_place place)
 {
 	bool login = place == STATUS_AT_LOGIN;
@@ -190,11 +198,8 @@ enum popgate_status status_of_line(const struct line_status *line, enum status_p
 	for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
 		if (strcmp(line->code, codes[i].code) == 0)
 			return login ? codes[i].at_login : codes[i].elsewhere;
-	for (const char *const *code = wordy_codes; *code != NULL; code++)
-		if (strcmp(line->code, *code) == 0)
-			return status_of_text(line, place);
 	/* a code of which nothing is known is never a refusal of the credential */
-	return POPGATE_TEMP;
+	return status_has_code(line) ? POPGATE_TEMP : status_of_text(line, place);
 }
 
 bool status_blames_command(const struct line_status *line)

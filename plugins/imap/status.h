@@ -25,6 +25,8 @@ enum status_place {
 /* What a NO, BAD or BYE at `place` means, by its response code, else by its words, else by the place. AUTH only at
  * login. */
 enum popgate_status status_of_line(const struct line_status *line, enum status_place place);
+/* Whether a response code tells what is wrong, rather than words. */
+bool status_has_code(const struct line_status *line);
 /* What a libetpan result (MAILIMAP_ERROR_...) means; any int is allowed. */
 enum popgate_status status_of_libetpan(int result);
 /* A libetpan result's name for the operator. */

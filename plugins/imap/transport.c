@@ -204,6 +204,24 @@ int transport_secure(struct transport *t, const struct trust *trust, const char 
 	return 0;
 }
 
+size_t transport_binding(struct transport *t, unsigned char data_r[TRANSPORT_BINDING_MAX], bool *exporter_r)
+{
+	static const char label[] = "EXPORTER-Channel-Binding";
+	const size_t exported = 32;
+	size_t size;
+
+	if (t->ssl == NULL || t->fault != TRANSPORT_FINE)
+		return 0;
+	*exporter_r = SSL_version(t->ssl) >= TLS1_3_VERSION;
+	if (*exporter_r)
+		return SSL_export_keying_material(t->ssl, data_r, exported, label, sizeof(label) - 1, NULL, 0, 0) == 1
+			   ? exported
+			   : 0;
+	/* without the extended master secret it would bind nothing (RFC 7627); sessions are never resumed here */
+	size = SSL_get_extms_support(t->ssl) == 1 ? SSL_get_finished(t->ssl, data_r, TRANSPORT_BINDING_MAX) : 0;
+	return size <= TRANSPORT_BINDING_MAX ? size : 0;
+}
+
 /* ---- octets ------------------------------------------------------------ */
 
 static ssize_t read_clear(struct transport *t, void *buffer, size_t size)

@@ -30,6 +30,8 @@ enum transport_fault {
 	TRANSPORT_MEMORY
 };
 
+#define TRANSPORT_BINDING_MAX 64u /* octets */
+
 struct transport;
 
 /* A transport without connection; NULL: no memory. host, session and bounds outlive it. */
@@ -53,6 +55,9 @@ void transport_expect_more(struct transport *t, const struct guard_limits *limit
 int transport_connect(struct transport *t, const char *host, unsigned port);
 /* TLS with a peer that has proved to be `host`, as trust demands. What came in clear has been read before. */
 int transport_secure(struct transport *t, const struct trust *trust, const char *host);
+/* What binds an authentication to this TLS channel (RFC 9266; of TLS 1.2, RFC 5929). Returns its octets; 0: there is
+ * none. *exporter_r: tls-exporter, else tls-unique. */
+size_t transport_binding(struct transport *t, unsigned char data_r[TRANSPORT_BINDING_MAX], bool *exporter_r);
 /* At least one octet, as the guard leaves it, or -1; end of file is a fault. */
 ssize_t transport_read(struct transport *t, void *buffer, size_t size);
 /* Writes everything. */

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include <openssl/err.h>
 #include <openssl/evp.h>
@@ -187,6 +188,41 @@ static void load_fault(const char *what, char *text, size_t text_size)
 	ERR_clear_error();
 }
 
+/* OpenSSL would ask for it on the terminal. */
+static int no_passphrase(char *buffer, int size, int writing, void *context)
+{
+	(void)buffer, (void)size, (void)writing, (void)context;
+	return 0;
+}
+
+/* What proves us to the server. NULL, or the setting at fault. */
+static const char *load_own(SSL_CTX *context, const struct trust_wish *wish, char *text, size_t text_size)
+{
+	struct stat status;
+
+	if (stat(wish->key, &status) == 0 && (status.st_mode & 077) != 0) {
+		snprintf(text, text_size, "%.100s: others may use it (mode %04o): chmod 600 it", wish->key,
+			 (unsigned)status.st_mode & 07777u);
+		return "client_key";
+	}
+	ERR_clear_error();
+	SSL_CTX_set_default_passwd_cb(context, no_passphrase);
+	if (SSL_CTX_use_certificate_chain_file(context, wish->certificate) != 1) {
+		load_fault(wish->certificate, text, text_size);
+		return "client_certificate";
+	}
+	if (SSL_CTX_use_PrivateKey_file(context, wish->key, SSL_FILETYPE_PEM) == 1)
+		return NULL;
+	if (ERR_GET_REASON(ERR_peek_last_error()) == X509_R_KEY_VALUES_MISMATCH) {
+		snprintf(text, text_size, "%.80s does not belong to client_certificate %.80s", wish->key,
+			 wish->certificate);
+		ERR_clear_error();
+	} else {
+		load_fault(wish->key, text, text_size);
+	}
+	return "client_key";
+}
+
 int trust_new(const struct trust_wish *wish, struct trust **trust_r, const char **key_r, char *text, size_t text_size)
 {
 	struct trust *trust = calloc(1, sizeof(*trust));
@@ -206,6 +242,15 @@ int trust_new(const struct trust_wish *wish, struct trust **trust_r, const char 
 		*key_r = "pin";
 		trust_free(&trust);
 		return -1;
+	}
+	if (wish->certificate != NULL) {
+		const char *key = load_own(trust->context, wish, text, text_size);
+
+		if (key != NULL) {
+			*key_r = key;
+			trust_free(&trust);
+			return -1;
+		}
 	}
 	(void)rehearsal_run(trust->context);
 	/* failed candidates leave their reasons behind */

@@ -12,12 +12,14 @@ struct ssl_st; /* OpenSSL's SSL */
 struct trust;
 
 struct trust_wish {
-	const char *ca_file; /* PEM; NULL: the system's authorities */
-	const char *pins;    /* "sha256//BASE64", several with ';' between; NULL: none */
-	bool tls_1_3;	     /* nothing older */
+	const char *ca_file;	       /* PEM; NULL: the system's authorities */
+	const char *pins;	       /* "sha256//BASE64", several with ';' between; NULL: none */
+	bool tls_1_3;		       /* nothing older */
+	const char *certificate, *key; /* PEM, of our own; NULL: none */
 };
 
-/* -1: *key_r is the setting at fault ("ca_file", "pin"), and *text (text_size octets) says why. */
+/* -1: *key_r is the setting at fault ("ca_file", "pin", "client_certificate", "client_key"), and *text (text_size
+ * octets) says why. */
 int trust_new(const struct trust_wish *wish, struct trust **trust_r, const char **key_r, char *text, size_t text_size);
 void trust_free(struct trust **trust);
 

@@ -66,11 +66,11 @@ class Authority:
         os.chmod(path, 0o600)
 
     def issue(self, name, *, alternatives="DNS:localhost,IP:127.0.0.1,IP:::1",
-              valid=("20240101000000Z", "20480101000000Z"), rsa=False):
-        """Makes a server certificate. Returns the paths of the certificate and of its key."""
+              valid=("20240101000000Z", "20480101000000Z"), rsa=False, usage="serverAuth"):
+        """Makes a server's certificate; with usage clientAuth, a client's. Returns the paths of the certificate and of its key."""
         base = os.path.join(self.folder, name)
         certificate, key, request = base + ".pem", base + ".key", base + ".csr"
-        extensions = self._write(name + ".ext", f"subjectAltName={alternatives}\nextendedKeyUsage=serverAuth\n")
+        extensions = self._write(name + ".ext", f"subjectAltName={alternatives}\nextendedKeyUsage={usage}\n")
         self._new_key(key, rsa)
         _openssl("req", "-new", "-key", key, "-subj", f"/CN={name}", "-out", request)
         _openssl("ca", "-batch", "-notext", "-config", self._conf, "-cert", self.file, "-keyfile", self._key,
