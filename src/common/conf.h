@@ -95,6 +95,8 @@ struct conf_source {
 	char *auth_user; /* whom to authenticate as, who acts for the mailbox's user; NULL: the user himself */
 };
 
+#define CONF_DELIMITERS 32 /* at most */
+
 /* Which folders a login name may ask for: names as they are upstream, or special uses such as \Junk. */
 struct conf_folders {
 	char **names;
@@ -159,6 +161,7 @@ struct conf {
 	size_t backend_count;
 	struct conf_route *routes;
 	size_t route_count;
+	char folder_delimiters[CONF_DELIMITERS + 1]; /* each that a route has, in their order */
 	struct conf_limits limits;
 	struct conf_log log;
 	unsigned fronts;	 /* front processes; never 0 here (0 in the file: one a core) */

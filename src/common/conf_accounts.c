@@ -15,6 +15,7 @@
 #include "common/conf_sections.h"
 #include "common/conf_source.h"
 #include "common/conf_tree.h"
+#include "common/login_name.h"
 #include "common/scram_keys.h"
 #include "common/secret.h"
 #include "common/text.h"
@@ -234,6 +235,25 @@ static int read_own_source(const struct reading *r, struct popgate_settings *set
 	return 0;
 }
 
+/* An account that no login could mean, and folders that none could ask for. */
+static int check_reach(const struct reading *r)
+{
+	struct login_name read = {.user = ""};
+
+	if (r->account->folders.count > 0 && *r->conf->folder_delimiters == '\0') {
+		conf_reader_fault(r->reader, member(r, "folders"),
+				  "`folders` in " WHAT " has no use: no route has a `folder_delimiter`");
+		return -1;
+	}
+	if (r->account->user == NULL || login_name_reaches(r->conf, r->account->user, &read))
+		return 0;
+	conf_reader_fault(r->reader, member(r, "user"),
+			  "nobody can log in as `%.64s`: the configuration reads that as %s`%.64s` (`default_domain`, "
+			  "`percent_domain`, `folder_delimiter`)",
+			  r->account->user, read.view ? "a folder of " : "", read.user);
+	return -1;
+}
+
 /* With a secret of its own upstream and no proof here anybody could come in. */
 static int check_guarded(const struct reading *r)
 {
@@ -273,7 +293,7 @@ static int fill(const struct reading *r, struct popgate_settings *settings)
 		  conf_networks(r->reader, r->group, "networks", WHAT, &account->networks, &account->network_count);
 	if (conf_source_read(r->reader, r->group, WHAT, settings, &account->source) != 0)
 		return -1;
-	return read_own_source(r, settings) | check_guarded(r) | result;
+	return read_own_source(r, settings) | check_guarded(r) | check_reach(r) | result;
 }
 
 static int read_account(const struct conf_reader *reader, const struct conf *conf, config_setting_t *group,

@@ -253,12 +253,26 @@ static void remember(struct order *order, const struct conf *conf, size_t route)
 	order->plain_count++;
 }
 
+/* The domain that every name without one gets before the route is looked for; NULL: they stay so, at least somewhere.
+ */
+static const char *completing(const struct conf *conf, const struct conf_route *route)
+{
+	if (route->listener == CONF_ANY_LISTENER || route->listener >= conf->listener_count)
+		return conf->default_domain;
+	return conf->listeners[route->listener].default_domain;
+}
+
 static void check_reach(const struct conf_reader *reader, config_setting_t *group, const struct conf *conf,
 			const struct order *order, const struct conf_route *route)
 {
 	const struct conf_route *first = hiding(order, conf, route);
+	const char *domain = completing(conf, route);
 
-	if (first != NULL)
+	if (domain != NULL && strpbrk(route->users, "*@") == NULL)
+		conf_reader_fault(reader, config_setting_get_member(group, "users"),
+				  "the route for `%.64s` is never reached: `default_domain` makes that `%.64s@%.64s`",
+				  route->users, route->users, domain);
+	else if (first != NULL)
 		conf_reader_fault(reader, group,
 				  "the route for `%.64s` is never reached: the one for `%.64s` at %s:%u comes first",
 				  route->users, first->users, first->file, first->line);
@@ -285,6 +299,14 @@ static bool is_whole(const config_setting_t *routes, const char *list, size_t co
 	return setting != NULL && config_setting_length(setting) == (int)count && count > 0;
 }
 
+static void note_delimiter(struct conf *conf, char delimiter)
+{
+	size_t count = strlen(conf->folder_delimiters);
+
+	if (delimiter != '\0' && strchr(conf->folder_delimiters, delimiter) == NULL && count < CONF_DELIMITERS)
+		conf->folder_delimiters[count] = delimiter;
+}
+
 static void read_list(const struct conf_reader *reader, config_setting_t *list, struct conf *conf, struct order *order)
 {
 	const struct known known = {.backends = is_whole(list, "backends", conf->backend_count),
@@ -302,6 +324,7 @@ static void read_list(const struct conf_reader *reader, config_setting_t *list, 
 		}
 		check_reach(reader, group, conf, order, route);
 		conf->needs_agent = conf->needs_agent || route->source.kind != CONF_SOURCE_CLIENT;
+		note_delimiter(conf, route->folder_delimiter);
 		remember(order, conf, conf->route_count++);
 	}
 }

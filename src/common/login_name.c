@@ -67,26 +67,32 @@ static bool split(const char *whole, char delimiter, struct login_name *name)
 int login_name_read(const struct conf *conf, size_t listener, const char *given, struct login_name *name_r)
 {
 	char whole[LOGIN_NAME_MAX + 1];
-	bool tried[256] = {false};
 	size_t found;
 
 	if (complete(conf, listener, given, whole) != 0)
 		return -1;
-	for (size_t i = 0; i < conf->route_count; i++) {
-		char delimiter = conf->routes[i].folder_delimiter;
-
-		if (delimiter == '\0' || tried[(unsigned char)delimiter])
-			continue;
-		tried[(unsigned char)delimiter] = true;
-		/* a user who goes elsewhere has no folders here */
-		if (split(whole, delimiter, name_r) && route_find(conf, listener, name_r->user, &found) == 0 &&
-		    conf->routes[found].folder_delimiter == delimiter)
+	/* a user who goes elsewhere has no folders here */
+	for (const char *at = conf->folder_delimiters; *at != '\0'; at++)
+		if (split(whole, *at, name_r) && route_find(conf, listener, name_r->user, &found) == 0 &&
+		    conf->routes[found].folder_delimiter == *at)
 			return 0;
-	}
 	memcpy(name_r->user, whole, strlen(whole) + 1);
 	name_r->folder[0] = '\0';
 	name_r->view = false;
 	return 0;
+}
+
+static bool stays(const struct conf *conf, size_t listener, const char *user, struct login_name *read)
+{
+	return login_name_read(conf, listener, user, read) == 0 && !read->view && strcasecmp(read->user, user) == 0;
+}
+
+bool login_name_reaches(const struct conf *conf, const char *user, struct login_name *read_r)
+{
+	for (size_t i = 0; i < conf->listener_count; i++)
+		if (stays(conf, i, user, read_r))
+			return true;
+	return stays(conf, CONF_ANY_LISTENER, user, read_r);
 }
 
 const char *login_name_folder(const struct conf_folders *folders, const char *asked)

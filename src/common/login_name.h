@@ -21,6 +21,10 @@ struct login_name {
  * with its domain. */
 int login_name_read(const struct conf *conf, size_t listener, const char *given, struct login_name *name_r);
 
+/* Whether anybody who gives this name, at some listener, is known by it. Else *read_r says as what it is read; it is
+ * empty where it is too long. */
+bool login_name_reaches(const struct conf *conf, const char *user, struct login_name *read_r);
+
 /* The folder that this list allows by the name that the client wrote: the same one, INBOX in any case, or for a word
  * such as `junk` the special use \Junk. It is the list's. NULL: none. */
 const char *login_name_folder(const struct conf_folders *folders, const char *asked);

@@ -17,6 +17,7 @@ import tap
 from accountlist import account
 from gateway import CLEAR, Gateway, example_backend, imap_backend
 from imapscript import Server
+from localmail import LocalMail
 from pop3client import Client
 
 FINE = rb"^\+OK"
@@ -333,7 +334,39 @@ class Session(NamesCase):
         self.assertIn("Archive", server.commands("SELECT")[0])
 
 
+class Maildir(NamesCase):
+    """Whose passwords the session proves."""
+
+    def test_folders_of_a_maildir(self):
+        with LocalMail() as mail:
+            mail.add("ann")
+            for folder in ("Junk", "Other"):
+                for part in ("new", "cur", "tmp"):
+                    mail.make(f"{mail.folder}/mail/ann/Maildir/.{folder}/{part}")
+                mail.write(f"{mail.folder}/mail/ann/Maildir/.{folder}/new/1.x", b"Subject: 1\n\n1\n")
+            gate = self.gateway([mail.backend()], routes=[
+                {"users": "*", "backend": "local", "folder_delimiter": "-", "folders": ["Junk"]}])
+            self.assertRegex(self.try_login(gate, "ann"), rb"^\+OK 0 messages")
+            self.assertRegex(self.try_login(gate, "ann-Junk"), rb"^\+OK 1 messages")
+            for name in ("ann-Other", "ann-", "ann-../../ann/Maildir/.Other", "ann-junk", "nobody-Junk"):
+                self.assertEqual(self.try_login(gate, name), AUTH, name)
+                self.assertEqual(self.try_login(gate, name, "wrong"), AUTH, name)
+
+
 class Configuration(NamesCase):
+    def test_accounts_that_nobody_could_log_in_as(self):
+        for sections, settings, words in (
+                ({"default_domain": "example.org"}, {}, "nobody can log in as `ann`: .* reads that as `ann@example.org`"),
+                ({}, {"folders": ["A"]}, "`folders` in `accounts` has no use: no route has a `folder_delimiter`")):
+            gate = Gateway([example_backend()], accounts="accounts", **sections)
+            self.addCleanup(gate.kill)
+            accountlist.write(gate, account("ann", upstream_secret="x", **settings))
+            gate.write_config()
+            done = subprocess.run(gate.command("check"), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                                  check=False)
+            self.assertNotEqual(done.returncode, 0)
+            self.assertRegex(done.stdout, r"accounts:\d+: " + words)
+
     def test_a_plugin_that_cannot_open_folders(self):
         gate = Gateway([example_backend()], routes=[{"users": "*", "backend": "example", **VIEWS}])
         self.addCleanup(gate.kill)

@@ -254,6 +254,30 @@ static void faults_name_the_remedy(void **state)
 			"p.conf:4: `default_domain` is no domain: write \"example.org\", without `@`\n");
 }
 
+/* What could be meant by nobody is told. */
+static void names_that_nobody_can_give(void **state)
+{
+	struct login_name read;
+
+	(void)state;
+	support_refused(
+	    LISTENERS BACKENDS "default_domain = \"example.org\";\n"
+			       "routes = ({ users = \"ann\"; backend = \"main\"; });",
+	    "p.conf:4: the route for `ann` is never reached: `default_domain` makes that `ann@example.org`\n");
+	read_conf(LISTENERS BACKENDS VIEWS "default_domain = \"example.org\"; percent_domain = true;");
+	assert_true(login_name_reaches(conf, "ann@example.org", &read));
+	assert_true(login_name_reaches(conf, "Ann@Example.net", &read));
+	assert_false(login_name_reaches(conf, "ann", &read));
+	assert_string_equal(read.user, "ann@example.org");
+	assert_false(login_name_reaches(conf, "ann%b", &read));
+	assert_false(login_name_reaches(conf, "ann+x@b", &read));
+	assert_true(read.view);
+	read_conf("listeners = ({ address = \"127.0.0.1\"; port = 1; tls = \"none\"; cleartext_login = true; },\n"
+		  "{ address = \"127.0.0.1\"; port = 2; tls = \"none\"; cleartext_login = true;\n"
+		  "  default_domain = \"example.net\"; });\n" BACKENDS ROUTES);
+	assert_true(login_name_reaches(conf, "ann", &read));
+}
+
 static int leave(void **state)
 {
 	conf_free(&conf);
@@ -273,6 +297,7 @@ int main(void)
 	    cmocka_unit_test(long_names),
 	    cmocka_unit_test(folders_are_compared_exactly),
 	    cmocka_unit_test(faults_name_the_remedy),
+	    cmocka_unit_test(names_that_nobody_can_give),
 	};
 
 	return cmocka_run_group_tests(tests, support_enter, leave);
