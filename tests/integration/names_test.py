@@ -93,7 +93,7 @@ class Forms(NamesCase):
         proof = base64.b64encode(b"\0other\0hers").decode()
         self.assertEqual(len([line for line in server.received if proof in line]), 3, server.received)
 
-    def test_no_client_chooses_a_host(self):
+    def test_input_87_no_client_chooses_a_host(self):
         gate = self.scripted(routes=[{"users": "*@example.org", "backend": "main"}, {"users": "bob*", "backend": "main"}],
                              percent_domain=True)
         with socket.socket() as trap:
@@ -140,7 +140,7 @@ class Views(NamesCase):
             self.assertEqual(self.selected().replace("INBOX", '"INBOX"').replace('""', '"'), folder)
         gate.wait_for_log(r"event=session_end user=ann@example.org .*folder=Archive ")
 
-    def test_others_are_refused_as_a_wrong_password_is(self):
+    def test_input_86_others_are_refused_as_a_wrong_password_is(self):
         gate = self.views()
         for name in ("ann+Secret", "ann+archive", "ann+Archive/Sub", "ann+", "ann+@example.org", "ann++", "ann++Archive",
                      "ann+Archive+Archive", "ann+../..", "ann+../../INBOX", "ann+%2e%2e", "ann+*", "ann+Lists", "ann+\\Sent",
@@ -156,7 +156,7 @@ class Views(NamesCase):
         self.assertEqual([line for line in self.server.commands("SELECT") if "INBOX" not in line], [])
         gate.wait_for_log(r"event=login_failed user=ann .*folder=Secret .*the folder is not one that this name may ask for")
 
-    def test_hostile_names_ask_nobody(self):
+    def test_input_86_hostile_names_ask_nobody(self):
         gate = self.views()
         for name in ("+Archive", "+", "+Archive@example.org", "++"):
             self.assertEqual(self.try_login(gate, name), AUTH, name)
@@ -337,7 +337,7 @@ class Session(NamesCase):
 class Maildir(NamesCase):
     """Whose passwords the session proves."""
 
-    def test_folders_of_a_maildir(self):
+    def test_input_86_folders_of_a_maildir(self):
         with LocalMail() as mail:
             mail.add("ann")
             for folder in ("Junk", "Other"):

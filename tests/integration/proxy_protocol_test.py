@@ -139,7 +139,7 @@ class Told(ProxyCase):
                     incoming.write(connection.recv(65536))
             self.assertRegex(greeting, rb"^\+OK")
 
-    def test_split_at_every_octet(self):
+    def test_input_85_split_at_every_octet(self):
         gate = self.gateway()
         for header in (line("192.0.2.7"), octets("192.0.2.7", more=b"\x04\x00\x01x")):
             for cut in range(1, len(header)):
@@ -150,7 +150,7 @@ class Told(ProxyCase):
 
 
 class Refused(ProxyCase):
-    def test_nobody_else_is_let_in(self):
+    def test_input_85_nobody_else_is_let_in(self):
         gate = self.gateway()
         gate.expect_warning("127.0.0.99 is none of the proxy_networks")
         for header in (line("192.0.2.7"), octets("192.0.2.7"), LOCAL, b"", b"USER ann\r\n"):
@@ -159,7 +159,7 @@ class Refused(ProxyCase):
         # one word about all of them
         self.assertEqual(len(re.findall("is none of the proxy_networks", gate.log())), 1)
 
-    def test_from_a_proxy_the_header_is_mandatory(self):
+    def test_input_85_from_a_proxy_the_header_is_mandatory(self):
         gate = self.gateway()
         gate.expect_warning("sent no sound header of the PROXY protocol")
         for data in (b"USER ann\r\n", b"\x16\x03\x01", b"PROXY TCP4 192.0.2.7\r\n", b"PROXY UNKNOWN", b"P" * 200,
@@ -174,7 +174,7 @@ class Refused(ProxyCase):
         self.assertEqual(self.raw(gate, b""), b"")
         self.assertRegex(self.proxied(gate, LOCAL).greeting, rb"^\+OK")
 
-    def test_a_header_that_does_not_come_ends_the_connection(self):
+    def test_input_85_a_header_that_does_not_come_ends_the_connection(self):
         gate = self.gateway(limits={"handshake_timeout": 1})
         for begun in (b"", b"PROXY TCP4 192", octets("192.0.2.7")[:20]):
             with socket.create_connection(("127.0.0.1", gate.port), 20) as connection:
