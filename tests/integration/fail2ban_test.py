@@ -93,7 +93,7 @@ class Filter(upstreamcase.UpstreamCase):
         self.assertGreater(len([line for line in self.log if " event=login " in line]), 5)
         self.assertGreater(len([line for line in self.log if FORGED in line]), 5 * len(HOSTILE))
 
-    def test_only_wrong_passwords_count_and_with_their_own_address(self):
+    def test_input_23_only_wrong_passwords_count_and_with_their_own_address(self):
         found = addresses(self.log)
         self.assertEqual(found, [line["peer"] for line in self.refusals("auth")])
         self.assertEqual(set(found), {"127.0.0.2", "::1"})
