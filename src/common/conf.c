@@ -126,9 +126,9 @@ static char *folder_of(const char *path)
 	return folder;
 }
 
-int conf_tree_parse(struct conf *conf, size_t largest, struct conf_report *report)
+int conf_tree_parse(struct conf *conf, bool secret, struct conf_report *report)
 {
-	struct conf_reader reader = {conf->source, NULL, report, largest};
+	struct conf_reader reader = {conf->source, NULL, report, secret};
 
 	reader.folder = conf->folder = folder_of(conf->source);
 	if (conf->folder != NULL)
@@ -140,14 +140,14 @@ int conf_tree_parse(struct conf *conf, size_t largest, struct conf_report *repor
 struct conf *conf_read(const char *path, struct conf_report *report)
 {
 	struct conf *conf = conf_tree_new(path);
-	struct conf_reader reader = {path, NULL, report, 0};
+	struct conf_reader reader = {path, NULL, report, false};
 	size_t before = report->count;
 
 	if (conf == NULL) {
 		conf_reader_no_memory(&reader);
 		return NULL;
 	}
-	if (conf_tree_parse(conf, 0, report) == 0) {
+	if (conf_tree_parse(conf, false, report) == 0) {
 		reader.folder = conf->folder;
 		conf_tree_read(&reader, conf);
 	}

@@ -23,7 +23,6 @@
 #define WHAT	     "`accounts`"
 #define LONGEST	     512 /* octets of a name */
 #define MOST	     2000000
-#define LARGEST	     ((size_t)512 << 20) /* octets of the file */
 #define MOST_DEVICES 100
 #define MOST_FAULTS  100 /* that are told of one file: nobody reads more */
 
@@ -391,11 +390,11 @@ struct accounts *accounts_read(const struct conf *conf, struct conf_report *repo
 {
 	const char *path = conf->accounts_file;
 	struct conf *tree = check_file(path, report) == 0 ? conf_tree_new(path) : NULL;
-	struct conf_reader reader = {path, NULL, report, 0};
+	struct conf_reader reader = {path, NULL, report, true};
 	struct accounts *accounts = NULL;
 	size_t before = report->count;
 
-	if (tree != NULL && conf_tree_parse(tree, LARGEST, report) == 0) {
+	if (tree != NULL && conf_tree_parse(tree, true, report) == 0) {
 		reader.folder = tree->folder;
 		accounts = read_root(&reader, conf, config_root_setting((config_t *)tree->config));
 	}

@@ -94,7 +94,7 @@ void conf_read_backends(const struct conf_reader *reader, struct config_setting_
 struct popgate_settings *conf_backend_settings(const struct conf *conf, const struct conf_backend *backend,
 					       const struct popgate_key *keys, struct conf_report *report)
 {
-	struct conf_reader reader = {conf->source, conf->folder, report, 0};
+	struct conf_reader reader = {conf->source, conf->folder, report, false};
 	struct conf_schema schema = {.keys = keys, .others = conf_backend_core};
 	struct popgate_settings *settings;
 	char *what;
@@ -135,7 +135,7 @@ static struct conf *section_new(const char *source, const char *name, const char
 struct conf *conf_read_section(const char *path, const char *name, const char *plugin, struct conf_report *report)
 {
 	struct conf *conf = section_new(path == NULL ? "no settings" : path, name, plugin);
-	struct conf_reader reader = {path == NULL ? "no settings" : path, "/", report, 0};
+	struct conf_reader reader = {path == NULL ? "no settings" : path, "/", report, false};
 
 	if (conf == NULL) {
 		conf_reader_no_memory(&reader);
@@ -145,7 +145,7 @@ struct conf *conf_read_section(const char *path, const char *name, const char *p
 	conf_read_limits(&reader, config_root_setting((config_t *)conf->config), conf);
 	if (path == NULL)
 		conf->folder = strdup("/");
-	if (path == NULL ? conf->folder == NULL : conf_tree_parse(conf, 0, report) != 0) { /* fanalyzer: conf_free */
+	if (path == NULL ? conf->folder == NULL : conf_tree_parse(conf, false, report) != 0) { /* fanalyzer: conf_free */
 		conf_free(&conf);
 		return NULL;
 	}

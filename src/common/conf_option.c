@@ -75,7 +75,7 @@ static void check_ca_file(const char *ca_file, const struct conf_url *url, struc
 static struct conf *build(const char *text, struct conf_report *report)
 {
 	struct conf *conf = conf_tree_new(SOURCE);
-	struct conf_reader reader = {SOURCE, NULL, report, 0};
+	struct conf_reader reader = {SOURCE, NULL, report, false};
 
 	if (conf == NULL || text == NULL) {
 		conf_reader_no_memory(&reader);

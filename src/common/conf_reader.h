@@ -11,7 +11,7 @@ struct conf_reader {
 	const char *source; /* the file as it was named, or "--imap" */
 	const char *folder; /* absolute; what relative paths start from */
 	struct conf_report *report;
-	size_t largest; /* octets that a file may have; 0: as many as popgate.conf may */
+	bool secret; /* nobody else may read what is included; and it may be large */
 };
 
 /* Adds a fault at the setting's place; setting NULL: at the file as a whole. */

@@ -12,8 +12,9 @@
 
 #include "common/secret.h"
 
-#define LARGEST_FILE (16u << 20)
-#define DEEPEST	     10 /* libconfig's own bound */
+#define LARGEST_FILE   (16u << 20)
+#define LARGEST_SECRET (512u << 20) /* of accounts */
+#define DEEPEST	       10	    /* libconfig's own bound */
 
 struct walk {
 	const struct conf_reader *reader;
@@ -92,7 +93,7 @@ static char *load(const char *path, size_t most, size_t *size_r)
 	if (stream == NULL)
 		return NULL;
 	setvbuf(stream, NULL, _IONBF, 0);
-	text = drain(stream, most == 0 ? LARGEST_FILE : most, size_r);
+	text = drain(stream, most, size_r);
 	saved = errno;
 	if (text != NULL && ferror(stream)) {
 		saved = EIO;
@@ -320,6 +321,9 @@ static int include_named(const struct walk *walk, struct input *input, const cha
 	} else if (stat(path, &status) != 0 || !S_ISREG(status.st_mode)) {
 		conf_report_add(walk->reader->report, input->file, input->line, "@include \"%s\": %s", name,
 				errno != 0 ? strerror(errno) : "not a regular file");
+	} else if (walk->reader->secret && (status.st_mode & 077) != 0) {
+		conf_report_add(walk->reader->report, input->file, input->line,
+				"@include \"%s\": others than its owner may use it: chmod 600 it", name);
 	} else {
 		result = walk_file(walk, path, file, input->depth + 1);
 	}
@@ -389,7 +393,7 @@ static int step(const struct walk *walk, struct input *input)
 static int walk_file(const struct walk *walk, const char *path, const char *file, unsigned depth)
 {
 	struct input input = {.file = file, .line = 1, .depth = depth};
-	char *text = load(path, walk->reader->largest, &input.size);
+	char *text = load(path, walk->reader->secret ? LARGEST_SECRET : LARGEST_FILE, &input.size);
 	int result = 0;
 
 	if (text == NULL) {

@@ -9,8 +9,8 @@
 struct conf *conf_tree_new(const char *source);
 /* Fills conf out of conf->config, which has been parsed. Faults go to the report. */
 void conf_tree_read(const struct conf_reader *reader, struct conf *conf);
-/* Makes conf->config of the file conf->source, which may have `largest` octets (0: as many as popgate.conf), and sets
- * conf->folder. Returns 0, or -1 with a fault in report. */
-int conf_tree_parse(struct conf *conf, size_t largest, struct conf_report *report);
+/* Makes conf->config of the file conf->source, and sets conf->folder. secret: it is one that nobody else may read, and
+ * neither may they what it includes. Returns 0, or -1 with a fault in report. */
+int conf_tree_parse(struct conf *conf, bool secret, struct conf_report *report);
 
 #endif

@@ -252,6 +252,7 @@ class Safety(VerbsCase):
         more = self.gate.path("more")
         with open(more, "w", encoding="ascii") as file:
             file.write('{ user = "bob"; }\n')
+        os.chmod(more, 0o600)
         self.write('accounts = (\n@include "more"\n);\n')
         self.bad(1, "includes other files: edit it by hand; nothing was changed", "account", "add", "ann", "--no-password")
         self.bad(1, "includes other files", "account", "remove", "bob")

@@ -139,6 +139,10 @@ static void other_files_are_included(void **state)
 
 	(void)state;
 	support_write("more.conf", "{ user = \"bob\"; }\n");
+	assert_int_equal(chmod("more.conf", 0604), 0);
+	refused("accounts = ( { user = \"ann\"; },\n@include \"more.conf\"\n);\n",
+		"a.conf:2: @include \"more.conf\": others than its owner may use it: chmod 600 it\n");
+	assert_int_equal(chmod("more.conf", 0600), 0);
 	accounts = sound("accounts = ( { user = \"ann\"; },\n@include \"more.conf\"\n);\n");
 	assert_non_null(accounts_find(accounts, "bob"));
 	accounts_free(&accounts);
