@@ -89,7 +89,8 @@ echo password
                 self.assertEqual(file.read(), content)
         with open(out + "/status", encoding="utf-8") as file:
             status = dict(line.split(":\t") for line in file.read().splitlines())
-        self.assertEqual((int(status["SigBlk"], 16), int(status["SigIgn"], 16)), (0, 0))
+        own = 3 << 31  # signals 32 and 33 are the C library's, and as whoever started the test has left them
+        self.assertEqual((int(status["SigBlk"], 16), int(status["SigIgn"], 16) & ~own), (0, 0))
         self.assertEqual(status["NoNewPrivs"], "1")
         self.gate.stop()
 
