@@ -89,7 +89,7 @@ struct keyring *keyring_new(const struct accounts *accounts, const char *path)
 	for (int i = 0; i < KINDS && result == 0; i++) {
 		keyring->accounts = accounts;
 		take_example(keyring, (enum scram_kind)i);
-		keyring->kinds[i].made = calloc(accounts->count + 1, sizeof(*keyring->kinds[i].made));
+		keyring->kinds[i].made = calloc(accounts->count + 1, sizeof(struct scram_keys *));
 		if (keyring->kinds[i].made == NULL)
 			result = -1;
 	}
@@ -160,23 +160,31 @@ static int make_up(const struct keyring *keyring, enum scram_kind kind, const ch
 		   : 0;
 }
 
-/* Of the account's password; one that SCRAM cannot have is as good as none. */
-static int make(struct keyring *keyring, const struct account *account, enum scram_kind kind, struct scram_keys *keys_r)
+/* Of the account's password; one that SCRAM cannot have is as good as none. NULL: no memory. */
+static struct scram_keys *make(const struct keyring *keyring, const struct account *account, enum scram_kind kind)
 {
-	struct scram_keys **made = &keyring->kinds[kind].made[account - keyring->accounts->items];
+	struct scram_keys *keys = malloc(sizeof(*keys));
 
-	if (*made == NULL) {
-		if ((*made = malloc(sizeof(**made))) == NULL)
-			return -1;
-		if (begin(keyring, kind, account->user, *made) != 0 ||
-		    (scram_derive(kind, account->secret, *made) != 0 &&
-		     make_up(keyring, kind, account->user, *made) != 0)) {
-			free(*made);
-			*made = NULL;
-			return -1;
-		}
+	if (keys == NULL || begin(keyring, kind, account->user, keys) != 0 ||
+	    (scram_derive(kind, account->secret, keys) != 0 && make_up(keyring, kind, account->user, keys) != 0)) {
+		free(keys);
+		return NULL;
 	}
-	*keys_r = **made;
+	return keys;
+}
+
+/* Those that were made before, or are now. */
+static int find_made(struct keyring *keyring, const struct account *account, enum scram_kind kind,
+		     struct scram_keys *keys_r)
+{
+	size_t place = (size_t)(account - keyring->accounts->items);
+	struct scram_keys **made = keyring->kinds[kind].made;
+
+	if (made[place] == NULL)
+		made[place] = make(keyring, account, kind); /* fanalyzer: keyring_free gives it back */
+	if (made[place] == NULL)
+		return -1;
+	*keys_r = *made[place];
 	return 0;
 }
 
@@ -188,6 +196,6 @@ int keyring_find(struct keyring *keyring, const struct account *account, const c
 	if (text != NULL && scram_keys_read(kind, text, keys_r) == 0)
 		return 0;
 	if (whole && account != NULL && account->secret != NULL)
-		return make(keyring, account, kind, keys_r);
+		return find_made(keyring, account, kind, keys_r);
 	return make_up(keyring, kind, account == NULL ? name : account->user, keys_r);
 }

@@ -166,6 +166,13 @@ class Proofs(MechanismsCase):
             self.assertEqual(self.scram("SCRAM-SHA-1", "bob", "pencil"), WRONG)
             self.assertEqual(self.scram("SCRAM-SHA-256", "ann", "pencil", authzid="bob"), WRONG)
 
+    def test_empty_password_proves_nobody(self):
+        for user in ("eve", "carl", "ann", "bob", "out"):
+            self.assertEqual(apop(self.client(), user, ""), WRONG)
+            self.assertEqual(cram(self.client(), user, ""), WRONG)
+            for mechanism in SCRAMS if GSASL else ():
+                self.assertEqual(self.scram(mechanism, user, ""), WRONG)
+
     def test_connection_is_still_good_after_a_wrong_proof(self):
         client = self.client()
         self.assertEqual(apop(client, "ann", "wrong"), WRONG)
