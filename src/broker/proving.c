@@ -54,6 +54,12 @@ static bool is_secret(const struct login *login)
 	return secret != NULL && secret_equal(&login->sasl.password, secret, strlen(secret));
 }
 
+/* Else it fits no password, and would say so at once. */
+static bool is_hash(const char *hash)
+{
+	return hash != NULL && *hash == '$';
+}
+
 /* Why whatever is proved does not count. NULL: it does. */
 static const char *barred(const struct login *login, const struct account *account)
 {
@@ -113,7 +119,7 @@ enum proving proving_begin(struct login *login, const char **why_r)
 		return refuse(login, "a token proves nobody whose password is here", why_r);
 	if (is_device(login) || is_secret(login))
 		return PROVING_DONE;
-	return account->hash != NULL ? ask(login, account->hash, why_r) : refuse(login, "wrong password", why_r);
+	return is_hash(account->hash) ? ask(login, account->hash, why_r) : refuse(login, "wrong password", why_r);
 }
 
 enum proving proving_end(const struct login *login, enum message_verdict verdict, const char **why_r)

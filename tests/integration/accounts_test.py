@@ -164,10 +164,16 @@ class Alike(UpstreamCase):
         self.gate.write_config()
         for user in ("ann", "off", "far"):
             self.assertEqual(run(self.gate, "passwd", user, given="right\n").returncode, 0)
+        with open(self.gate.path("accounts"), encoding="utf-8") as file:
+            text = file.read()
+        with open(self.gate.path("accounts"), "w", encoding="utf-8") as file:
+            file.write(text.replace("accounts = (", 'accounts = ( { user = "shut"; hash = "!x"; upstream_secret = "password"; '
+                                                    'backend = "example"; },', 1))
         self.gate.start()
         replies, times = {}, {}
         for _ in range(self.ROUNDS):
-            for user, password in (("ann", "wrong"), ("off", "right"), ("off", "wrong"), ("far", "right"), ("who", "right")):
+            for user, password in (("ann", "wrong"), ("off", "right"), ("off", "wrong"), ("far", "right"), ("who", "right"),
+                                   ("shut", "right")):
                 begun = time.monotonic()
                 replies.setdefault((user, password), set()).add(self.login(user, password))
                 times.setdefault((user, password), []).append(time.monotonic() - begun)
