@@ -19,10 +19,10 @@ WORK = os.path.join(BUILD, "fuzz")
 CLANG = os.environ.get("CLANG", "clang")
 
 SANITIZE = ("-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-fno-omit-frame-pointer")
-DICTIONARIES = {"line": "pop3", "authorization": "pop3", "sasl": "pop3", "session": "pop3", "conf": "conf",
+DICTIONARIES = {"line": "pop3", "authorization": "pop3", "sasl": "pop3", "session": "pop3", "conf": "conf", "accounts": "conf",
                 "url": "conf", "guard": "imap", "reply": "imap", "imap": "imap"}
 # Libraries that lose memory over malformed input, which makes the search for leaks slow; `make check` searches too.
-LEAKY = ("conf", "imap")
+LEAKY = ("accounts", "conf", "imap")
 LARGEST = {"line": 80000, "session": 20000, "message": 16400, "guard": 4096, "imap": 8192, "proxy": 5000}
 KEPT = 300  # inputs of a target in the corpus
 KEPT_SIZE = 4096  # octets of one
