@@ -149,7 +149,7 @@ class Proofs(MechanismsCase):
         self.assertTrue(exchange.knows(decode(client.command(encode(final)))))
         self.opens(client, client.command(""))
 
-    def test_wrong_proofs_are_wrong_passwords(self):
+    def test_input_91_wrong_proofs_are_wrong_passwords(self):
         """Whether name, password or account are wrong, the words are the same; the log tells the operator why."""
         for user, password, why in (("ann", "pencils", "wrong password"), ("eve", "pencil", "there is no account"),
                                     ("carl", "pencil", "nothing that this mechanism could prove"),
@@ -199,7 +199,7 @@ class Proofs(MechanismsCase):
         self.assertEqual(two.command(encode(b"ann " + hmac.new(b"pencil", challenge, "md5").hexdigest().encode())), WRONG)
 
     @needs_scram
-    def test_names_that_are_not_there_have_salts_that_stay(self):
+    def test_input_91_names_that_are_not_there_have_salts_that_stay(self):
         def looks(name):
             with self.client() as client:
                 first = decode(client.command("AUTH SCRAM-SHA-256 " + encode(Scram("", name, "x").first())))
@@ -239,7 +239,7 @@ class Broken(MechanismsCase):
         self.assertRegex(client.command("CAPA"), rb"^\+OK")
         return reply
 
-    def test_cram_md5(self):
+    def test_input_88_cram_md5(self):
         digest = b"0" * 32
         for answer in (b"", b"ann", b"ann " + digest[1:], b"ann " + digest + b"0", b"ann  " + digest, b" " + digest,
                        digest, b"ann\t" + digest, b"ann " + b"g" * 32, b"a\0n " + digest, b"a\xff " + digest,
@@ -255,7 +255,7 @@ class Broken(MechanismsCase):
         self.assertEqual(self.said("AUTH CRAM-MD5", encode(b"x" * 2000 + b" " + digest)), MALFORMED)
 
     @needs_scram
-    def test_scram_first_message(self):
+    def test_input_88_scram_first_message(self):
         for first in (b"", b"n", b"n,,", b"n,,n=ann", b"n,,r=abc", b"n,,n=ann,r=", b"x,,n=ann,r=abc", b"n,,n=,r=abc",
                       b"n,,n=a=n,r=abc", b"n,,m=1,n=ann,r=abc", b"p=tls-unique,,n=ann,r=abc", b"n,,n=a\0n,r=abc",
                       b"n,,n=ann,r=" + b"a" * 2000, b"n,,n=" + b"a" * 1100 + b",r=abc", b"n,,n=a\nn,r=abc"):
@@ -274,7 +274,7 @@ class Broken(MechanismsCase):
         return reply
 
     @needs_scram
-    def test_scram_last_message(self):
+    def test_input_88_scram_last_message(self):
         def without(part):
             return lambda final: b",".join(one for one in final.split(b",") if not one.startswith(part))
 
@@ -300,7 +300,7 @@ class Broken(MechanismsCase):
                 self.assertEqual(client.command(answer), due)
 
     @needs_scram
-    def test_exchanges_that_are_left_cost_nothing(self):
+    def test_input_89_exchanges_that_are_left_cost_nothing(self):
         """Neither a password's wait nor a descriptor."""
         broker = self.gate.pids("broker")[0]
 
@@ -324,7 +324,7 @@ class Time(MechanismsCase):
         pass
 
     @needs_scram
-    def test_exchange_ends_with_the_login_timeout(self):
+    def test_input_89_exchange_ends_with_the_login_timeout(self):
         self.serve(limits={"login_timeout": 2})
         client = self.client()
         client.command("AUTH SCRAM-SHA-256 " + encode(Scram("", "bob", "x").first()))
@@ -374,7 +374,7 @@ class Bound(MechanismsCase):
             self.opens(client, scramclient.login(client, mechanism + "-PLUS",
                                                  Scram(mechanism, "ann", "pencil", binding=binding)))
 
-    def test_to_another_connection(self):
+    def test_input_88_binding_to_another_connection(self):
         other = self.connect(ssl.TLSVersion.TLSv1_2)
         for binding in (other.socket.get_channel_binding("tls-unique"), b"\0" * 12, b""):
             client = self.connect(ssl.TLSVersion.TLSv1_2)
@@ -388,7 +388,7 @@ class Bound(MechanismsCase):
         self.assertEqual(scramclient.login(client, "SCRAM-SHA-256-PLUS",
                                            Scram("SCRAM-SHA-256", "ann", "pencil", binding=b"x" * 32)), MALFORMED)
 
-    def test_client_that_was_kept_from_it(self):
+    def test_input_90_client_that_was_kept_from_binding(self):
         for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
             for mechanism in SCRAMS:
                 client = self.connect(version)
