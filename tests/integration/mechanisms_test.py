@@ -564,6 +564,8 @@ class Makers(MechanismsCase):
             with self.subTest(option=option):
                 done = self.curl(option)
                 self.assertEqual((done.returncode, len(done.stdout.split("\n"))), (0, 4), done.stdout)
+                self.assertRegex(self.gate.log(),
+                                 rf"event=login user=ann .*mechanism={option.removeprefix('AUTH=').lstrip('+')} .*status=ok")
 
     @unittest.skipUnless(shutil.which("fetchmail"), "fetchmail is missing")
     def test_fetchmail(self):
