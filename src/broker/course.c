@@ -10,6 +10,14 @@
 #include "common/deadline.h"
 
 static void open_anew(struct login *login);
+static void open_session(struct login *login);
+
+/* His password is right, but he may not now. */
+static void refuse_proved(struct login *login, unsigned refusal, const char *why)
+{
+	tries_accepted(&login->broker->tries, &login->try, deadline_now());
+	login_refuse_for(login, refusal, why);
+}
 
 /* ---- the session's reports ---- */
 
@@ -20,11 +28,11 @@ static void take_opened(struct login *login, const struct message *report)
 	const char *why = NULL;
 	unsigned refusal = policy_judge(login, POLICY_OPENED, &why);
 
-	tries_accepted(&login->broker->tries, &login->try, deadline_now());
 	if (refusal != 0) {
-		login_refuse_for(login, refusal, why); /* its session finds its client gone */
+		refuse_proved(login, refusal, why); /* its session finds its client gone */
 		return;
 	}
+	tries_accepted(&login->broker->tries, &login->try, deadline_now());
 	if (login->state != LOGIN_LEFT)
 		policy_enter(login);
 	audit_accepted(&audit, login->held ? login->try.sent - login->try.begun : 0, login->reopening);
@@ -67,6 +75,22 @@ static unsigned refusal_of(const struct login *login, unsigned status)
 	return status == 0 || status > POPGATE_STOPPED ? POPGATE_TEMP : status;
 }
 
+/* The drop that was kept is for this login, which is to be refused: it goes on being kept. */
+static void end_trial(struct login *login)
+{
+	const char *why = NULL;
+	unsigned refusal = policy_judge(login, POLICY_PROVED, &why);
+
+	login->reopening = login->trial = false;
+	kept_add(&login->broker->kept, login->backend, login->mailbox, &login->report);
+	if (login->state == LOGIN_LEFT)
+		login_end(login);
+	else if (refusal != 0)
+		refuse_proved(login, refusal, why);
+	else
+		open_session(login); /* the time has come meanwhile */
+}
+
 void login_take_report(void *context, struct ipc_inbox *inbox)
 {
 	const struct message *report = &inbox->message;
@@ -78,6 +102,10 @@ void login_take_report(void *context, struct ipc_inbox *inbox)
 	if (report->type == MESSAGE_KEPT && login->state == LOGIN_OPEN && login->mailbox != NULL) {
 		kept_add(&login->broker->kept, login->backend, login->mailbox, &login->report);
 		login_end(login);
+		return;
+	}
+	if (report->type == MESSAGE_KEPT && login->trial) {
+		end_trial(login);
 		return;
 	}
 	if (report->type == MESSAGE_RENEW) {
@@ -152,8 +180,7 @@ static void find_secret(struct login *login)
 	policy_find(login, &place);
 	refusal = login->proved ? policy_judge(login, POLICY_PROVED, &why) : 0;
 	if (refusal != 0) {
-		tries_accepted(&login->broker->tries, &login->try, deadline_now());
-		login_refuse_for(login, refusal, why);
+		refuse_proved(login, refusal, why);
 		return;
 	}
 	login->source = place.source;
@@ -268,7 +295,7 @@ void login_not_fetched(struct broker *broker, const struct message_refused *refu
  * stream. */
 static void open_anew(struct login *login)
 {
-	login->reopening = false;
+	login->reopening = login->trial = false;
 	login->anew = true;
 	channel_free(&login->report);
 	open_session(login);

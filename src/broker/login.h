@@ -37,6 +37,7 @@ struct login {
 	bool held;	/* it had to wait before it went upstream */
 	bool reopening; /* a session with a drop that was kept has been asked */
 	bool anew;	/* and could not */
+	bool trial;	/* it has been asked for the proof alone: the login is to be refused */
 	char *folder;	/* that the name asks for, as the client wrote it; NULL: none */
 	/* What was found out about it. */
 	const struct account *account; /* NULL: none */

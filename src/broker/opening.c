@@ -113,6 +113,8 @@ static int send_open(const struct login *login, enum message_type type, const st
 	open->id = login->id;
 	open->backend = (uint32_t)place->number;
 	open->flags = (login->flags & LOGIN_UTF8) | own | delays | (place->denied ? LOGIN_DENIED : 0);
+	if (type == MESSAGE_REOPEN && login->trial)
+		open->flags |= LOGIN_TRIAL;
 	open->login_delay = login->policy.login_delay;
 	open->octets = policy_allowance(login);
 	open->secret_kind = login->secret_kind;
@@ -131,6 +133,7 @@ static int send_open(const struct login *login, enum message_type type, const st
 static int reopen(struct login *login, const struct opening_place *place)
 {
 	struct broker *broker = login->broker;
+	const char *why;
 
 	if (broker->process->conf->limits.keep_open == 0 || place->denied)
 		return -1;
@@ -145,6 +148,7 @@ static int reopen(struct login *login, const struct opening_place *place)
 	if (login->report == NULL)
 		return -1;
 	channel_give(login->report, login_take_report, login_lose_session, login);
+	login->trial = !login->proved && policy_judge(login, POLICY_PROVED, &why) != 0;
 	if (send_open(login, MESSAGE_REOPEN, place) == 0) {
 		login->reopening = true;
 		return 0;

@@ -74,13 +74,14 @@ struct message_seconds {
 	uint32_t milliseconds; /* how long running work may take */
 };
 
-#define LOGIN_HAS_RESPONSE 1u  /* an initial response came with the command, perhaps empty */
-#define LOGIN_UTF8	   2u  /* the client issued UTF8 */
-#define LOGIN_PROVED	   4u  /* OPEN: proved here; the secret is the client's own, or none */
-#define LOGIN_PROXIED	   8u  /* a proxy has told the peer's address */
-#define LOGIN_DELAYS	   16u /* OPEN: clients are told of login_delay */
-#define LOGIN_EXPORTER	   32u /* the binding is tls-exporter (RFC 9266), else tls-unique (RFC 5929) */
-#define LOGIN_DENIED	   64u /* OPEN: the user is to be proved and then refused: the folder is none for him */
+#define LOGIN_HAS_RESPONSE 1u	/* an initial response came with the command, perhaps empty */
+#define LOGIN_UTF8	   2u	/* the client issued UTF8 */
+#define LOGIN_PROVED	   4u	/* OPEN: proved here; the secret is the client's own, or none */
+#define LOGIN_PROXIED	   8u	/* a proxy has told the peer's address */
+#define LOGIN_DELAYS	   16u	/* OPEN: clients are told of login_delay */
+#define LOGIN_EXPORTER	   32u	/* the binding is tls-exporter (RFC 9266), else tls-unique (RFC 5929) */
+#define LOGIN_DENIED	   64u	/* OPEN: the user is to be proved and then refused: the folder is none for him */
+#define LOGIN_TRIAL	   128u /* REOPEN: it is only to be said by KEPT that the drop would be for this login */
 
 struct message_login {
 	uint64_t id;			/* the connection's; also the session's in logs */

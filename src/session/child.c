@@ -20,6 +20,7 @@
 struct child {
 	const struct child_start *start;
 	struct ipc_inbox *inbox; /* until OPEN has come */
+	bool trial;		 /* the login that has come is to be refused, if it is for the drop */
 	struct popgate_session session;
 };
 
@@ -109,6 +110,9 @@ static int accept_reopen(struct child *child)
 	if (!same || child->inbox->fds[0] < 0 || child->inbox->fds[1] < 0)
 		return -1;
 	session->id = open->id;
+	child->trial = (open->flags & LOGIN_TRIAL) != 0;
+	if (child->trial)
+		return 0;
 	return accept_client(session, open) != 0
 		   ? -1
 		   : attach(session, ipc_take(child->inbox, 0), ipc_take(child->inbox, 1));
@@ -189,12 +193,16 @@ static int begin_again(struct child *child)
 	struct popgate_error error;
 	char text[MESSAGE_TEXT_MAX];
 
-	if (keep_wait(session) != 0)
+	do {
+		if (keep_wait(session) != 0)
+			return -1;
+		watchdog_arm(OPEN_WAIT);
+		if (receive(child, accept_reopen) != 0)
+			return -1;
+		name_session(session->id);
+	} while (child->trial && keep_offer(session) == 0);
+	if (child->trial)
 		return -1;
-	watchdog_arm(OPEN_WAIT);
-	if (receive(child, accept_reopen) != 0)
-		return -1;
-	name_session(session->id);
 	if (session_reopen(session, KEEP_REFRESH, text, sizeof(text), &error) != 0) {
 		log_say(POPGATE_LOG_DEBUG, NULL, "the maildrop that was kept open is of no use: %s", error.text);
 		return -1;

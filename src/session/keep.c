@@ -66,10 +66,13 @@ static void let_go(struct popgate_session *session)
 {
 	struct output *output = &session->output;
 
-	if (output->fd != output->watched)
-		close(output->fd);
-	close(output->watched);
-	phase_unmap(&output->page);
+	/* a login that was refused has brought none */
+	if (output->watched >= 0) {
+		if (output->fd != output->watched)
+			close(output->fd);
+		close(output->watched);
+		phase_unmap(&output->page);
+	}
 	output->fd = output->watched = session->in = -1;
 	session_forget_client(session);
 }

@@ -9,8 +9,8 @@
  * the time for a login. */
 #define KEEP_REFRESH 5000
 
-/* Before the reply to QUIT leaves, so that a client that comes back at once finds the drop: tells the broker of it.
- * 0, or -1: it is to be closed. */
+/* Before the reply to QUIT leaves, or once a login that is to be refused was found to be for the drop, so that a client
+ * that comes back at once finds the drop: tells the broker of it. 0, or -1: it is to be closed. */
 int keep_offer(struct popgate_session *session);
 /* Tells the broker that the client's part is over, unless it knows already. */
 void keep_end(struct popgate_session *session);

@@ -1,12 +1,14 @@
 """What users may whose password is right: LOGIN-DELAY, sessions at a time, octets a day."""
 
+import base64
 import os
 import signal
 import time
 
 import tap
 import upstreamcase
-from gateway import CLEAR, example_backend
+from gateway import CLEAR, example_backend, imap_backend
+from imapscript import Server
 from pop3client import Client
 
 FINE = rb"^\+OK"
@@ -117,6 +119,78 @@ class Delay(_Case):
         self.gate.wait_until(lambda: not self.gate.pids("session"), "the session to end")
         time.sleep(1)
         self.visit("eve")
+
+
+class Kept(_Case):
+    """A drop that is kept open proves a password without asking the upstream."""
+
+    def begin_kept(self, delay):
+        self.server = Server({101: b"Subject: one\r\n\r\n"}, on={"AUTHENTICATE": self.check})
+        self.addCleanup(self.server.close)
+        self.prepare([imap_backend(port=self.server.port)], limits={"keep_open": 30},
+                     routes=[{"users": "*", "backend": "main", "login_delay": delay}])
+        self.gate.start()
+
+    @staticmethod
+    def check(talk, tag, rest):
+        if rest.endswith(base64.b64encode(b"\0eve\0password").decode()):
+            return talk.usual("AUTHENTICATE", tag, rest)
+        return talk.line(f"{tag} NO [AUTHENTICATIONFAILED] no")
+
+    def logins(self):
+        return len(self.server.commands("AUTHENTICATE"))
+
+    def test_it_is_not_asked_and_the_drop_goes_on_being_kept(self):
+        self.begin_kept(2)
+        began = time.monotonic()
+        self.visit("eve")
+        session = self.gate.pids("session")
+        while time.monotonic() < began + 1.5:
+            self.login("eve", "password", TOO_SOON)
+        time.sleep(max(0.0, began + 2.1 - time.monotonic()))
+        self.visit("eve")
+        self.login("eve", "password", TOO_SOON)
+        self.assertEqual(self.logins(), 1)
+        self.assertEqual(self.gate.pids("session"), session)
+        self.assertEqual(len(os.listdir(f"/proc/{session[0]}/fd")), self.descriptors(session[0]))
+        self.assertEqual(self.gate.log().count("event=session_end"), 2)
+
+    def descriptors(self, pid):
+        """None that a login brought is left: a login more makes no difference."""
+        self.login("eve", "password", TOO_SOON)
+        return len(os.listdir(f"/proc/{pid}/fd"))
+
+    def test_a_wrong_password_is_proved_upstream_and_told_as_one(self):
+        self.begin_kept(100)
+        self.visit("eve")
+        self.login("eve", "guess", WRONG)
+        self.assertEqual(self.logins(), 2)
+        self.login("eve", "password", TOO_SOON)
+        self.assertEqual(self.logins(), 3)
+
+    def test_who_comes_after_it_is_served_like_any_other(self):
+        """Above all, only his own QUIT keeps the drop again."""
+        self.begin_kept(1)
+        self.visit("eve")
+        self.login("eve", "password", TOO_SOON)
+        time.sleep(1.1)
+        client = self.login("eve", "password")
+        self.assertEqual(self.logins(), 1)
+        self.assertRegex(client.command("DELE 1"), FINE)
+        client.close()
+        self.gate.wait_for_log("reason=disconnected")
+        self.gate.wait_until(lambda: not self.gate.pids("session"), "the session to end")
+        self.assertEqual(len(self.server.messages), 1)
+
+    def test_a_client_that_leaves_takes_nothing_along(self):
+        self.begin_kept(100)
+        self.visit("eve")
+        for _ in range(20):
+            client = Client(self.gate.port)
+            client.send(b"USER eve\r\nPASS password\r\n")
+            client.close()
+        self.login("eve", "password", TOO_SOON)
+        self.assertEqual(self.logins(), 1)
 
 
 class Announced(_Case):
