@@ -12,6 +12,7 @@ import tempfile
 import time
 import unittest
 
+import accountlist
 import tap
 from examplecase import ExampleCase, wait_until
 from gateway import CLEAR, IMPLICIT, STARTTLS, Gateway, example_backend
@@ -237,6 +238,26 @@ class Limits(ProxyCase):
         for _ in range(6):
             self.assertIsNotNone(self.is_served(gate, LOCAL, source="127.0.0.3"))
             self.assertIsNotNone(self.is_served(gate, b"PROXY UNKNOWN\r\n", source="127.0.0.3"))
+
+    def test_who_does_not_say_who_it_is_makes_way(self):
+        gate = self.gateway(limits={"max_connections": 3})
+        gate.expect_warning("limits.max_connections is reached")
+        silent = [socket.create_connection(("127.0.0.1", gate.port), 20) for _ in range(6)]
+        self.assertRegex(self.proxied(gate, octets("192.0.2.7")).login("ann", "password"), rb"^\+OK")
+        for one in silent:
+            one.close()
+
+    def test_networks_of_accounts_are_the_clients(self):
+        gate = Gateway([example_backend()], listeners=[{**CLEAR, **FRONT_OF}], accounts="accounts")
+        self.addCleanup(gate.stop)
+        accountlist.write(gate, accountlist.account("ann", upstream_secret="password", networks=["192.0.2.0/24"]))
+        gate.start()
+        for header in (octets("192.0.2.7"), line("::ffff:192.0.2.8", "TCP6")):
+            client = self.proxied(gate, header)
+            self.assertRegex(client.login("ann", "secret"), rb"^\+OK")
+            client.command("QUIT")
+        for header in (octets("198.51.100.7"), octets("127.0.0.1"), LOCAL, octets("2001:db8::c000:207")):
+            self.assertRegex(self.proxied(gate, header).login("ann", "secret"), rb"^-ERR \[AUTH\]")
 
     def test_input_21_wrong_passwords_count_for_the_client(self):
         gate = self.gateway(limits={"login_penalty": 15})
