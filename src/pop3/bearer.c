@@ -66,7 +66,7 @@ static int take_pairs(struct part *rest, struct bearer *bearer)
 	}
 }
 
-/* gs2-header: no channel binding, the user's name. A name with `,` or `=` would come encoded: mailboxes have none. */
+/* gs2-header: no channel binding, the user's name. */
 static int take_header(struct part *rest, struct part *name_r)
 {
 	struct part header, flag;
@@ -75,7 +75,28 @@ static int take_header(struct part *rest, struct part *name_r)
 	    (flag.data[0] != 'n' && flag.data[0] != 'y') || skip(&header, "a=") != 0 ||
 	    cut(&header, ',', name_r) != 0 || header.size != 0)
 		return -1;
-	return memchr(name_r->data, '=', name_r->size) == NULL ? 0 : -1;
+	return 0;
+}
+
+size_t bearer_name(const struct bearer *bearer, unsigned char *name_r)
+{
+	size_t used = 0;
+
+	for (size_t i = 0; i < bearer->name_size; i++) {
+		unsigned char letter = bearer->name[i];
+
+		if (letter == '=') {
+			if (bearer->name_size - i < 3)
+				return 0;
+			if (memcmp(bearer->name + i, "=2C", 3) == 0)
+				letter = ',';
+			else if (memcmp(bearer->name + i, "=3D", 3) != 0)
+				return 0;
+			i += 2;
+		}
+		name_r[used++] = letter;
+	}
+	return used;
 }
 
 int bearer_parse(enum mechanism mechanism, const unsigned char *data, size_t size, struct bearer *bearer_r)

@@ -17,7 +17,11 @@ struct bearer {
 #define BEARER_REFUSAL "{\"status\":\"invalid_token\",\"schemes\":\"bearer\"}"
 
 /* Takes a response apart; mechanism is OAUTHBEARER or XOAUTH2. 0, or -1: malformed. The name is not looked at any
- * further. */
+ * further: OAUTHBEARER's is encoded. */
 int bearer_parse(enum mechanism mechanism, const unsigned char *data, size_t size, struct bearer *bearer_r);
+
+/* Decodes a name of OAUTHBEARER (RFC 5801 section 4: =2C and =3D) into name_r, which has room for name_size octets.
+ * Returns how many it has, or 0: malformed. */
+size_t bearer_name(const struct bearer *bearer, unsigned char *name_r);
 
 #endif

@@ -105,10 +105,15 @@ static enum sasl_result login_step(struct sasl *sasl, const unsigned char *data,
 
 static enum sasl_result bearer_step(struct sasl *sasl, const unsigned char *data, size_t size)
 {
+	unsigned char name[SASL_NAME_MAX];
 	struct bearer bearer;
 
-	if (bearer_parse(sasl->mechanism, data, size, &bearer) != 0)
+	if (bearer_parse(sasl->mechanism, data, size, &bearer) != 0 || bearer.name_size > sizeof(name))
 		return SASL_MALFORMED;
+	if (sasl->mechanism == MECHANISM_OAUTHBEARER) {
+		bearer.name_size = bearer_name(&bearer, name);
+		bearer.name = name;
+	}
 	return sasl_userpass(sasl, bearer.name, bearer.name_size, bearer.token, bearer.token_size);
 }
 

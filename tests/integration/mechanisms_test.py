@@ -18,6 +18,7 @@ import unittest
 import scramclient
 import tap
 from gateway import CLEAR, IMPLICIT, PROGRAM, STARTTLS
+from marker import marker, memory_places, places
 from pop3client import Client, trusting
 from scramclient import Scram, decode, encode
 from upstreamcase import UpstreamCase
@@ -527,6 +528,47 @@ class WithoutAccounts(MechanismsCase):
             self.assertEqual(client.greeting, b"+OK popgate ready")
             self.assertIn(b"SASL PLAIN LOGIN\r\n", client.multiline("CAPA"))
             self.assertEqual(client.command("AUTH CRAM-MD5"), b"-ERR this mechanism is not offered")
+
+
+@unittest.skipUnless(os.geteuid() == 0, "only root looks into other processes")
+class Memory(MechanismsCase):
+    """Who holds what: the accounts' passwords are the broker's alone, and a token is gone once it was refused."""
+
+    listeners = ({**CLEAR, "mechanisms": ["XOAUTH2", "APOP", "CRAM-MD5", *(SCRAMS if GSASL else ())]},)
+
+    def kinds(self, role):
+        return {kind for pid in self.gate.pids(role) for kind, _ in memory_places(pid)}
+
+    def test_passwords_of_accounts(self):
+        secret = marker("Z")
+        self.accounts[0]["secret"] = secret
+        self.write()
+        self.reload()
+        for prove in (apop, cram):
+            client = self.client()
+            self.opens(client, prove(client, "ann", secret))
+        client = self.client()
+        if GSASL:
+            reply = scramclient.login(client, "SCRAM-SHA-256", Scram("SCRAM-SHA-256", "ann", secret))
+        else:
+            reply = cram(client, "ann", secret)
+        self.assertRegex(reply, OPEN)  # and stays open
+        self.assertTrue(self.gate.pids("session"))
+        self.gate.wait_until(lambda: len(self.gate.pids("broker")) == 1, "the old broker to end")
+        for role in ("front", "spawner", "session", "supervisor"):
+            self.assertEqual(self.kinds(role), set(), role)
+        self.assertIn("Z", self.kinds("broker"))
+        self.assertEqual(places(self.gate.log().encode()), [])
+
+    def test_tokens_that_were_refused(self):
+        for user, letter in (("ann", "A"), ("eve", "E")):
+            client = self.client()
+            reply = client.command("AUTH XOAUTH2 " + encode(bearer("XOAUTH2", user, marker(letter))))
+            self.assertRegex(reply, rb"^\+ |^-ERR \[SYS/PERM\]")
+        self.gate.wait_until(lambda: not self.gate.pids("session"), "the sessions to end")
+        for process in self.gate.processes():
+            self.assertEqual(memory_places(process.pid), [], process)
+        self.assertEqual(places(self.gate.log().encode()), [])
 
 
 class Session(MechanismsCase):

@@ -240,7 +240,9 @@ static void oauthbearer(void **state)
 	    {"n,a=bob@example.org,\1auth=Bearer \1\1", SASL_MALFORMED},
 	    {"n,a=bob@example.org,\1auth=Bearer a b\1\1", SASL_MALFORMED},
 	    {"n,a=bob@example.org,\1\1", SASL_MALFORMED},
-	    {"n,a=b=2Cc,\1" TOKEN "\1", SASL_MALFORMED},
+	    {"n,a=b=2cc,\1" TOKEN "\1", SASL_MALFORMED},
+	    {"n,a=b=2,\1" TOKEN "\1", SASL_MALFORMED},
+	    {"n,a=b=,\1" TOKEN "\1", SASL_MALFORMED},
 	    {"user=bob@example.org\1" TOKEN "\1", SASL_MALFORMED},
 	    {"", SASL_MALFORMED},
 	    {"\1", SASL_MALFORMED},
@@ -248,6 +250,19 @@ static void oauthbearer(void **state)
 
 	(void)state;
 	assert_bearer(MECHANISM_OAUTHBEARER, said, sizeof(said) / sizeof(said[0]));
+}
+
+/* `,` and `=` in a name are encoded. */
+static void oauthbearer_names(void **state)
+{
+	static const char said[] = "n,a=b=2Cc=3D2C@x,\1" TOKEN "\1";
+	struct sasl sasl;
+
+	(void)state;
+	sasl_init(&sasl, MECHANISM_OAUTHBEARER);
+	assert_int_equal(step(&sasl, said, sizeof(said) - 1), SASL_DONE);
+	assert_has(&sasl, "b,c=2C@x", "ya29.a0-_~+/==");
+	sasl_clear(&sasl);
 }
 
 static void xoauth2(void **state)
@@ -271,6 +286,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(mechanisms),
 	    cmocka_unit_test(oauthbearer),
+	    cmocka_unit_test(oauthbearer_names),
 	    cmocka_unit_test(xoauth2),
 	    cmocka_unit_test(plain),
 	    cmocka_unit_test(plain_without_an_initial_response),
