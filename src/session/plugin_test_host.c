@@ -114,7 +114,8 @@ static enum popgate_secret_kind test_secret_kind(struct popgate_session *session
 static int test_renew(struct popgate_session *session, struct popgate_credential *credential_r,
 		      struct popgate_error *error)
 {
-	(void)session, (void)credential_r;
+	(void)credential_r;
+	probe_of(session)->renewals++;
 	error->status = POPGATE_AUTH;
 	snprintf(error->text, sizeof(error->text), "there is no newer credential");
 	return -1;
@@ -164,8 +165,10 @@ int64_t probe_deadline(const struct probe *probe)
 int probe_try(struct probe *probe, int64_t deadline, struct popgate_error *error)
 {
 	struct plugin_test *test = probe->test;
-	const struct popgate_open open = {
-	    .size = sizeof(open), .user = probe->session.upstream_user, .deadline = deadline};
+	const struct popgate_open open = {.size = sizeof(open),
+					  .user = probe->session.upstream_user,
+					  .deadline = deadline,
+					  .folder = probe->session.folder};
 	void *const nothing = &probe->session.drop; /* no drop of a plugin is there */
 	int result;
 
@@ -293,6 +296,8 @@ void probe_close(struct probe **probe)
 	maildrop_clear(&(*probe)->session.maildrop);
 	secret_clear(&(*probe)->session.secret);
 	free((*probe)->session.upstream_user);
+	free((*probe)->session.auth_user);
+	free((*probe)->session.folder);
 	free(*probe);
 	*probe = NULL;
 }

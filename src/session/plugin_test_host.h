@@ -13,7 +13,7 @@ struct probe {
 	struct popgate_session session; /* first: all that the plugin has */
 	struct plugin_test *test;
 	/* What the plugin has asked for. */
-	unsigned credentials, locks, waits;
+	unsigned credentials, locks, waits, renewals;
 	bool locked_first; /* the lock before the credential */
 	/* What becomes of wait(). */
 	enum probe_script script;

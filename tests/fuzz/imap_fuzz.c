@@ -29,7 +29,7 @@ struct run {
 	size_t count;
 	char *octets; /* what a fetch brought */
 	size_t size;
-	bool hinted;
+	bool hinted, token;
 	size_t most; /* octets that the sink takes before it has enough; 0: all */
 };
 
@@ -238,6 +238,8 @@ static const uint8_t *read_settings(struct run *run, const uint8_t *at, const ui
 		run->conf.folder.inbox = run->conf.folder.inbox && *at != 'o';
 		run->conf.fetch_max = *at == 's' ? 32 : run->conf.fetch_max;
 		run->open.flags |= *at == 'u' ? POPGATE_OPEN_UTF8 : 0;
+		run->open.folder = *at == 'j' ? "\\Junk" : run->open.folder;
+		run->token = run->token || *at == 't';
 	}
 	return at < end ? at + 1 : at;
 }
@@ -297,6 +299,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	REQUIRE(run.octets != NULL);
 	steps = read_settings(&run, data, end);
 	peer_begin(end + 1, size - (size_t)(end + 1 - data));
+	if (run.token)
+		peer_set_kind(POPGATE_TOKEN);
 	run_client(&run, (const char *)steps, (size_t)(end - steps));
 	peer_end();
 	free(run.octets);

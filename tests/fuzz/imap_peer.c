@@ -21,6 +21,7 @@ static struct {
 	int64_t clock;
 	char *sent;
 	size_t sent_size;
+	enum popgate_secret_kind kind;
 } peer = {.far = -1};
 
 /* ---- playing ------------------------------------------------------------- */
@@ -35,6 +36,7 @@ void peer_begin(const uint8_t *data, size_t size)
 	peer.at = 0;
 	peer.first = true;
 	peer.clock = 1000000;
+	peer.kind = POPGATE_PASSWORD;
 	peer_forget_sent();
 }
 
@@ -117,6 +119,11 @@ enum transport_fault dial(const struct popgate_host *host, struct popgate_sessio
 	return TRANSPORT_FINE;
 }
 
+void peer_set_kind(enum popgate_secret_kind kind)
+{
+	peer.kind = kind;
+}
+
 /* ---- the host ------------------------------------------------------------ */
 
 static int64_t now(void)
@@ -164,6 +171,20 @@ static void log_nothing(struct popgate_session *session, enum popgate_log_level 
 	(void)session, (void)level, (void)format;
 }
 
+static enum popgate_secret_kind secret_kind(struct popgate_session *session)
+{
+	(void)session;
+	return peer.kind;
+}
+
+static int renew(struct popgate_session *session, struct popgate_credential *credential_r, struct popgate_error *error)
+{
+	(void)credential_r;
+	(void)session;
+	*error = (struct popgate_error){.status = POPGATE_AUTH, .text = "there is no other"};
+	return -1;
+}
+
 const struct popgate_host peer_host = {
     .size = sizeof(struct popgate_host),
     .abi_major = POPGATE_ABI_MAJOR,
@@ -173,6 +194,8 @@ const struct popgate_host peer_host = {
     .credential = credential,
     .lock = lock,
     .log = log_nothing,
+    .secret_kind = secret_kind,
+    .renew = renew,
 };
 
 /* ---- reading ------------------------------------------------------------- */

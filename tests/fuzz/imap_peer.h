@@ -14,6 +14,8 @@ extern const struct popgate_host peer_host;
 
 /* Begins with a new input, which stays the caller's. */
 void peer_begin(const uint8_t *data, size_t size);
+/* What the secret of this input's user is; a password if nobody says so. */
+void peer_set_kind(enum popgate_secret_kind kind);
 /* Closes what is open. */
 void peer_end(void);
 

@@ -150,10 +150,13 @@ class Sound(FolderCase):
     COMMITS = ("commit: a part", "commit: deadline has passed", "close: after commit", "refresh: after commit")
     PREFETCHES = ("prefetch: followed", "prefetch: never followed", "prefetch: other messages", "prefetch: pauses")
     WAITS = ("fetch: the client goes", "fetch: the upstream is silent")
+    NONE = ("takes: no secret", "takes: an empty password")
+    TOKENS = ("takes: a token", "takes: a master user")
+    TAKES = ("takes: a folder", *TOKENS, *NONE)
 
     def test_example(self):
         report, _ = popgate("plugin-test", "example", "--plugin-dir", PLUGINS, "--user", "ann", said="password\n")
-        told = self.check_report(report, *self.COMMITS, *self.PREFETCHES, *self.WAITS)
+        told = self.check_report(report, *self.COMMITS, *self.PREFETCHES, *self.WAITS, "takes", *self.TAKES)
         self.assertEqual(told["list"], "ok (3 messages, 197 octets)")
         self.assertEqual(told["fetch: sizes"], "ok (declared exact; 0 of 3 differ)")
         self.assertEqual(told["commit: a part"], "not tried: it removes messages; --destructive allows that")
@@ -163,7 +166,7 @@ class Sound(FolderCase):
         os.mkdir(self.path("notes"))
         arguments = ("plugin-test", "example", "--plugin-dir", PLUGINS, "--settings", settings, "--user", "ann/b")
         report, _ = popgate(*arguments, "--destructive", said="password\n")
-        told = self.check_report(report, *self.PREFETCHES, *self.WAITS)
+        told = self.check_report(report, *self.PREFETCHES, *self.WAITS, "takes", *self.TAKES)
         self.assertEqual(told["commit: a part"], "ok (2 of 8 messages removed)")
         with open(self.path("notes/616e6e2f62"), "rb") as file:
             self.assertEqual(file.read(), b"\1" * 4)
@@ -178,10 +181,10 @@ class Sound(FolderCase):
             password = self.write("password", f"{dovecot.PASSWORD}\n")
             arguments = ("plugin-test", os.path.join(PLUGINS, "imap.so"), "--settings", settings, "--user", "ann",
                          "--password-file", password)
-            told = self.check_report(popgate(*arguments)[0], *self.COMMITS)
+            told = self.check_report(popgate(*arguments)[0], *self.COMMITS, *self.NONE)
             self.assertEqual(told["fetch: sizes"], "ok (not declared exact; 0 of 12 differ)")
             self.assertEqual(len(server.bodies("ann")), 12)
-            told = self.check_report(popgate(*arguments, "--destructive")[0])
+            told = self.check_report(popgate(*arguments, "--destructive")[0], *self.NONE)
             self.assertEqual(told["commit: a part"], "ok (2 of 12 messages removed)")
             left = server.bodies("ann")
             self.assertEqual(told["commit: deadline has passed"], "ok")
@@ -198,11 +201,11 @@ class Sound(FolderCase):
             arguments = ("plugin-test", "maildir", "--plugin-dir", PLUGINS, "--settings", settings, "--user", "ann")
             before = mail.files("ann")
             report = popgate(*arguments, said=f"{localmail.PASSWORD}\n")[0]
-            told = self.check_report(report, *self.COMMITS, *self.PREFETCHES, *self.WAITS)
+            told = self.check_report(report, *self.COMMITS, *self.PREFETCHES, *self.WAITS, "takes", *self.TOKENS)
             self.assertEqual(told["fetch: sizes"], "ok (not declared exact; 0 of 12 differ)")
             self.assertEqual(mail.files("ann"), before)
             report = popgate(*arguments, "--destructive", said=f"{localmail.PASSWORD}\n")[0]
-            told = self.check_report(report, *self.PREFETCHES, *self.WAITS)
+            told = self.check_report(report, *self.PREFETCHES, *self.WAITS, "takes", *self.TOKENS)
             self.assertEqual(told["commit: a part"], "ok (2 of 12 messages removed)")
             self.assertEqual(len(mail.files("ann")), 8)
 

@@ -11,6 +11,22 @@ from plugincase import SHAKY, WRONG, FolderCase, build, popgate, verdicts
 
 # A way of shaky_plugin.c: the first check that finds it, what that says (# is any number), and the others that fail with it.
 WAYS = {
+    "any-folder": ("takes: a folder",
+        "a folder that is not there: expected PERM or TEMP, came success"),
+    "any-master": ("takes: a master user",
+        "another's password for the user: expected AUTH or PERM, came success"),
+    "any-token": ("takes: a token",
+        "a token that is none: expected AUTH or PERM, came success"),
+    "crash-folder": ("takes: a folder",
+        "the process ended in open by signal 6 (Aborted)"),
+    "empty-is-none": ("takes: an empty password",
+        "a password that is empty: expected AUTH or PERM, came success"),
+    "folder-is-auth": ("takes: a folder",
+        "a folder that is not there: expected PERM or TEMP, came AUTH: no such folder"),
+    "none-refused": ("takes: no secret",
+        "expected open to succeed without a secret, came AUTH: refused"),
+    "renews-on": ("takes: a token",
+        "expected one call of renew() at most, came 2"),
     "abort-open": ("open",
         "the process ended in open by signal 6 (Aborted)"),
     "add-ignored": ("list: add refuses",
@@ -319,6 +335,16 @@ class Wrong(FolderCase):
         status, told = self.run_way("offers-nothing")
         self.assertEqual((status, told["prefetch: followed"], told["fetch: sizes"]),
                          (0, "not tried: not offered for this drop", "ok (not declared exact; 0 of 5 differ)"))
+
+    def test_what_an_instance_does_not_take_is_not_asked_for(self):
+        self.module = build(self.folder, "shaky", SHAKY)
+        status, told = self.run_way("takes-nothing")
+        self.assertEqual((status, told["takes: a token"], told["takes: no secret"]),
+                         (0, "not tried: the plugin takes no token", "not tried: the plugin takes no login without a secret"))
+        self.module = build(self.folder, "shaky", SHAKY, "-DDECLARED=POPGATE_TAKES_FOLDER")
+        status, told = self.run_way("none")
+        self.assertEqual((status, told["takes"], told["takes: a folder"]),
+                         (1, "FAILED: expected bits that are in capabilities too, came 0xe0 more", "ok"))
 
     def test_what_hangs_on_a_check_that_failed_is_not_tried(self):
         self.module = build(self.folder, "shaky", SHAKY)

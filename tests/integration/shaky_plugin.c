@@ -16,7 +16,10 @@
 #define TEXT_MAX (LARGE + 512)
 #define HELD	 40 /* descriptors of a drop that needs many */
 
-#define CAPABILITIES (POPGATE_CAN_PREFETCH | POPGATE_CAN_REFRESH | POPGATE_EXACT_SIZE)
+#define CAPABILITIES (POPGATE_CAN_PREFETCH | POPGATE_CAN_REFRESH | POPGATE_EXACT_SIZE | DECLARED)
+#ifndef DECLARED
+#define DECLARED TAKES
+#endif
 
 struct shaky {
 	const struct popgate_host *host;
@@ -154,7 +157,9 @@ static int refuse(const struct shaky *shaky, struct drop *drop, void **drop_r,
 	return fail(error, is(shaky, "temp-for-auth") ? POPGATE_TEMP : POPGATE_AUTH, "refused");
 }
 
-static int authenticate(struct drop *drop, void **drop_r, struct popgate_error *error)
+#include "shaky_takes.h"
+
+static int authenticate(struct drop *drop, const struct popgate_open *open, void **drop_r, struct popgate_error *error)
 {
 	const struct shaky *shaky = drop->shaky;
 	struct popgate_credential credential;
@@ -163,7 +168,7 @@ static int authenticate(struct drop *drop, void **drop_r, struct popgate_error *
 		return -1;
 	if (shaky->host->credential(drop->session, &credential, error) != 0)
 		return -1;
-	if (!is(shaky, "any-password") && strcmp((const char *)credential.secret, "open sesame") != 0)
+	if (!take_secret(drop, open, &credential, error))
 		return refuse(shaky, drop, drop_r, &credential, error);
 	if (is(shaky, "lock-twice") && shaky->host->lock(drop->session, "INBOX", error) < 0)
 		return -1;
@@ -189,7 +194,7 @@ static int open_drop(void *instance, struct popgate_session *session, const stru
 	for (size_t i = 0; i < HELD && is(shaky, "needs-descriptors"); i++)
 		if ((drop->held[i] = dup(drop->ready[0])) < 0)
 			return fail(error, POPGATE_TEMP, "no descriptor");
-	if (authenticate(drop, drop_r, error) != 0) {
+	if (authenticate(drop, open, drop_r, error) != 0 || take_folder(shaky, open->folder, error) != 0) {
 		if (!is(shaky, "open-leaks"))
 			close_drop(drop);
 		return -1;
@@ -492,4 +497,5 @@ const struct popgate_plugin popgate_plugin = {.magic = POPGATE_PLUGIN_MAGIC,
 					      .prefetch = prefetch,
 					      .refresh = refresh,
 					      .offers = offers,
+					      .takes = takes,
 					      EXPORTED};
