@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "accounts/edit.h"
+#include "common/account_table.h"
 #include "common/text.h"
 
 #define NAME_MAX_OCTETS 512
@@ -127,14 +128,18 @@ static char *copy(const char *text)
 
 static void fill_source(const struct accounts_options *options, struct conf_source *source)
 {
+	const char *text = options->secret_file;
+
+	source->kind = text == NULL ? CONF_SOURCE_CLIENT : CONF_SOURCE_FILE;
+	if (options->secret_credential != NULL) {
+		text = options->secret_credential;
+		source->kind = CONF_SOURCE_CREDENTIAL;
+	} else if (options->oauth != NULL) {
+		text = options->oauth;
+		source->kind = CONF_SOURCE_OAUTH;
+	}
+	source->text = copy(text);
 	source->auth_user = copy(options->auth_user);
-	if (options->secret_file != NULL)
-		*source = (struct conf_source){CONF_SOURCE_FILE, copy(options->secret_file), source->auth_user};
-	if (options->secret_credential != NULL)
-		*source =
-		    (struct conf_source){CONF_SOURCE_CREDENTIAL, copy(options->secret_credential), source->auth_user};
-	if (options->oauth != NULL)
-		*source = (struct conf_source){CONF_SOURCE_OAUTH, copy(options->oauth), source->auth_user};
 }
 
 int add_account(struct book *book, const struct accounts_options *options, const char *user)
@@ -155,6 +160,7 @@ int add_account(struct book *book, const struct accounts_options *options, const
 		(void)network_parse(options->networks[account.network_count], &account.networks[account.network_count]);
 	if (group == NULL || account.user == NULL) {
 		conf_report_add(book->report, book->path, 0, "out of memory");
+		account_clear(&account);
 		result = -1;
 	} else {
 		result = book_add(book, group, &account); /* what lacks memory does not read back */

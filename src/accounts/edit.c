@@ -38,7 +38,7 @@ static int replace(struct edit *edit, size_t at, size_t removed, const char *ins
 	if (text == NULL)
 		return -1;
 	memcpy(text, edit->text, at);
-	memcpy(text + at, inserted, more);
+	memcpy(text + at, inserted, more); /* NOLINT(bugprone-not-null-terminated-result): the rest follows */
 	memcpy(text + at + more, edit->text + at + removed, edit->size - at - removed + 1);
 	secret_wipe(edit->text, edit->size);
 	free(edit->text);
@@ -124,7 +124,8 @@ static int look_at(const struct edit *edit, struct layout *layout, size_t accoun
 	if (look(edit, layout, &list, why_r) != 0)
 		return -1;
 	*group_r = layout_child(layout, list, account);
-	if (*group_r != LAYOUT_NONE && layout->nodes[*group_r].kind == LAYOUT_GROUP)
+	if (*group_r != LAYOUT_NONE && layout->nodes[*group_r].kind == LAYOUT_GROUP &&
+	    layout->nodes[*group_r].first != LAYOUT_NONE)
 		return 0;
 	*why_r = changed;
 	return -1;

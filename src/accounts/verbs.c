@@ -147,24 +147,24 @@ static int change_device_remove(struct run *run)
 /* ---- their course ---- */
 
 struct change {
-	const char *name; /* behind `popgate account`; NULL: `popgate passwd` */
-	int words;
+	const char *name;	      /* behind `popgate account`; NULL: `popgate passwd` */
 	int (*make)(struct run *run); /* NULL: only shows */
-	bool adds, asks;
 	const char *done;
+	int words;
+	bool adds, asks;
 };
 
 static const struct change changes[] = {
-    {"add", 1, change_add, true, true, "is there"},
-    {"remove", 1, change_remove, false, false, "is removed"},
-    {"disable", 1, change_disable, false, false, "is disabled"},
-    {"enable", 1, change_enable, false, false, "is enabled"},
-    {"list", 0, NULL, false, false, NULL},
-    {"device add", 2, change_device_add, false, false, "has a new device"},
-    {"device remove", 2, change_device_remove, false, false, "has a device less"},
-    {"device list", 1, NULL, false, false, NULL},
+    {"add", change_add, "is there", 1, true, true},
+    {"remove", change_remove, "is removed", 1, false, false},
+    {"disable", change_disable, "is disabled", 1, false, false},
+    {"enable", change_enable, "is enabled", 1, false, false},
+    {"list", NULL, NULL, 0, false, false},
+    {"device add", change_device_add, "has a new device", 2, false, false},
+    {"device remove", change_device_remove, "has a device less", 2, false, false},
+    {"device list", NULL, NULL, 1, false, false},
 };
-static const struct change password_change = {NULL, 1, change_password, false, true, "has a new password"};
+static const struct change password_change = {NULL, change_password, "has a new password", 1, false, true};
 
 /* A device's password goes to standard output alone, so that it can be handed on. */
 static int finish(struct run *run, const struct change *change, accounts_reload_fn *reload)

@@ -14,6 +14,7 @@
 
 #include "common/deadline.h"
 #include "common/log.h"
+#include "common/number.h"
 #include "common/process.h"
 
 #define NAME	    "popgate.pid"
@@ -126,13 +127,18 @@ static pid_t holder(int fd)
 /* How often it has begun to reload, and whether and how that has ended. -1: nothing can be read. */
 static int read_state(int fd, unsigned *reloads_r, enum control_state *state_r)
 {
-	char text[TEXT_SIZE + 1] = "", word[16];
-	long pid;
+	char text[TEXT_SIZE + 1] = "", *line, *word;
+	uint64_t reloads;
 
-	if (pread(fd, text, TEXT_SIZE, 0) <= 0 || sscanf(text, "%ld\n%u %15s", &pid, reloads_r, word) != 3)
+	if (pread(fd, text, TEXT_SIZE, 0) <= 0 || (line = strchr(text, '\n')) == NULL ||
+	    (word = strchr(++line, ' ')) == NULL ||
+	    number_parse(line, (size_t)(word - line), UINT32_MAX, &reloads) != 0)
 		return -1;
+	word++;
+	word[strcspn(word, "\n")] = '\0';
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
 		if (strcmp(words[i], word) == 0) {
+			*reloads_r = (unsigned)reloads;
 			*state_r = (enum control_state)i;
 			return 0;
 		}

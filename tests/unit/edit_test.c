@@ -179,6 +179,7 @@ static void what_cannot_be_edited_is_left(void **state)
 					  "((((((((((((((((((((((((((((((((((((((((((",
 					  "a = ((((((((((((((((((((((((((((((((((((((((((",
 					  "accounts = ( ( ) );\n",
+					  "accounts = ( { } );\n",
 					  "/*"};
 
 	(void)state;
