@@ -47,10 +47,10 @@ static void take_opened(struct login *login, const struct message *report)
 }
 
 /* By the account's own name, however the client has written it. */
-static int fetch(const struct login *login, const struct conf_source *source, bool newer)
+static int fetch(const struct login *login, const struct conf_source *source, const uint64_t *refused)
 {
 	return workers_fetch(login->broker, login->id, login->account != NULL ? login->account->user : login->sasl.name,
-			     source, newer);
+			     source, refused);
 }
 
 /* The session wants another credential than the one that it has. */
@@ -59,7 +59,7 @@ static void renew(struct login *login)
 	struct message message = {.type = MESSAGE_REFUSED};
 	bool fetched = login->source != NULL && login->source->kind >= CONF_SOURCE_FILE;
 
-	if (fetched && fetch(login, login->source, true) == 0)
+	if (fetched && fetch(login, login->source, &login->serial) == 0)
 		return;
 	message.u.refused.id = login->id;
 	message.u.refused.status = fetched ? POPGATE_TEMP : POPGATE_AUTH;
@@ -194,7 +194,7 @@ static void find_secret(struct login *login)
 			take_secret(login, POPGATE_PASSWORD, 0);
 		else
 			login_refuse_for(login, POPGATE_TEMP, "out of memory");
-	} else if (fetch(login, place.source, false) == 0) {
+	} else if (fetch(login, place.source, NULL) == 0) {
 		login->state = LOGIN_FETCHING;
 	} else {
 		login_refuse_for(login, POPGATE_TEMP, "no credential can be fetched now");
@@ -267,6 +267,7 @@ void login_fetched(struct broker *broker, const struct message_fetched *fetched)
 
 	if (login == NULL)
 		return;
+	login->serial = fetched->serial;
 	if (login->state != LOGIN_FETCHING) {
 		if (login->report != NULL)
 			(void)channel_send(login->report, &message, NULL);

@@ -49,6 +49,7 @@ struct login {
 	struct secret secret;
 	enum popgate_secret_kind secret_kind;
 	uint64_t expires; /* as in OPEN */
+	uint64_t serial;  /* of a token, as in FETCHED */
 	/* Where drops are kept: index in conf.backends, and what else names the mailbox. */
 	size_t backend;
 	char *mailbox;

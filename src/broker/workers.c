@@ -149,14 +149,16 @@ static size_t command_size(const char *text)
 	return (size_t)(at - text);
 }
 
-int workers_fetch(struct broker *broker, uint64_t id, const char *user, const struct conf_source *source, bool newer)
+int workers_fetch(struct broker *broker, uint64_t id, const char *user, const struct conf_source *source,
+		  const uint64_t *refused)
 {
 	struct message message = {.type = MESSAGE_FETCH};
 	struct message_fetch *fetch = &message.u.fetch;
 
 	fetch->id = id;
 	fetch->source = (uint32_t)source->kind;
-	fetch->flags = newer ? FETCH_NEWER : 0;
+	fetch->flags = refused != NULL ? FETCH_NEWER : 0;
+	fetch->serial = refused != NULL ? *refused : 0;
 	fetch->user = message_text(user);
 	fetch->spec = message_octets(source->text, source->kind == CONF_SOURCE_COMMAND ? command_size(source->text)
 										       : strlen(source->text));

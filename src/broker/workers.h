@@ -18,7 +18,9 @@ struct workers {
 void workers_add(struct broker *broker, enum process_role role, int fd);
 /* Has a helper compare. 0, or -1: nobody can. */
 int workers_check(struct broker *broker, uint64_t id, const char *hash, const void *password, size_t size);
-/* Has the agent fetch. newer: another than the last one, which has been refused. 0, or -1. */
-int workers_fetch(struct broker *broker, uint64_t id, const char *user, const struct conf_source *source, bool newer);
+/* Has the agent fetch. refused: another than the token of that serial, which the upstream has refused; NULL: any. 0, or
+ * -1. */
+int workers_fetch(struct broker *broker, uint64_t id, const char *user, const struct conf_source *source,
+		  const uint64_t *refused);
 
 #endif

@@ -150,6 +150,7 @@ struct message_fetch {
 	uint64_t id;
 	uint32_t source; /* enum conf_source_kind */
 	uint32_t flags;
+	uint64_t serial;	   /* with NEWER: that of the one that was refused */
 	struct message_bytes user; /* the account's or the login's name */
 	struct message_bytes spec; /* conf_source.text */
 };
@@ -158,6 +159,7 @@ struct message_fetched {
 	uint64_t id;
 	uint32_t secret_kind; /* enum popgate_secret_kind */
 	uint64_t expires;     /* as in OPEN */
+	uint64_t serial;      /* which token of the account's it is; 0: it is none */
 	struct message_bytes secret;
 };
 
