@@ -14,7 +14,7 @@ log=$build/autogen.log
 # The distribution's packages: to build, to test, to reach real servers.
 packages="gcc make libc6-dev autoconf automake libtool pkg-config
 	libetpan-dev libssl-dev libconfig-dev libevent-dev libseccomp-dev
-	libcrypt-dev libgsasl-dev
+	libcrypt-dev libgsasl-dev libcurl4-gnutls-dev libcjson-dev libsqlite3-dev libqrencode-dev
 	libcmocka-dev binutils python3 dovecot-core dovecot-imapd curl fetchmail haproxy openssl
 	ca-certificates iproute2"
 

@@ -9,6 +9,7 @@
 
 #include "accounts/verbs.h"
 #include "agent/agent.h"
+#include "agent/oauth_verb.h"
 #include "broker/broker.h"
 #include "common/account.h"
 #include "common/log.h"
@@ -145,6 +146,8 @@ static struct conf *check_all(const struct options *options, struct process_iden
 	(void)process_identity_find(conf, identity, report);
 	(void)plugin_load(&plugins, conf, &host_functions, process_module_owner(identity), report);
 	check_accounts(conf, &plugins, report);
+	if (conf->provider_count > 0)
+		oauth_verb_check(conf, identity, report);
 	if (conf->tls_count > 0)
 		tls = tls_server_new(conf, report);
 	tls_server_free(&tls);
@@ -281,6 +284,7 @@ static const struct verb verbs[] = {
      run_stop, TAKES_CONF, NULL},
     {"passwd", "give a local account a password", accounts_passwd_help, NULL, 0, own_passwd},
     {"account", "add, change and list local accounts", accounts_account_help, NULL, 0, own_account},
+    {"oauth", "let popgate read a mailbox by OAuth", oauth_verb_help, NULL, 0, oauth_verb},
     {"sandbox-test", NULL,
      "Usage: popgate sandbox-test [-c FILE]\n"
      "\nEnters the sandbox of each process, and tries there what must be impossible.\n\n" HELP_OPTIONS HELP_EXIT,

@@ -4,9 +4,13 @@
 
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "agent/jobs.h"
+#include "agent/oauth.h"
+#include "agent/refresh.h"
+#include "agent/source.h"
 #include "common/conf.h"
 #include "common/ipc.h"
 #include "common/log.h"
@@ -16,6 +20,7 @@ struct agent {
 	const struct process *process;
 	int broker; /* -1: none */
 	bool ends;
+	struct oauth *oauth; /* NULL: there are no providers */
 	struct jobs *jobs;
 	struct ipc_inbox inbox;
 };
@@ -30,44 +35,79 @@ static void refuse(const struct agent *agent, uint64_t id, const struct popgate_
 	(void)ipc_send(agent->broker, &message, NULL);
 }
 
-static void deliver(const struct agent *agent, uint64_t id, const struct source_credential *credential)
-{
-	struct message message = {.type = MESSAGE_FETCHED};
-
-	message.u.fetched.id = id;
-	message.u.fetched.secret_kind = credential->kind;
-	message.u.fetched.expires = (uint64_t)credential->expires;
-	message.u.fetched.secret = message_octets(credential->secret.data, credential->secret.size);
-	(void)ipc_send(agent->broker, &message, NULL);
-}
-
-static void on_done(void *context, uint64_t id, const struct source_credential *credential,
-		    const struct popgate_error *error)
+static void on_done(void *context, const struct message *answer)
 {
 	const struct agent *agent = context;
 
-	if (credential != NULL)
-		deliver(agent, id, credential);
-	else
-		refuse(agent, id, error);
+	(void)ipc_send(agent->broker, answer, NULL);
+}
+
+static void close_all(void *context)
+{
+	const struct agent *agent = context;
+
+	close(agent->process->control);
+	if (agent->broker >= 0)
+		close(agent->broker);
+}
+
+static void fetch_file(const struct agent *agent, const struct message_fetch *fetch)
+{
+	struct message message = {.type = MESSAGE_FETCHED};
+	struct popgate_error error = {.status = POPGATE_TEMP};
+	struct secret secret = {0};
+
+	if (source_fetch(fetch, &secret, &error) != 0) {
+		refuse(agent, fetch->id, &error);
+		return;
+	}
+	message.u.fetched.id = fetch->id;
+	message.u.fetched.secret_kind = POPGATE_PASSWORD;
+	message.u.fetched.secret = message_octets(secret.data, secret.size);
+	(void)ipc_send(agent->broker, &message, NULL);
+	secret_clear(&secret);
+}
+
+/* What is stored and good needs no process. 0: done; 1: it must be asked for. */
+static int fetch_stored(const struct agent *agent, const struct message_fetch *fetch)
+{
+	char name[MESSAGE_SPEC_MAX + 1] = "", user[MESSAGE_NAME_MAX + 1] = "";
+	struct refresh refresh = {.account = user, .newer = (fetch->flags & FETCH_NEWER) != 0, .serial = fetch->serial};
+	struct popgate_error error = {.status = POPGATE_TEMP};
+	struct token token = {0};
+	struct message message;
+	int result;
+
+	if (fetch->spec.size > 0)
+		memcpy(name, fetch->spec.data, fetch->spec.size);
+	if (fetch->user.size > 0)
+		memcpy(user, fetch->user.data, fetch->user.size);
+	if (agent->oauth == NULL || (refresh.provider = oauth_provider(agent->oauth, name)) == NULL)
+		return 1;
+	result = refresh_look(agent->oauth, &refresh, &token, &error);
+	if (result == 0) {
+		message = fetcher_message(fetch->id, &token);
+		(void)ipc_send(agent->broker, &message, NULL);
+	} else if (result < 0) {
+		refuse(agent, fetch->id, &error);
+	}
+	token_clear(&token);
+	return result > 0 ? 1 : 0;
 }
 
 static void take_request(struct agent *agent)
 {
 	const struct message_fetch *fetch = &agent->inbox.message.u.fetch;
-	struct source_credential credential = {.kind = POPGATE_PASSWORD};
 	struct popgate_error error = {.status = POPGATE_TEMP};
 
-	if (fetch->source == CONF_SOURCE_COMMAND) {
-		if (jobs_add(agent->jobs, fetch, &error) != 0)
-			refuse(agent, fetch->id, &error);
+	if (fetch->source != CONF_SOURCE_COMMAND && fetch->source != CONF_SOURCE_OAUTH) {
+		fetch_file(agent, fetch);
 		return;
 	}
-	if (source_fetch(fetch, &credential, &error) == 0)
-		deliver(agent, fetch->id, &credential);
-	else
+	if (fetch->source == CONF_SOURCE_OAUTH && fetch_stored(agent, fetch) == 0)
+		return;
+	if (jobs_add(agent->jobs, fetch, &error) != 0)
 		refuse(agent, fetch->id, &error);
-	secret_clear(&credential.secret);
 }
 
 static void lose_broker(struct agent *agent)
@@ -140,22 +180,54 @@ static void watch_children(void)
 	sigaction(SIGCHLD, &action, NULL);
 }
 
-int agent_run(const struct process *process)
+/* Secrets that root alone can read are read before root is given up; the store is the service's user's. A fault keeps
+ * the whole generation from starting. */
+static enum process_exit prepare(struct agent *agent)
+{
+	const struct process *process = agent->process;
+	struct conf_report report = {0};
+
+	if (process->conf->provider_count > 0)
+		agent->oauth = oauth_new(process->conf, &report);
+	if (process_tell_faults(&report))
+		return PROCESS_EXIT_CONF;
+	if (process_identity_assume(process->identity) != 0)
+		return PROCESS_EXIT_FAILURE;
+	sandbox_begin();
+	if (agent->oauth != NULL)
+		(void)oauth_judge_store(agent->oauth, &report);
+	return process_tell_faults(&report) ? PROCESS_EXIT_CONF : PROCESS_EXIT_OK;
+}
+
+static int run(struct agent *agent)
 {
 	const struct message ready = {.type = MESSAGE_READY};
-	struct agent *agent = calloc(1, sizeof(*agent));
+	struct jobs_owner owner = {.done = on_done, .close_all = close_all, .context = agent};
+	enum process_exit result = prepare(agent);
 
-	if (agent == NULL || (agent->jobs = jobs_new(on_done, agent)) == NULL)
+	if (result != PROCESS_EXIT_OK)
+		return (int)result;
+	owner.oauth = agent->oauth;
+	agent->jobs = jobs_new(&owner);
+	if (agent->jobs == NULL || ipc_send(agent->process->control, &ready, NULL) != IPC_OK)
+		return PROCESS_EXIT_FAILURE;
+	loop(agent);
+	return PROCESS_EXIT_OK;
+}
+
+int agent_run(const struct process *process)
+{
+	struct agent *agent = calloc(1, sizeof(*agent));
+	int result;
+
+	if (agent == NULL)
 		return PROCESS_EXIT_FAILURE;
 	agent->process = process;
 	agent->broker = -1;
 	watch_children();
-	if (process_identity_assume(process->identity) != 0)
-		return PROCESS_EXIT_FAILURE;
-	sandbox_begin();
-	if (ipc_send(process->control, &ready, NULL) != IPC_OK)
-		return PROCESS_EXIT_FAILURE;
-	loop(agent);
+	result = run(agent);
 	jobs_free(&agent->jobs);
-	return PROCESS_EXIT_OK;
+	oauth_free(&agent->oauth);
+	free(agent);
+	return result;
 }

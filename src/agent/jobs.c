@@ -6,22 +6,29 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "agent/command.h"
 #include "agent/fault.h"
 #include "common/conf.h"
 #include "common/deadline.h"
+#include "common/ipc.h"
 #include "common/log.h"
 
 #define CALLERS_FDS 8  /* what jobs_wait() is given at most */
-#define GRACE	    10 /* milliseconds after which a process that was killed is looked for again */
+#define GRACE	    50 /* milliseconds after which a process that was told of is looked for again */
 
 struct job {
 	struct job *next;
-	uint64_t id;
+	uint64_t id, serial;
 	char *user, *spec;
 	int64_t deadline;
-	bool told; /* and killed: only its end is waited for */
+	int64_t end;			      /* of a request to a provider: it hangs */
+	bool told;			      /* only its end is waited for */
+	bool newer;			      /* as in FETCH */
+	const struct conf_provider *provider; /* NULL: it is a command */
+	pid_t pid;			      /* 0: it waits */
+	int answer;			      /* of a request: where its message comes; -1 */
 	struct command command;
 };
 
@@ -31,9 +38,9 @@ struct list {
 };
 
 struct jobs {
-	jobs_done_fn *done;
-	void *context;
+	struct jobs_owner owner;
 	struct list running, waiting;
+	struct ipc_inbox inbox;
 };
 
 /* ---- lists ---- */
@@ -69,6 +76,8 @@ static bool has(const struct list *list, uint64_t id)
 static void free_job(struct job *job)
 {
 	command_clear(&job->command);
+	if (job->answer >= 0)
+		close(job->answer);
 	free(job->user);
 	free(job->spec);
 	free(job);
@@ -76,17 +85,25 @@ static void free_job(struct job *job)
 
 /* ---- beginning and end ---- */
 
-struct jobs *jobs_new(jobs_done_fn *done, void *context)
+struct jobs *jobs_new(const struct jobs_owner *owner)
 {
 	struct jobs *jobs = calloc(1, sizeof(*jobs));
 
 	if (jobs == NULL)
 		return NULL;
-	jobs->done = done;
-	jobs->context = context;
+	jobs->owner = *owner;
 	jobs->running.last = &jobs->running.first;
 	jobs->waiting.last = &jobs->waiting.first;
 	return jobs;
+}
+
+/* A request for a token may have been answered already. */
+static void end_job(struct job *job)
+{
+	if (job->provider == NULL)
+		command_kill(&job->command);
+	(void)waitpid(job->pid, NULL, 0);
+	free_job(job);
 }
 
 void jobs_free(struct jobs **jobs)
@@ -96,13 +113,8 @@ void jobs_free(struct jobs **jobs)
 	*jobs = NULL;
 	if (old == NULL)
 		return;
-	while (old->running.first != NULL) {
-		struct job *job = take_out(&old->running, &old->running.first);
-
-		command_kill(&job->command);
-		(void)waitpid(job->command.pid, NULL, 0);
-		free_job(job);
-	}
+	while (old->running.first != NULL)
+		end_job(take_out(&old->running, &old->running.first));
 	while (old->waiting.first != NULL)
 		free_job(take_out(&old->waiting, &old->waiting.first));
 	free(old);
@@ -117,26 +129,86 @@ static char *text_of(struct message_bytes bytes)
 	return text;
 }
 
-static void tell(const struct jobs *jobs, const struct job *job, const struct source_credential *credential,
-		 const struct popgate_error *error)
+static void refuse(const struct jobs *jobs, const struct job *job, const struct popgate_error *error)
 {
-	jobs->done(jobs->context, job->id, credential, error);
+	struct message message = {.type = MESSAGE_REFUSED};
+
+	message.u.refused.id = job->id;
+	message.u.refused.status = error->status;
+	message.u.refused.text = message_text(error->text);
+	jobs->owner.done(jobs->owner.context, &message);
+}
+
+/* A child has nothing of the agent's, nor of the other jobs'. */
+static void close_all(void *context)
+{
+	const struct jobs *jobs = context;
+
+	for (struct job *job = jobs->running.first; job != NULL; job = job->next) {
+		if (job->answer >= 0)
+			close(job->answer);
+		if (job->command.out >= 0)
+			close(job->command.out);
+		if (job->command.err >= 0)
+			close(job->command.err);
+	}
+	jobs->owner.close_all(jobs->owner.context);
+}
+
+static int start_job(struct jobs *jobs, struct job *job, struct popgate_error *error)
+{
+	const struct refresh refresh = {
+	    .provider = job->provider, .account = job->user, .newer = job->newer, .serial = job->serial};
+
+	if (job->provider == NULL) {
+		if (command_start(&job->command, job->spec, job->user, error) != 0)
+			return -1;
+		job->pid = job->command.pid;
+		return 0;
+	}
+	job->end = deadline_in(FETCHER_TIME);
+	job->pid = fetcher_start(jobs->owner.oauth, job->id, &refresh, close_all, jobs, &job->answer, error);
+	return job->pid > 0 ? 0 : -1;
+}
+
+/* The first whose program or provider has room. */
+static struct job **find_next(struct jobs *jobs)
+{
+	struct job **at = &jobs->waiting.first;
+
+	for (; *at != NULL; at = &(*at)->next) {
+		size_t same = 0;
+
+		for (const struct job *job = jobs->running.first; job != NULL; job = job->next)
+			same += strcmp(job->spec, (*at)->spec) == 0;
+		if (same < JOBS_OF_ONE)
+			break;
+	}
+	return at;
 }
 
 /* As many as may run. */
 static void start(struct jobs *jobs)
 {
-	while (jobs->waiting.first != NULL && jobs->running.count < JOBS_RUNNING) {
-		struct job *job = take_out(&jobs->waiting, &jobs->waiting.first);
+	while (jobs->running.count < JOBS_RUNNING) {
+		struct job **at = find_next(jobs), *job;
 		struct popgate_error error = {.status = POPGATE_TEMP};
 
-		if (command_start(&job->command, job->spec, job->user, &error) == 0) {
+		if (*at == NULL)
+			return;
+		job = take_out(&jobs->waiting, at);
+		if (start_job(jobs, job, &error) == 0) {
 			append(&jobs->running, job);
 		} else {
-			tell(jobs, job, NULL, &error);
+			refuse(jobs, job, &error);
 			free_job(job);
 		}
 	}
+}
+
+static const struct conf_provider *find_provider(const struct jobs *jobs, const char *name)
+{
+	return jobs->owner.oauth == NULL ? NULL : oauth_provider(jobs->owner.oauth, name);
 }
 
 int jobs_add(struct jobs *jobs, const struct message_fetch *fetch, struct popgate_error *error)
@@ -144,20 +216,26 @@ int jobs_add(struct jobs *jobs, const struct message_fetch *fetch, struct popgat
 	struct job *job;
 
 	if (jobs->waiting.count >= JOBS_WAITING)
-		return fault_set(error, POPGATE_TEMP, "too many wait for a secret command");
+		return fault_set(error, POPGATE_TEMP, "too many wait for a credential");
 	if (has(&jobs->running, fetch->id) || has(&jobs->waiting, fetch->id))
 		return fault_set(error, POPGATE_TEMP, "a credential is being fetched for this login already");
 	job = calloc(1, sizeof(*job));
 	if (job == NULL)
 		return fault_set(error, POPGATE_TEMP, "out of memory");
 	job->id = fetch->id;
-	job->command.out = job->command.err = -1;
+	job->serial = fetch->serial;
+	job->newer = (fetch->flags & FETCH_NEWER) != 0;
+	job->command.out = job->command.err = job->answer = -1;
 	job->user = text_of(fetch->user);
 	job->spec = text_of(fetch->spec);
 	job->deadline = deadline_in(JOBS_TIME);
 	if (job->user == NULL || job->spec == NULL) {
 		free_job(job);
 		return fault_set(error, POPGATE_TEMP, "out of memory");
+	}
+	if (fetch->source == CONF_SOURCE_OAUTH && (job->provider = find_provider(jobs, job->spec)) == NULL) {
+		free_job(job);
+		return fault_set(error, POPGATE_PERM, "there is no such OAuth provider");
 	}
 	append(&jobs->waiting, job);
 	return 0;
@@ -180,27 +258,67 @@ static void log_said(const struct job *job, bool failed)
 	log_end(&line);
 }
 
-static void finish(const struct jobs *jobs, struct job *job, int status)
+static void finish_command(const struct jobs *jobs, struct job *job, int status)
 {
-	struct source_credential credential = {.kind = POPGATE_PASSWORD};
+	struct message message = {.type = MESSAGE_FETCHED};
 	struct popgate_error error = {.status = POPGATE_TEMP};
+	struct secret secret = {0};
 	int result = command_read(&job->command) < 0
 			 ? fault_set(&error, POPGATE_PERM, "%.150s: prints without end", job->spec)
-			 : command_result(&job->command, job->spec, status, &credential.secret, &error);
+			 : command_result(&job->command, job->spec, status, &secret, &error);
 
 	log_said(job, result != 0);
-	tell(jobs, job, result == 0 ? &credential : NULL, &error);
-	secret_clear(&credential.secret);
+	message.u.fetched.id = job->id;
+	message.u.fetched.secret_kind = POPGATE_PASSWORD;
+	message.u.fetched.secret = message_octets(secret.data, secret.size);
+	if (result == 0)
+		jobs->owner.done(jobs->owner.context, &message);
+	else
+		refuse(jobs, job, &error);
+	secret_clear(&secret);
 }
 
+/* Takes the message of a request, if it is there. */
+static bool take_answer(struct jobs *jobs, struct job *job)
+{
+	const struct message *message = &jobs->inbox.message;
+	bool taken = false;
+
+	if (ipc_receive(job->answer, &jobs->inbox) != IPC_OK)
+		return false;
+	if ((message->type == MESSAGE_FETCHED && message->u.fetched.id == job->id) ||
+	    (message->type == MESSAGE_REFUSED && message->u.refused.id == job->id)) {
+		jobs->owner.done(jobs->owner.context, message);
+		taken = true;
+	}
+	ipc_inbox_clear(&jobs->inbox);
+	return taken;
+}
+
+static void finish(struct jobs *jobs, struct job *job, int status)
+{
+	struct popgate_error error;
+
+	if (job->provider == NULL) {
+		finish_command(jobs, job, status);
+	} else if (!take_answer(jobs, job)) {
+		(void)fault_set(&error, POPGATE_TEMP, "the process that asks %s for a token has died",
+				job->provider->name);
+		refuse(jobs, job, &error);
+	}
+}
+
+/* A request goes on by itself, for what it gets must be stored. */
 static void give_up(const struct jobs *jobs, struct job *job, enum popgate_status status, const char *why)
 {
 	struct popgate_error error;
 
 	(void)fault_set(&error, status, "%.150s: %s", job->spec, why);
-	command_kill(&job->command);
-	log_said(job, true);
-	tell(jobs, job, NULL, &error);
+	if (job->provider == NULL) {
+		command_kill(&job->command);
+		log_said(job, true);
+	}
+	refuse(jobs, job, &error);
 	job->told = true;
 }
 
@@ -209,14 +327,14 @@ static bool reap(const struct job *job, int *status_r)
 {
 	siginfo_t info = {0};
 
-	if (waitid(P_PID, (id_t)job->command.pid, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == 0)
+	if (waitid(P_PID, (id_t)job->pid, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == 0)
 		return false;
 	command_kill(&job->command);
-	return waitpid(job->command.pid, status_r, 0) == job->command.pid;
+	return waitpid(job->pid, status_r, 0) == job->pid;
 }
 
 /* Whether it is over. */
-static bool see_to(const struct jobs *jobs, struct job *job, int64_t now)
+static bool see_to(struct jobs *jobs, struct job *job, int64_t now)
 {
 	int status = 0;
 
@@ -225,12 +343,17 @@ static bool see_to(const struct jobs *jobs, struct job *job, int64_t now)
 			finish(jobs, job, status);
 		return true;
 	}
+	if (job->provider != NULL && now >= job->end)
+		(void)kill(job->pid, SIGKILL);
 	if (job->told)
 		return false;
-	if (command_read(&job->command) < 0)
+	if (job->provider == NULL && command_read(&job->command) < 0)
 		give_up(jobs, job, POPGATE_PERM, "prints without end");
+	else if (job->provider != NULL && take_answer(jobs, job))
+		job->told = true;
 	else if (now >= job->deadline)
-		give_up(jobs, job, POPGATE_TEMP, "has taken too long, and is ended");
+		give_up(jobs, job, POPGATE_TEMP,
+			job->provider == NULL ? "has taken too long, and is ended" : "no token came in time");
 	return false;
 }
 
@@ -241,8 +364,8 @@ static void expire(struct jobs *jobs, int64_t now)
 	while (jobs->waiting.first != NULL && now >= jobs->waiting.first->deadline) {
 		struct job *job = take_out(&jobs->waiting, &jobs->waiting.first);
 
-		(void)fault_set(&error, POPGATE_TEMP, "%.150s: too many commands run before it", job->spec);
-		tell(jobs, job, NULL, &error);
+		(void)fault_set(&error, POPGATE_TEMP, "%.150s: too many run before it", job->spec);
+		refuse(jobs, job, &error);
 		free_job(job);
 	}
 }
@@ -283,6 +406,7 @@ static int64_t collect(const struct jobs *jobs, struct pollfd *fds, size_t *coun
 			continue;
 		*count = watch(fds, *count, job->command.out);
 		*count = watch(fds, *count, job->command.err);
+		*count = watch(fds, *count, job->answer);
 	}
 	return deadline;
 }

@@ -41,7 +41,7 @@ int source_take_line(const char *what, const char *text, size_t size, struct sec
 }
 
 /* What others may read is no secret. */
-static int read_file(const char *path, struct secret *secret, struct popgate_error *error)
+int source_read_file(const char *path, struct secret *secret, struct popgate_error *error)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	char text[MESSAGE_SECRET_MAX + 2];
@@ -64,7 +64,7 @@ static int read_file(const char *path, struct secret *secret, struct popgate_err
 }
 
 /* systemd has made the files for this service alone, and their modes are its business. */
-static int read_credential(const char *name, struct secret *secret, struct popgate_error *error)
+int source_read_credential(const char *name, struct secret *secret, struct popgate_error *error)
 {
 	const char *folder = getenv("CREDENTIALS_DIRECTORY");
 	char path[4096];
@@ -74,10 +74,10 @@ static int read_credential(const char *name, struct secret *secret, struct popga
 				 "credential %.100s: systemd passes none on, LoadCredential= is missing", name);
 	if (snprintf(path, sizeof(path), "%s/%s", folder, name) >= (int)sizeof(path))
 		return fault_set(error, POPGATE_PERM, "credential %.100s: its path is too long", name);
-	return read_file(path, secret, error);
+	return source_read_file(path, secret, error);
 }
 
-int source_fetch(const struct message_fetch *fetch, struct source_credential *credential_r, struct popgate_error *error)
+int source_fetch(const struct message_fetch *fetch, struct secret *secret_r, struct popgate_error *error)
 {
 	char spec[MESSAGE_SPEC_MAX + 2] = "";
 
@@ -85,9 +85,9 @@ int source_fetch(const struct message_fetch *fetch, struct source_credential *cr
 		memcpy(spec, fetch->spec.data, fetch->spec.size);
 	switch ((enum conf_source_kind)fetch->source) {
 	case CONF_SOURCE_FILE:
-		return read_file(spec, &credential_r->secret, error);
+		return source_read_file(spec, secret_r, error);
 	case CONF_SOURCE_CREDENTIAL:
-		return read_credential(spec, &credential_r->secret, error);
+		return source_read_credential(spec, secret_r, error);
 	case CONF_SOURCE_COMMAND:
 	case CONF_SOURCE_OAUTH:
 	case CONF_SOURCE_CLIENT:

@@ -28,6 +28,18 @@ void base64_encode(const void *data, size_t size, char *text)
 	*text = '\0';
 }
 
+void base64_encode_url(const void *data, size_t size, char *text)
+{
+	base64_encode(data, size, text);
+	for (; *text != '\0' && *text != '='; text++) {
+		if (*text == '+')
+			*text = '-';
+		else if (*text == '/')
+			*text = '_';
+	}
+	*text = '\0';
+}
+
 static int digit_value(char c)
 {
 	const char *at = c == '\0' ? NULL : strchr(alphabet, c);

@@ -95,6 +95,7 @@ void conf_tree_read(const struct conf_reader *reader, struct conf *conf)
 	conf_read_tls(reader, root, conf);
 	conf_read_listeners(reader, root, conf);
 	conf_read_backends(reader, root, conf);
+	conf_read_providers(reader, root, conf);
 	conf_read_routes(reader, root, conf);
 	conf_read_limits(reader, root, conf);
 	conf_read_log(reader, root, conf);
@@ -172,6 +173,9 @@ static void free_entries(struct conf *conf)
 		free(conf->tls[i].key);
 		free(conf->tls[i].file);
 	}
+	for (size_t i = 0; i < conf->provider_count; i++)
+		conf_provider_clear(&conf->providers[i]);
+	free(conf->providers);
 	free(conf->listeners);
 	free(conf->tls);
 	free(conf->backends);
@@ -191,6 +195,9 @@ void conf_free(struct conf **conf)
 	free(old->user);
 	free(old->runtime_directory);
 	free(old->plugin_directory);
+	free(old->state_directory);
+	free(old->token_key_file);
+	free(old->token_key_credential);
 	free(old->source);
 	free(old->folder);
 	config_destroy(old->config);

@@ -119,6 +119,29 @@ struct conf_route {
 	unsigned line;
 };
 
+enum conf_preset { CONF_PRESET_GENERIC, CONF_PRESET_GOOGLE, CONF_PRESET_MICROSOFT, CONF_PRESET_YAHOO };
+enum conf_grant { CONF_GRANT_REFRESH, CONF_GRANT_CLIENT_CREDENTIALS };
+enum conf_assertion { CONF_ASSERTION_PS256, CONF_ASSERTION_RS256 };
+
+/* An OAuth 2.0 provider; what its preset knows is filled in. */
+struct conf_provider {
+	char *name; /* unique */
+	enum conf_preset preset;
+	enum conf_grant grant;
+	char *client_id;
+	char *client_secret_file;      /* absolute; NULL: the client has none */
+	char *certificate, *key;       /* PEM files, absolute, of a client that proves itself by them; NULL */
+	enum conf_assertion assertion; /* how it signs then */
+	char *scope;		       /* NULL: none is asked for */
+	char *token_endpoint;	       /* https://...; http://127.0.0.1 where `insecure` */
+	char *device_endpoint;	       /* likewise; NULL: nobody can log in so */
+	char *authorization_endpoint;  /* likewise */
+	bool insecure;		       /* endpoints on the loopback may be in clear */
+	char *ca_file;		       /* absolute; NULL: the system's authorities */
+	char *file;
+	unsigned line;
+};
+
 enum conf_log_target { CONF_LOG_STDERR, CONF_LOG_SYSLOG, CONF_LOG_FILE };
 
 struct conf_log {
@@ -162,17 +185,22 @@ struct conf {
 	struct conf_route *routes;
 	size_t route_count;
 	char folder_delimiters[CONF_DELIMITERS + 1]; /* each that a route has, in their order */
+	struct conf_provider *providers;
+	size_t provider_count;
 	struct conf_limits limits;
 	struct conf_log log;
-	unsigned fronts;	 /* front processes; never 0 here (0 in the file: one a core) */
-	char *accounts_file;	 /* absolute; NULL: there are no local accounts */
-	bool needs_agent;	 /* some credential is to be fetched from elsewhere */
-	unsigned helpers;	 /* processes that check passwords' hashes; 0: none is needed */
-	char *default_domain;	 /* for logins by no listener; as the listeners' own otherwise */
-	bool percent_domain;	 /* likewise */
-	char *user;		 /* whom children run as where started as root; NULL: popgate, else nobody */
-	char *runtime_directory; /* locks; NULL: the built-in choice */
-	char *plugin_directory;	 /* absolute; NULL: the built-in one */
+	unsigned fronts;	    /* front processes; never 0 here (0 in the file: one a core) */
+	char *accounts_file;	    /* absolute; NULL: there are no local accounts */
+	bool needs_agent;	    /* some credential is to be fetched from elsewhere */
+	unsigned helpers;	    /* processes that check passwords' hashes; 0: none is needed */
+	char *default_domain;	    /* for logins by no listener; as the listeners' own otherwise */
+	bool percent_domain;	    /* likewise */
+	char *user;		    /* whom children run as where started as root; NULL: popgate, else nobody */
+	char *runtime_directory;    /* locks; NULL: the built-in choice */
+	char *plugin_directory;	    /* absolute; NULL: the built-in one */
+	char *state_directory;	    /* tokens; NULL: the built-in choice */
+	char *token_key_file;	    /* absolute: the key that tokens are encrypted with; NULL */
+	char *token_key_credential; /* likewise, a name in $CREDENTIALS_DIRECTORY; NULL */
 	enum conf_sandbox sandbox;
 	void *config; /* libconfig's tree, kept for the plugins' sections */
 	char *source; /* path of the file, or what stands for it in messages */

@@ -253,6 +253,25 @@ static int check_reach(const struct reading *r)
 	return -1;
 }
 
+static int check_provider(const struct reading *r)
+{
+	const struct conf_source *source = &r->account->source;
+	struct conf_near near = {.word = source->text};
+
+	if (source->kind != CONF_SOURCE_OAUTH)
+		return 0;
+	for (size_t i = 0; i < r->conf->provider_count; i++) {
+		if (strcmp(r->conf->providers[i].name, source->text) == 0)
+			return 0;
+		conf_near_offer(&near, r->conf->providers[i].name);
+	}
+	conf_reader_fault(r->reader, member(r, "oauth"),
+			  "`oauth` in " WHAT ": there is no provider `%.64s` in the list `oauth` of %.200s%s%s%s",
+			  source->text, r->conf->source, near.best ? ": did you mean `" : "",
+			  near.best ? near.best : "", near.best ? "`?" : "");
+	return -1;
+}
+
 /* With a secret of its own upstream and no proof here anybody could come in. */
 static int check_guarded(const struct reading *r)
 {
@@ -292,7 +311,7 @@ static int fill(const struct reading *r, struct popgate_settings *settings)
 		  conf_networks(r->reader, r->group, "networks", WHAT, &account->networks, &account->network_count);
 	if (conf_source_read(r->reader, r->group, WHAT, settings, &account->source) != 0)
 		return -1;
-	return read_own_source(r, settings) | check_guarded(r) | check_reach(r) | result;
+	return read_own_source(r, settings) | check_provider(r) | check_guarded(r) | check_reach(r) | result;
 }
 
 static int read_account(const struct conf_reader *reader, const struct conf *conf, config_setting_t *group,

@@ -108,6 +108,9 @@ void conf_read_top(const struct conf_reader *reader, struct config_setting_t *ro
 	conf->user = conf_settings_take(settings, "user");
 	conf->runtime_directory = conf_settings_take(settings, "runtime_directory");
 	conf->plugin_directory = conf_settings_take(settings, "plugin_directory");
+	conf->state_directory = conf_settings_take(settings, "state_directory");
+	conf->token_key_file = conf_settings_take(settings, "token_key_file");
+	conf->token_key_credential = conf_settings_take(settings, "token_key_credential");
 	conf->accounts_file = conf_settings_take(settings, "accounts");
 	conf->helpers = conf->accounts_file == NULL ? 0 : (unsigned)conf_setting_int(settings, "helpers");
 	if (conf->accounts_file != NULL && conf->helpers == 0)

@@ -14,6 +14,8 @@ void conf_read_top(const struct conf_reader *reader, struct config_setting_t *ro
 void conf_read_tls(const struct conf_reader *reader, struct config_setting_t *root, struct conf *conf);
 void conf_read_listeners(const struct conf_reader *reader, struct config_setting_t *root, struct conf *conf);
 void conf_read_backends(const struct conf_reader *reader, struct config_setting_t *root, struct conf *conf);
+/* After the top level. */
+void conf_read_providers(const struct conf_reader *reader, struct config_setting_t *root, struct conf *conf);
 void conf_read_routes(const struct conf_reader *reader, struct config_setting_t *root, struct conf *conf);
 void conf_read_limits(const struct conf_reader *reader, struct config_setting_t *root, struct conf *conf);
 void conf_read_log(const struct conf_reader *reader, struct config_setting_t *root, struct conf *conf);
@@ -25,6 +27,7 @@ int conf_domain(const struct conf_reader *reader, struct config_setting_t *group
 
 /* Each frees what it points to. */
 void conf_listener_clear(struct conf_listener *listener);
+void conf_provider_clear(struct conf_provider *provider);
 void conf_route_clear(struct conf_route *route);
 
 /* The section `name` when it is a group. *group_r is NULL when it is absent. Returns -1 with a

@@ -9,16 +9,20 @@
 #define MIB	 (INT64_C(1) << 20)
 #define DAY	 86400
 
-const char *const conf_sections[] = {"listeners", "tls", "backends", "routes", "limits", "log", NULL};
+const char *const conf_sections[] = {"listeners", "tls", "backends", "routes", "oauth", "limits", "log", NULL};
 const char *const conf_listener_others[] = {"mechanisms", "proxy_networks", NULL};
 const char *const conf_route_others[] = {"folders", CONF_SOURCE_OTHER, NULL};
 const char *const conf_backend_core[] = {"name", "plugin", NULL};
 
-/* In the order of enum conf_listener_tls, conf_profile, conf_log_target, popgate_log_level, conf_sandbox. */
+/* In the order of enum conf_listener_tls, conf_profile, conf_log_target, popgate_log_level, conf_preset, conf_grant,
+ * conf_assertion, conf_sandbox. */
 static const char *const tls_choices[] = {"none", "starttls", "implicit", NULL};
 static const char *const profiles[] = {"modern", "intermediate", "legacy", NULL};
 static const char *const log_targets[] = {"stderr", "syslog", "file", NULL};
 static const char *const log_levels[] = {"warn", "info", "debug", NULL};
+static const char *const presets[] = {"generic", "google", "microsoft", "yahoo", NULL};
+static const char *const grants[] = {"refresh", "client_credentials", NULL};
+static const char *const assertions[] = {"PS256", "RS256", NULL};
 static const char *const sandbox_choices[] = {"auto", "off", "required", NULL};
 
 /* clang-format off */
@@ -27,6 +31,9 @@ const struct popgate_key conf_top_keys[] = {
 	{"user", POPGATE_KEY_STRING, 0, NULL, 0, 0, NULL, "whom the processes run as where popgate is started as root"},
 	{"runtime_directory", POPGATE_KEY_FILE, 0, NULL, 0, 0, NULL, "where the locks are"},
 	{"plugin_directory", POPGATE_KEY_FILE, 0, NULL, 0, 0, NULL, "where the plugins are"},
+	{"state_directory", POPGATE_KEY_FILE, 0, NULL, 0, 0, NULL, "where tokens are kept"},
+	{"token_key_file", POPGATE_KEY_FILE, 0, NULL, 0, 0, NULL, "file with the key that tokens are encrypted with"},
+	{"token_key_credential", POPGATE_KEY_STRING, 0, NULL, 0, 0, NULL, "systemd credential with that key"},
 	{"accounts", POPGATE_KEY_FILE, 0, NULL, 0, 0, NULL, "file of local accounts"},
 	{"helpers", POPGATE_KEY_INT, 0, "0", 0, 64, NULL, "processes that check local passwords; 0: one a core"},
 	{"default_domain", POPGATE_KEY_STRING, 0, NULL, 0, 0, NULL, "domain of login names that have none"},
@@ -69,6 +76,25 @@ const struct popgate_key conf_route_keys[] = {
 	{"login_delay", POPGATE_KEY_SECONDS, 0, "0", 0, DAY, NULL, "between two logins of one user; 0: none"},
 	{"folder_delimiter", POPGATE_KEY_STRING, 0, NULL, 0, 0, NULL, "what stands between a user's name and a folder"},
 	CONF_SOURCE_KEYS,
+	{0},
+};
+
+const struct popgate_key conf_provider_keys[] = {
+	{"name", POPGATE_KEY_STRING, REQUIRED, NULL, 0, 0, NULL, "how accounts and logs call it"},
+	{"preset", POPGATE_KEY_CHOICE, 0, "generic", 0, 0, presets, "whose endpoints and scope it has"},
+	{"grant", POPGATE_KEY_CHOICE, 0, "refresh", 0, 0, grants, "a token of each user's, or one of the application's"},
+	{"client_id", POPGATE_KEY_STRING, REQUIRED, NULL, 0, 0, NULL, "the application's identifier there"},
+	{"client_secret_file", POPGATE_KEY_FILE, 0, NULL, 0, 0, NULL, "file with the application's secret"},
+	{"certificate", POPGATE_KEY_FILE, 0, NULL, 0, 0, NULL, "PEM file: the application's certificate, instead of a secret"},
+	{"key", POPGATE_KEY_FILE, 0, NULL, 0, 0, NULL, "PEM file: its private key"},
+	{"assertion", POPGATE_KEY_CHOICE, 0, "PS256", 0, 0, assertions, "how it signs with that key"},
+	{"tenant", POPGATE_KEY_STRING, 0, NULL, 0, 0, NULL, "of Microsoft: the directory's identifier or domain"},
+	{"scope", POPGATE_KEY_STRING, 0, NULL, 0, 0, NULL, "what is asked for, instead of the preset's"},
+	{"token_endpoint", POPGATE_KEY_STRING, 0, NULL, 0, 0, NULL, "URL where tokens are given out"},
+	{"device_endpoint", POPGATE_KEY_STRING, 0, NULL, 0, 0, NULL, "URL where a login by code begins"},
+	{"authorization_endpoint", POPGATE_KEY_STRING, 0, NULL, 0, 0, NULL, "URL where a login by browser begins"},
+	{"insecure_loopback", POPGATE_KEY_BOOL, 0, "false", 0, 0, NULL, "for tests: endpoints on the loopback without TLS"},
+	{"ca_file", POPGATE_KEY_FILE, 0, NULL, 0, 0, NULL, "certificates to trust instead of the system's"},
 	{0},
 };
 

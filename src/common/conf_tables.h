@@ -14,6 +14,7 @@ extern const struct popgate_key conf_route_keys[];
 /* What is read beside them. Ends with NULL. */
 extern const char *const conf_listener_others[];
 extern const char *const conf_route_others[];
+extern const struct popgate_key conf_provider_keys[];
 extern const struct popgate_key conf_limits_keys[];
 extern const struct popgate_key conf_log_keys[];
 /* The sections at the top level. Ends with NULL. */

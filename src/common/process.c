@@ -158,6 +158,56 @@ int process_runtime_directory(struct conf *conf, const struct process_identity *
 	return -1;
 }
 
+/* $STATE_DIRECTORY is systemd's, and may be a list. */
+static char *choose_state_directory(void)
+{
+	const char *own = getenv("STATE_DIRECTORY"), *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
+	char *path = NULL;
+	int size = -1;
+
+	if (geteuid() == 0)
+		return strdup(STATE_DIRECTORY);
+	if (own != NULL && own[0] == '/' && strchr(own, ':') == NULL)
+		return strdup(own);
+	if (state != NULL && state[0] == '/')
+		size = asprintf(&path, "%s/popgate", state);
+	else if (home != NULL && home[0] == '/')
+		size = asprintf(&path, "%s/.local/state/popgate", home);
+	return size < 0 ? NULL : path;
+}
+
+/* The folders above a folder, as far as they are missing. */
+static void make_parents(const char *path)
+{
+	char *part = strdup(path);
+
+	for (char *slash = part == NULL ? NULL : strchr(part + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		(void)mkdir(part, 0700);
+		*slash = '/';
+	}
+	free(part);
+}
+
+int process_state_directory(struct conf *conf, const struct process_identity *identity, struct conf_report *report)
+{
+	if (conf->state_directory == NULL) {
+		conf->state_directory = choose_state_directory();
+		if (conf->state_directory != NULL && geteuid() != 0)
+			make_parents(conf->state_directory);
+	}
+	if (conf->state_directory == NULL) {
+		conf_report_add(report, conf->source, 0, "state_directory is missing, and there is no $HOME: set it");
+		return -1;
+	}
+	if (adopt_directory(conf->state_directory, identity) == 0)
+		return 0;
+	conf_report_add(report, conf->source, 0,
+			"state_directory %s: %s; it must be a folder of the service user that nobody else can write",
+			conf->state_directory, strerror(errno));
+	return -1;
+}
+
 bool process_tell_faults(struct conf_report *report)
 {
 	bool any = report->count > 0;

@@ -68,6 +68,9 @@ int process_choose_runtime_directory(struct conf *conf);
  * Returns 0, or -1 with a fault in report. */
 int process_runtime_directory(struct conf *conf, const struct process_identity *identity, struct conf_report *report);
 
+/* Likewise the directory of what must outlive restarts: conf->state_directory. */
+int process_state_directory(struct conf *conf, const struct process_identity *identity, struct conf_report *report);
+
 /* Tells faults on standard error, and in the log where that is another place; frees
  * the report. Whether there were any. */
 bool process_tell_faults(struct conf_report *report);

@@ -204,14 +204,15 @@ static int enter_files(enum sandbox_role role, const struct conf *conf, const st
 	struct sandbox_rule *rules;
 	int result;
 
-	if (role != SANDBOX_SPAWNER)
+	if (role != SANDBOX_SPAWNER && role != SANDBOX_FETCHER)
 		return sandbox_files_enter(NULL, 0, false);
 	rules = calloc(EVERYBODY + 1 + more, sizeof(*rules));
 	if (rules == NULL)
 		return -1;
 	memcpy(rules, everybody, sizeof(everybody));
 	count = EVERYBODY;
-	rules[count++] = (struct sandbox_rule){.path = conf->runtime_directory, .access = SANDBOX_LOCKS};
+	if (role == SANDBOX_SPAWNER)
+		rules[count++] = (struct sandbox_rule){.path = conf->runtime_directory, .access = SANDBOX_LOCKS};
 	for (size_t i = 0; i < more; i++)
 		rules[count++] = (struct sandbox_rule){.path = paths->items[i].path,
 						       .access = paths->items[i].write ? SANDBOX_WRITE : SANDBOX_READ};
@@ -225,6 +226,7 @@ static int enter_calls(enum sandbox_role role, const struct conf *conf, const st
 	struct sandbox_needs needs = {.accept = role == SANDBOX_FRONT,
 				      .pages = role == SANDBOX_FRONT,
 				      .fork = role == SANDBOX_SPAWNER,
+				      .thread = role == SANDBOX_FETCHER,
 				      .syslog = conf->log.target == CONF_LOG_SYSLOG};
 
 	for (size_t i = 0; paths != NULL && i < paths->count; i++)

@@ -13,7 +13,7 @@
 #include "common/conf.h"
 #include "common/process.h"
 
-enum sandbox_role { SANDBOX_FRONT, SANDBOX_BROKER, SANDBOX_SPAWNER, SANDBOX_HELPER };
+enum sandbox_role { SANDBOX_FRONT, SANDBOX_BROKER, SANDBOX_SPAWNER, SANDBOX_HELPER, SANDBOX_FETCHER };
 
 /* A folder, and all below it, that sessions may use beside what every session needs. */
 struct sandbox_path {
@@ -42,8 +42,9 @@ void sandbox_begin(void);
  * sandbox_enter. */
 int sandbox_leave_root(const struct conf *conf, const struct process_identity *identity);
 /* Enters the role's sandbox; SANDBOX_SPAWNER is what its sessions inherit, because a filter for each
- * would cost every login; only that they don't fork is a limit of their own. `paths` (may be NULL) is for it. Returns
- * 0, or -1 (logged): the configuration requires what failed. */
+ * would cost every login; only that they don't fork is a limit of their own. `paths` (may be NULL) is for it, and
+ * for SANDBOX_FETCHER, which resolves, connects and opens files as a session does, may have threads, but no children.
+ * Returns 0, or -1 (logged): the configuration requires what failed. */
 int sandbox_enter(enum sandbox_role role, const struct conf *conf, const struct sandbox_paths *paths);
 
 #endif

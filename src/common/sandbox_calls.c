@@ -301,6 +301,13 @@ static int allow_sockets(scmp_filter_ctx filter)
 	return result == 0 ? ONE(filter, bind, IS(2, UINT32_MAX, netlink)) : result;
 }
 
+static int allow_files(scmp_filter_ctx filter, bool write)
+{
+	int result = rules(filter, SCMP_ACT_ALLOW, reading, COUNT(reading));
+
+	return result == 0 && write ? rules(filter, SCMP_ACT_ALLOW, writing, COUNT(writing)) : result;
+}
+
 static int allow_children(scmp_filter_ctx filter, bool write)
 {
 	static const int waiting[] = {CALL(wait4), CALL(waitid)},
@@ -309,13 +316,28 @@ static int allow_children(scmp_filter_ctx filter, bool write)
 
 	if (result == 0)
 		result = rules(filter, SCMP_ACT_ERRNO(EPERM), signalling, COUNT(signalling));
-
 	if (result == 0)
-		result = rules(filter, SCMP_ACT_ALLOW, reading, COUNT(reading));
-	if (result == 0 && write)
-		result = rules(filter, SCMP_ACT_ALLOW, writing, COUNT(writing));
+		result = allow_files(filter, write);
 	if (result == 0)
 		result = ONE(filter, clone, CLONE_FLAGS(SCMP_CMP_MASKED_EQ, ~(scmp_datum_t)FORK_FLAGS, 0));
+	return result == 0 ? allow_sockets(filter) : result;
+}
+
+/* As the C library makes them, once clone3() is not there. */
+static int allow_threads(scmp_filter_ctx filter, bool write)
+{
+	const scmp_datum_t flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD;
+	const scmp_datum_t others = CLONE_NEWNS | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC |
+				    CLONE_NEWUTS | CLONE_NEWCGROUP | CLONE_PTRACE | CLONE_VFORK;
+	static const int forking[] = {CALL(fork), CALL(vfork)};
+	int result = rules(filter, SCMP_ACT_TRAP, forking, COUNT(forking));
+
+	if (result == 0)
+		result = ONE(filter, clone, CLONE_FLAGS(SCMP_CMP_MASKED_EQ, flags | others, flags));
+	if (result == 0)
+		result = allow_signals(filter);
+	if (result == 0)
+		result = allow_files(filter, write);
 	return result == 0 ? allow_sockets(filter) : result;
 }
 
@@ -358,6 +380,8 @@ static int fill(scmp_filter_ctx filter, const struct sandbox_needs *needs)
 		return result;
 	if (needs->fork) /* by clone(); the C library uses neither fork() nor vfork() */
 		return allow_children(filter, needs->write);
+	if (needs->thread)
+		return allow_threads(filter, needs->write);
 	result = rules(filter, SCMP_ACT_TRAP, forking, COUNT(forking));
 	if (result == 0)
 		result = allow_signals(filter);

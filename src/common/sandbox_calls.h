@@ -10,6 +10,7 @@ struct sandbox_needs {
 	bool pages;  /* sealed memory files */
 	bool syslog; /* to find its socket again */
 	bool fork;   /* children of its own, who connect, resolve and open files */
+	bool thread; /* threads instead, which do the same */
 	bool write;  /* and rename and remove them */
 };
 

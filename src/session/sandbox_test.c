@@ -25,6 +25,7 @@ static const struct {
 	unsigned bit;
 } roles[] = {{"front", SANDBOX_FRONT, TRY_FRONT},
 	     {"broker", SANDBOX_BROKER, TRY_BROKER},
+	     {"fetcher", SANDBOX_FETCHER, TRY_FETCHER},
 	     {"session", SANDBOX_SPAWNER, TRY_SESSION}};
 
 struct stage {
@@ -36,15 +37,22 @@ struct stage {
 /* As the process of the role does it. */
 static int enter(const struct stage *stage, enum sandbox_role role)
 {
+	/* who may write in one folder must not be able to in others */
+	struct sandbox_path folder = {.path = stage->conf->state_directory, .write = true};
+	const struct sandbox_paths state = {.items = &folder, .count = 1};
+	char nowhere[] = "/nonexistent";
+
+	if (folder.path == NULL)
+		folder.path = nowhere;
 	process_ignore_signals();
 	process_keep_private();
-	if (role != SANDBOX_SPAWNER && sandbox_leave_root(stage->conf, stage->identity) != 0)
+	if (role != SANDBOX_SPAWNER && role != SANDBOX_FETCHER && sandbox_leave_root(stage->conf, stage->identity) != 0)
 		return -1;
 	if (process_identity_assume(stage->identity) != 0)
 		return -1;
 	if (role == SANDBOX_SPAWNER)
 		limits_inherit(&stage->conf->limits);
-	return sandbox_enter(role, stage->conf, NULL);
+	return sandbox_enter(role, stage->conf, role == SANDBOX_FETCHER ? &state : NULL);
 }
 
 static void try_it(const struct stage *stage, const struct sandbox_try *try)

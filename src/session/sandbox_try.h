@@ -7,7 +7,8 @@
 #define TRY_FRONT   1u
 #define TRY_BROKER  2u
 #define TRY_SESSION 4u
-#define TRY_ALL	    (TRY_FRONT | TRY_BROKER | TRY_SESSION)
+#define TRY_FETCHER 8u
+#define TRY_ALL	    (TRY_FRONT | TRY_BROKER | TRY_SESSION | TRY_FETCHER)
 
 /* What was made before the sandbox was entered. */
 struct sandbox_try_place {

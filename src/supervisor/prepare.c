@@ -108,7 +108,9 @@ struct generation *prepare_generation(const struct supervisor_plan *plan, const 
 	if (conf == NULL)
 		return NULL;
 	if (process_identity_find(conf, &identity, report) != 0 ||
-	    process_runtime_directory(conf, &identity, report) != 0 || settle_connections(conf, report) != 0) {
+	    process_runtime_directory(conf, &identity, report) != 0 ||
+	    (conf->provider_count > 0 && process_state_directory(conf, &identity, report) != 0) ||
+	    settle_connections(conf, report) != 0) {
 		conf_free(&conf);
 		return NULL;
 	}

@@ -12,7 +12,7 @@ import tap
 from examplecase import ExampleCase
 from gateway import NOBODY, SANITIZED, Gateway, example_backend
 
-REFUSED = re.compile(r"^(front|broker|session) [\w-]+: (refused|ended) \(.+\)$")
+REFUSED = re.compile(r"^(front|broker|fetcher|session) [\w-]+: (refused|ended) \(.+\)$")
 PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 38, 22, 2
 LANDLOCK_CREATE_RULESET, ENOSYS = 444, 38  # the same number on every machine
 
@@ -62,8 +62,8 @@ class Attempts(SandboxCase):
         done = self.run_verb(gate, "sandbox-test", unprivileged)
         lines = done.stdout.splitlines()
         self.assertEqual([line for line in lines[:-1] if not REFUSED.match(line)], [])
-        self.assertEqual({line.split()[0] for line in lines[:-1]}, {"front", "broker", "session"})
-        self.assertGreater(len(lines), 130)
+        self.assertEqual({line.split()[0] for line in lines[:-1]}, {"front", "broker", "fetcher", "session"})
+        self.assertGreater(len(lines), 175)
         self.assertEqual(lines[-1], "victim: lives")
         self.assertEqual(done.returncode, 0)
         return done
@@ -74,7 +74,7 @@ class Attempts(SandboxCase):
         self.need(gate, "seccomp", "Landlock")
         done = self.assert_all_refused(gate)
         # What ended a process is told with its number: listen(2), ptrace(2) and more, in each role.
-        for role in ("front", "broker", "session"):
+        for role in ("front", "broker", "fetcher", "session"):
             self.assertGreater(len(re.findall(rf"process={role} .*event=forbidden_call number=\d+", done.stderr)), 10)
 
     def test_invariant_15_everything_forbidden_fails_unprivileged(self):

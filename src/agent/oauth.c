@@ -1,0 +1,137 @@
+/* oauth - see oauth.h. */
+#include "agent/oauth.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/http.h"
+#include "agent/seal.h"
+#include "agent/source.h"
+#include "agent/store.h"
+
+static int read_key(struct oauth *oauth, struct conf_report *report)
+{
+	const struct conf *conf = oauth->conf;
+	struct popgate_error error = {.status = POPGATE_PERM};
+	struct secret line = {0};
+	const char *name = conf->token_key_file;
+	int result;
+
+	if (name != NULL) {
+		result = source_read_file(name, &line, &error);
+	} else {
+		name = conf->token_key_credential;
+		result = source_read_credential(name, &line, &error);
+	}
+	if (result != 0)
+		conf_report_add(report, conf->source, 0, "the token key: %s", error.text);
+	else if ((result = seal_key(&line, &oauth->key)) != 0)
+		conf_report_add(report, conf->source, 0,
+				"the token key %s must be 32 octets in base64, on one line: openssl rand -base64 32",
+				name);
+	secret_clear(&line);
+	return result;
+}
+
+static int read_client(const struct conf_provider *provider, struct oauth_client *client, struct conf_report *report)
+{
+	struct popgate_error error;
+
+	if (provider->key != NULL)
+		return jwt_key_read(provider, &client->key, report);
+	if (provider->client_secret_file == NULL ||
+	    source_read_file(provider->client_secret_file, &client->secret, &error) == 0)
+		return 0;
+	conf_report_add(report, provider->file, provider->line, "client_secret_file %s", error.text);
+	return -1;
+}
+
+struct oauth *oauth_new(const struct conf *conf, struct conf_report *report)
+{
+	struct oauth *oauth = calloc(1, sizeof(*oauth));
+	struct popgate_error error;
+	int result = 0;
+
+	if (oauth == NULL || (oauth->clients = calloc(conf->provider_count + 1, sizeof(*oauth->clients))) == NULL) {
+		conf_report_add(report, NULL, 0, "out of memory");
+		free(oauth);
+		return NULL;
+	}
+	oauth->conf = conf;
+	if (http_load(&error) != 0) {
+		conf_report_add(report, conf->source, 0, "%s", error.text);
+		result = -1;
+	}
+	result |= read_key(oauth, report);
+	for (size_t i = 0; i < conf->provider_count; i++)
+		result |= read_client(&conf->providers[i], &oauth->clients[i], report);
+	if (result != 0)
+		oauth_free(&oauth);
+	return oauth;
+}
+
+void oauth_free(struct oauth **oauth)
+{
+	struct oauth *old = *oauth;
+
+	*oauth = NULL;
+	if (old == NULL)
+		return;
+	for (size_t i = 0; i < old->conf->provider_count; i++) {
+		secret_clear(&old->clients[i].secret);
+		jwt_key_free(&old->clients[i].key);
+	}
+	secret_clear(&old->key);
+	free(old->clients);
+	free(old);
+}
+
+static void copy(const struct secret *secret, unsigned char *data, size_t room, size_t *size_r)
+{
+	*size_r = secret->size > room ? 0 : secret->size;
+	if (*size_r > 0)
+		memcpy(data, secret->data, *size_r);
+}
+
+void oauth_lend(const struct oauth *oauth, const struct conf_provider *provider, struct oauth_loan *loan_r)
+{
+	copy(&oauth->key, loan_r->key, sizeof(loan_r->key), &loan_r->key_size);
+	copy(&oauth_client(oauth, provider)->secret, loan_r->client, sizeof(loan_r->client), &loan_r->client_size);
+}
+
+int oauth_take(struct oauth *oauth, const struct conf_provider *provider, struct oauth_loan *loan)
+{
+	struct oauth_client *client = &oauth->clients[provider - oauth->conf->providers];
+	int result = secret_set(&oauth->key, loan->key, loan->key_size);
+
+	if (result == 0 && loan->client_size > 0)
+		result = secret_set(&client->secret, loan->client, loan->client_size);
+	secret_wipe(loan, sizeof(*loan));
+	return result;
+}
+
+int oauth_judge_store(const struct oauth *oauth, struct conf_report *report)
+{
+	struct popgate_error error;
+	struct store *store = store_open(oauth->conf->state_directory, &oauth->key, &error);
+
+	if (store == NULL) {
+		conf_report_add(report, oauth->conf->source, 0, "%s", error.text);
+		return -1;
+	}
+	store_close(&store);
+	return 0;
+}
+
+const struct conf_provider *oauth_provider(const struct oauth *oauth, const char *name)
+{
+	for (size_t i = 0; i < oauth->conf->provider_count; i++)
+		if (strcmp(oauth->conf->providers[i].name, name) == 0)
+			return &oauth->conf->providers[i];
+	return NULL;
+}
+
+const struct oauth_client *oauth_client(const struct oauth *oauth, const struct conf_provider *provider)
+{
+	return &oauth->clients[provider - oauth->conf->providers];
+}

@@ -1,0 +1,36 @@
+/* store - the tokens on disk: an SQLite database in the state directory, each row encrypted and bound to its provider
+ * and account; and the lock that lets one process at a time ask for an account's token. Used by the agent's children,
+ * at the agent's start, and by the verb `oauth`. Blocks on the disk, and up to 5 s on others who write.
+ *
+ * Accounts' names are compared without regard to ASCII case. */
+#ifndef POPGATE_AGENT_STORE_H
+#define POPGATE_AGENT_STORE_H
+
+#include <popgate/plugin.h>
+
+#include "agent/token.h"
+
+#define STORE_FILE	"tokens.sqlite"
+#define STORE_LOCK_FILE "tokens.lock"
+
+struct store;
+
+/* Opens, and makes what is missing, as files that nobody else may use; the directory is there. Proves that the key is
+ * the one that the store was made with. NULL with PERM or TEMP and words for the operator. */
+struct store *store_open(const char *directory, const struct secret *key, struct popgate_error *error);
+void store_close(struct store **store);
+/* From here to store_unlock() or the end of the process no other has this account's lock. 0, or -1: TEMP, the deadline
+ * has passed. One at a time. */
+int store_lock(struct store *store, const char *provider, const char *account, int64_t deadline,
+	       struct popgate_error *error);
+void store_unlock(struct store *store);
+/* 0: *token_r, which is empty, is there, the caller's to clear. 1: there is none. -1: PERM, it is damaged; TEMP. */
+int store_get(struct store *store, const char *provider, const char *account, struct token *token_r,
+	      struct popgate_error *error);
+/* On disk when it returns 0; as before when -1. */
+int store_put(struct store *store, const char *provider, const char *account, const struct token *token,
+	      struct popgate_error *error);
+/* 0: it is no more. 1: there was none. -1. */
+int store_remove(struct store *store, const char *provider, const char *account, struct popgate_error *error);
+
+#endif

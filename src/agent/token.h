@@ -1,0 +1,32 @@
+/* token - what is known of one account's tokens, and how it is written down. Pure. */
+#ifndef POPGATE_AGENT_TOKEN_H
+#define POPGATE_AGENT_TOKEN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/secret.h"
+
+#define TOKEN_MAX 8000 /* octets of each, so that both have room in one text */
+
+/* Times in seconds since 1970, by a clock that may be set; 0: never. Zero-initialise. */
+struct token {
+	struct secret access;	 /* may be empty */
+	struct secret refresh;	 /* likewise; always so where an application asks for itself */
+	int64_t issued, expires; /* of access */
+	int64_t login;		 /* when somebody logged in */
+	int64_t retry;		 /* not to be asked for before */
+	unsigned failures;	 /* in a row */
+	bool revoked;		 /* of no use any more */
+	uint64_t serial;	 /* counts access tokens; never 0 once there is one */
+};
+
+/* Whether it can stand in a request and on a line: visible ASCII, 1 to TOKEN_MAX octets. */
+bool token_is_sound(const char *text, size_t size);
+/* Its text. *text_r, which is empty, becomes the caller's to clear. 0 or -1: no memory, too long. */
+int token_write(const struct token *token, struct secret *text_r);
+/* Reads a text. *token, which is empty, becomes the caller's to clear. 0, or -1: it is none. */
+int token_read(const struct secret *text, struct token *token_r);
+void token_clear(struct token *token);
+
+#endif

@@ -1,0 +1,217 @@
+"""`popgate oauth`: how a person is led through a login, by device and by browser."""
+
+import http.client
+import os
+import pty
+import re
+import subprocess
+import threading
+import urllib.parse
+
+import tap
+from oauthcase import OAuthCase
+from oauthserver import OAuthServer, always
+
+OK = rb"^\+OK"
+
+
+class Device(OAuthCase):
+    def login_fails(self, words):
+        self.assertRegex(self.popgate("oauth", "login", "ann", status=1), words)
+
+    def test_waits_as_long_as_it_is_told_to(self):
+        """RFC 8628, 3.5."""
+        self.provide()
+        self.server.device_script = ["authorization_pending", "authorization_pending", "ok"]
+        said = self.log_in()
+        self.assertIn("WDJB-MJHT", said)
+        self.assertIn("Waiting", said)
+        self.assertIn("popgate oauth status ann", said)
+        self.assertEqual(len(self.asked("device_code")), 3)
+        self.assertIn("good", self.popgate("oauth", "status", "ann"))
+
+    def test_slows_down_when_it_is_asked_to(self):
+        self.provide()
+        times = []
+        self.server.device_script = ["slow_down", "ok"]
+        self.server.on["/token"] = lambda form: times.append(os.times().elapsed)
+        self.log_in()
+        self.assertEqual(len(times), 2)
+        self.assertGreater(times[1] - times[0], 5.5)
+
+    def test_person_who_says_no(self):
+        self.provide()
+        self.server.device_script = ["authorization_pending", "access_denied"]
+        self.login_fails("access_denied")
+        self.assertEqual(self.rows(), [])
+
+    def test_code_that_expires(self):
+        self.provide()
+        self.server.device_script = ["authorization_pending"] * 99
+        self.server.device_lifetime = 2
+        self.login_fails("expired")
+
+    def test_provider_that_gives_nothing_to_refresh(self):
+        self.provide()
+        self.server.on["/token"] = lambda form: (200, self.server.new_tokens(refresh=False))
+        self.login_fails("cannot be refreshed")
+        self.assertEqual(self.rows(), [])
+
+    def test_what_a_provider_sends_is_harmless_on_a_terminal(self):
+        self.provide()
+        self.server.on["/device"] = always(400, {"error": "invalid_scope", "error_description": "\x1b[2J\u009bspoof"})
+        said = self.popgate("oauth", "login", "ann", status=1)
+        self.assertIn("invalid_scope", said)
+        self.assertNotIn("\x1b", said)
+        self.server.on["/device"] = always(200, {"device_code": "x", "user_code": "A", "verification_uri": "javascript:x"})
+        self.login_fails("malformed")
+
+    def test_who_and_what_is_told_plainly(self):
+        self.provide()
+        self.add("plain")
+        self.write()
+        for words, pattern in ((("login", "nobody"), "no account `nobody`"), (("login", "plain"), "no key `oauth`"),
+                               (("login",), "whose"), ((), "login, status or logout"),
+                               (("login", "ann", "--device", "--browser"), "exclude")):
+            with self.subTest(words=words):
+                self.assertRegex(self.popgate("oauth", *words, status=2), pattern)
+        self.assertIn("popgate oauth login ann", self.popgate_status_of_none())
+        self.assertIn("no token", self.popgate("oauth", "logout", "ann"))
+
+    def popgate_status_of_none(self):
+        done = subprocess.run((self.gate.program, "oauth", "status", "-c", self.gate.config_file), text=True,
+                              stdout=subprocess.PIPE, check=False)
+        self.assertEqual(done.returncode, 1)
+        return done.stdout
+
+    def test_picture_is_drawn_on_a_terminal(self):
+        self.provide()
+        reader, terminal = pty.openpty()
+        octets = bytearray()
+
+        def read():
+            try:
+                while chunk := os.read(reader, 65536):
+                    octets.extend(chunk)
+            except OSError:
+                pass
+
+        thread = threading.Thread(target=read, daemon=True)
+        thread.start()
+        subprocess.run((self.gate.program, "oauth", "login", "ann", "-c", self.gate.config_file), stdin=terminal,
+                       stdout=terminal, check=True)
+        os.close(terminal)
+        thread.join(10)
+        os.close(reader)
+        if "▀".encode() not in octets:
+            self.skipTest("popgate was built without libqrencode")
+        self.assertIn("█".encode(), octets)
+
+
+class Browser(OAuthCase):
+    def begin(self, *words, stdin=subprocess.DEVNULL):
+        """Starts a login; the address for the browser, taken apart."""
+        self.provide()
+        self.process = subprocess.Popen((self.gate.program, "oauth", "login", "ann", "--browser", *words, "-c",
+                                         self.gate.config_file), stdin=stdin, stdout=subprocess.PIPE,
+                                        stderr=subprocess.STDOUT, text=True)
+        self.addCleanup(self.process.stdout.close)
+        self.addCleanup(self.process.wait)
+        self.addCleanup(self.process.kill)
+        self.said = ""
+        while "Waiting" not in self.said:
+            line = self.process.stdout.readline()
+            if not line:
+                raise AssertionError(self.said)
+            self.said += line
+        url = urllib.parse.urlsplit(re.search(r"^https://\S+", self.said, re.M).group())
+        self.assertEqual(url.path, "/authorize")
+        self.query = dict(urllib.parse.parse_qsl(url.query))
+        return self.query
+
+    def visit(self, target):
+        """What the browser is answered."""
+        connection = http.client.HTTPConnection("127.0.0.1", urllib.parse.urlsplit(self.query["redirect_uri"]).port, timeout=10)
+        connection.request("GET", target)
+        answer = connection.getresponse()
+        answer.read()
+        connection.close()
+        return answer.status
+
+    def end(self, status=0):
+        self.said += self.process.stdout.read()
+        self.assertEqual(self.process.wait(20), status, self.said)
+        return self.said
+
+    def test_code_with_proof_key_by_the_loopback(self):
+        query = self.begin()
+        self.assertEqual({name: query[name] for name in ("response_type", "client_id", "scope", "code_challenge_method",
+                                                          "login_hint")},
+                         {"response_type": "code", "client_id": "popgate-client", "scope": "mail offline",
+                          "code_challenge_method": "S256", "login_hint": "ann"})
+        self.assertRegex(query["redirect_uri"], r"^http://127\.0\.0\.1:\d+$")
+        self.assertGreaterEqual(len(query["state"]), 43)
+        self.assertEqual(self.visit("/?" + self.server.allow(query)), 200)
+        self.assertIn("Done", self.end())
+        form = self.asked("authorization_code")[0]
+        self.assertEqual(form["redirect_uri"], query["redirect_uri"])
+        self.gate.start()
+        self.assertRegex(self.login("ann"), OK)
+        self.gate.stop()
+
+    def test_answers_with_another_state_do_not_count(self):
+        query = self.begin()
+        for target in ("/", "/favicon.ico", "/?code=stolen", "/?code=stolen&state=x", "/?error=access_denied&state=x",
+                       "/elsewhere?" + self.server.allow(query)):
+            self.assertEqual(self.visit(target), 404, target)
+        self.assertEqual(self.asked("authorization_code"), [])
+        self.assertEqual(self.visit("/?" + self.server.allow(query)), 200)
+        self.end()
+
+    def test_connection_that_says_nothing_holds_nobody_up_for_long(self):
+        import socket
+        query = self.begin()
+        port = urllib.parse.urlsplit(query["redirect_uri"]).port
+        with socket.create_connection(("127.0.0.1", port)):
+            self.assertEqual(self.visit("/?" + self.server.allow(query)), 200)
+        self.end()
+
+    def test_address_can_be_pasted(self):
+        query = self.begin(stdin=subprocess.PIPE)
+        self.process.stdin.write("what?\n" + query["redirect_uri"] + "/?" + self.server.allow(query) + "\n")
+        self.process.stdin.close()
+        self.assertIn("Done", self.end())
+        self.assertIn("not the address", self.said)
+
+    def test_person_who_says_no_in_the_browser(self):
+        query = self.begin()
+        self.assertEqual(self.visit(f"/?error=access_denied&state={query['state']}"), 200)
+        self.assertIn("denied in the browser", self.end(1))
+        self.assertEqual(self.rows(), [])
+
+    def test_port_can_be_chosen(self):
+        import socket
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        query = self.begin("--port", str(port))
+        self.assertEqual(query["redirect_uri"], f"http://127.0.0.1:{port}")
+        self.assertIn(f"ssh -L {port}:127.0.0.1:{port}", self.said)
+        self.visit("/?" + self.server.allow(query))
+        self.end()
+
+    def test_endpoint_in_clear_must_be_allowed_and_on_the_loopback(self):
+        server = OAuthServer(tls=False)
+        self.provide(server=server)
+        self.assertIn("must begin with https://", self.popgate("check", status=3))
+        self.gate.sections["oauth"][0]["insecure_loopback"] = True
+        self.gate.write_config()
+        self.popgate("check")
+        self.log_in()
+        self.gate.sections["oauth"][0]["token_endpoint"] = "http://provider.example/token"
+        self.gate.write_config()
+        self.assertIn("127.0.0.1", self.popgate("check", status=3))
+
+
+if __name__ == "__main__":
+    tap.main()

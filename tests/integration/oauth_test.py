@@ -1,0 +1,448 @@
+"""Tokens: refreshed when they must be, by one process at a time, kept through whatever the provider does, and by nobody
+who has not proved himself."""
+
+import base64
+import os
+import re
+import shutil
+import signal
+import sqlite3
+import subprocess
+import threading
+import time
+
+import tap
+from oauthcase import OAuthCase
+from oauthserver import SECRET, OAuthServer, always, stall
+
+OK = rb"^\+OK"
+AUTH = rb"^-ERR \[AUTH\]"
+TEMP = rb"^-ERR \[SYS/TEMP\]"
+PERM = rb"^-ERR \[SYS/PERM\]"
+
+
+class Refresh(OAuthCase):
+    def begin(self, **options):
+        """A gateway that runs; ann has logged in at the provider, and her first token is a minute from its end."""
+        options.setdefault("server", OAuthServer(lifetime=60))
+        self.provide(**options)
+        for account in self.accounts:
+            self.log_in(account["user"])
+        self.server.lifetime = 3600
+        self.gate.start()
+
+    def reload(self):
+        """Another generation, once it serves."""
+        before = set(self.gate.pids("agent"))
+        self.gate.write_config()
+        self.gate.signal(signal.SIGHUP)
+        self.gate.wait_until(lambda: self.gate.pids("agent") and not before & set(self.gate.pids("agent")),
+                             "the new generation alone")
+
+    def test_login_opens_the_mailbox_at_once_and_while_it_runs(self):
+        self.provide(users=("ann", "bob"))
+        self.gate.start()
+        self.gate.expect_warning(r"login_failed .*user=ann .*popgate oauth login ann")
+        self.assertRegex(self.login("ann"), PERM)
+        said = self.log_in()
+        self.assertIn("WDJB-MJHT", said)
+        self.assertIn("https://provider.example/device", said)
+        self.assertRegex(self.login("ann"), OK)
+        self.assertRegex(self.login("ANN"), OK)
+        self.assertEqual(self.asked(), [])  # the token of the login is good
+        self.gate.stop()
+
+    def test_token_near_its_end_is_refreshed_once_and_kept(self):
+        self.begin()
+        self.assertRegex(self.login("ann"), OK)
+        self.assertRegex(self.login("ann"), OK)
+        self.assertEqual(len(self.asked()), 1)
+        self.assertEqual(set(self.asked()[0]), {"grant_type", "refresh_token", "client_id"})
+        self.reload()
+        self.assertRegex(self.login("ann"), OK)
+        self.assertEqual(len(self.asked()), 1)
+        self.gate.stop()
+
+    def test_rotated_refresh_token_is_the_one_that_is_used_next(self):
+        self.begin()
+        self.server.lifetime = 80  # the agent asks anew, sessions are content
+        for _ in range(3):
+            self.assertRegex(self.login("ann"), OK)
+        used = [form["refresh_token"] for form in self.asked()]
+        self.assertEqual(len(set(used)), 3)
+        self.gate.stop()
+
+    def test_refresh_token_that_is_not_rotated_stays(self):
+        self.begin(server=OAuthServer(lifetime=60, rotate=False))
+        self.server.lifetime = 80  # the agent asks anew, sessions are content
+        for _ in range(3):
+            self.assertRegex(self.login("ann"), OK)
+        self.assertEqual(len({form["refresh_token"] for form in self.asked()}), 1)
+        self.gate.stop()
+
+    def test_wrong_local_password_never_touches_a_token(self):
+        self.begin()
+        before = self.rows()
+        for password in ("wrong", "", "local "):
+            self.assertRegex(self.login("ann", password), AUTH if password else rb"^-ERR")
+        self.assertEqual(self.asked(), [])
+        self.assertEqual(self.rows(), before)
+        self.gate.stop()
+
+    def test_token_that_the_mail_server_refuses_is_renewed(self):
+        self.begin()
+        self.assertRegex(self.login("ann"), OK)
+        time.sleep(31)  # of one that is younger the mail server would refuse the next as well
+        self.server.accept()
+        self.assertRegex(self.login("ann"), OK)
+        self.assertEqual(len(self.asked()), 2)
+        self.gate.stop()
+
+    def test_token_just_made_that_is_refused_is_no_reason_for_more(self):
+        self.begin()
+        self.server.on["/token"] = lambda form: self.refused_token()
+        self.gate.expect_warning(r"login_failed .*status=perm .*just made")
+        for _ in range(3):
+            self.assertRegex(self.login("ann"), PERM)
+        self.assertEqual(len(self.asked()), 1)
+        self.gate.stop()
+
+    def refused_token(self):
+        answer = self.server.new_tokens()
+        self.server.accept()
+        return 200, answer
+
+    # ---- one at a time ----------------------------------------------------------
+
+    def log_in_many(self, count, users=("ann",)):
+        replies = []
+        threads = [threading.Thread(target=lambda i=i: replies.append(self.login(users[i % len(users)])))
+                   for i in range(count)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+        return replies
+
+    def test_input_65_many_logins_make_one_refresh(self):
+        self.begin()
+        self.server.on["/token"] = stall(1)
+        replies = self.log_in_many(8)
+        # the maildrop is locked by whoever has it
+        self.assertEqual([reply for reply in replies if not re.match(rb"^\+OK|^-ERR \[IN-USE\]", reply)], [])
+        self.assertTrue(any(reply.startswith(b"+OK") for reply in replies))
+        self.assertEqual(len(self.asked()), 1)
+        self.gate.allow_warning("in_use")
+        self.gate.stop()
+
+    def test_input_65_two_generations_make_one_refresh(self):
+        """The agent of before a reload, and the one after it."""
+        self.begin()
+        self.server.on["/token"] = stall(3)
+        replies = []
+        thread = threading.Thread(target=lambda: replies.append(self.login("ann")))
+        thread.start()
+        self.gate.wait_until(self.asked, "the first to ask")
+        self.gate.signal(signal.SIGHUP)
+        self.gate.wait_until(lambda: len(self.gate.pids("agent")) == 2, "a second agent")
+        replies.append(self.login("ann"))
+        thread.join(30)
+        self.assertEqual(len(self.asked()), 1, replies)
+        self.assertTrue(all(re.match(rb"^\+OK|^-ERR \[IN-USE\]", reply) for reply in replies), replies)
+        self.gate.allow_warning("in_use")
+        self.gate.stop()
+
+    def test_users_do_not_wait_for_each_other(self):
+        self.begin(users=("ann", "bob"))
+        release = threading.Event()
+        first = self.server.refresh_tokens.copy()
+        self.server.on["/token"] = [lambda form: release.wait(20) and None]
+        thread = threading.Thread(target=self.login, args=("ann",))
+        thread.start()
+        self.gate.wait_until(self.asked, "ann's request")
+        self.assertRegex(self.login("bob"), OK)
+        self.assertTrue(thread.is_alive())
+        release.set()
+        thread.join(30)
+        self.assertEqual(len(first), 2)
+        self.gate.stop()
+
+    # ---- providers that fail ----------------------------------------------------
+
+    def fails(self, handler, words, wait=1):
+        """TEMP, no second request for some seconds, and the refresh token is still there."""
+        self.begin()
+        self.server.on["/token"] = [handler]
+        self.gate.expect_warning(rf"login_failed .*status=temp .*{words}")
+        self.gate.expect_warning(r"login_failed .*status=temp .*asked again in")
+        self.assertRegex(self.login("ann"), TEMP)
+        self.assertRegex(self.login("ann"), TEMP)
+        self.assertEqual(len(self.asked()), 1)
+        time.sleep(6)
+        if wait:
+            self.assertRegex(self.login("ann"), OK)
+            self.assertEqual(len({form["refresh_token"] for form in self.asked()}), 1)
+        self.gate.stop()
+
+    def test_input_65_server_error(self):
+        self.fails(always(503, {"error": "temporarily_unavailable"}), "status 503")
+
+    def test_input_65_endless_json(self):
+        self.fails(always(200, b'{"access_token":"' + b"x" * 10_000_000 + b'"}'), "longer than")
+
+    def test_input_65_deep_json(self):
+        self.fails(always(200, b'{"a":' + b"[" * 5000 + b"]" * 5000 + b"}"), "no JSON object")
+
+    def test_input_65_json_that_is_none(self):
+        self.fails(always(200, b"<html>Log in to the hotel's network</html>"), "no JSON object")
+
+    def test_input_65_token_that_is_none(self):
+        self.fails(always(200, {"access_token": "a\x01b\r\nc", "token_type": "Bearer"}), "no access token")
+
+    def test_input_65_refresh_token_that_is_none(self):
+        self.fails(always(200, {"access_token": "good", "refresh_token": ["x"]}), "refresh token that is malformed")
+
+    def test_input_65_other_type_of_token(self):
+        self.fails(always(200, {"access_token": "good", "token_type": "MAC"}), "another type")
+
+    def test_redirect_is_not_followed(self):
+        self.fails(lambda _: (307, b"", {"Location": self.server.url("/elsewhere")}), "status 307")
+        self.assertEqual({path for path, _ in self.server.asked}, {"/token", "/device"})
+
+    def test_input_65_provider_that_asks_to_wait(self):
+        self.fails(always(429, {"error": "slow_down"}, {"Retry-After": "20"}), "status 429", wait=0)
+        self.assertEqual(len(self.asked()), 1)
+
+    def test_input_65_endpoint_that_stalls(self):
+        """TEMP within its bound, and others are served meanwhile."""
+        self.begin(users=("ann", "bob"))
+        self.server.on["/token"] = [stall(40)]
+        self.gate.expect_warning(r"login_failed .*status=temp .*[Tt]ime")
+        replies = []
+        started = time.monotonic()
+        thread = threading.Thread(target=lambda: replies.append(self.login("ann")))
+        thread.start()
+        self.gate.wait_until(self.asked, "ann's request")
+        self.assertRegex(self.login("bob"), OK)
+        thread.join(40)
+        self.assertRegex(replies[0], TEMP)
+        self.assertLess(time.monotonic() - started, 25)
+        self.gate.stop()
+
+    def test_provider_that_is_away(self):
+        self.begin()
+        self.server.httpd.shutdown()
+        self.server.httpd.socket.close()
+        self.gate.expect_warning(r"login_failed .*status=temp .*connect")
+        self.assertRegex(self.login("ann"), TEMP)
+        self.gate.stop()
+
+    def test_provider_with_another_certificate_gets_nothing(self):
+        self.begin()
+        other = OAuthServer()  # of another authority
+        self.addCleanup(other.close)
+        self.gate.sections["oauth"][0]["token_endpoint"] = other.url("/token")
+        self.reload()
+        self.gate.expect_warning(r"login_failed .*status=temp .*(certificate|peer)")
+        self.assertRegex(self.login("ann"), TEMP)
+        self.assertEqual(other.asked, [])
+        self.gate.stop()
+
+    # ---- the end of a token -------------------------------------------------------
+
+    def test_revoked_token_is_told_once_and_asked_for_no_more(self):
+        self.begin()
+        self.server.refresh_tokens.clear()
+        self.gate.expect_warning(r"event=token_revoked provider=test user=ann msg=\".*invalid_grant")
+        self.gate.expect_warning(r"login_failed .*status=perm .*popgate oauth login ann")
+        for _ in range(3):
+            self.assertRegex(self.login("ann"), PERM)
+        self.assertEqual(len(self.asked()), 1)
+        self.assertIn("revoked", self.popgate_status())
+        self.log_in()
+        self.assertRegex(self.login("ann"), OK)
+        self.gate.stop()
+
+    def popgate_status(self):
+        done = subprocess.run((self.gate.program, "oauth", "status", "-c", self.gate.config_file), text=True,
+                              stdout=subprocess.PIPE, check=False)
+        return done.stdout
+
+    def test_client_that_is_refused_is_no_revoked_token(self):
+        self.begin()
+        self.server.on["/token"] = [always(401, {"error": "invalid_client", "error_description": "expired\x1b[2J"})]
+        self.gate.expect_warning(r"login_failed .*status=perm .*invalid_client")
+        self.assertRegex(self.login("ann"), PERM)
+        self.assertNotIn("\x1b", self.gate.log())
+        time.sleep(6)
+        self.assertRegex(self.login("ann"), OK)
+        self.gate.stop()
+
+    def test_logout_forgets(self):
+        self.begin()
+        self.assertIn("forgotten", self.popgate("oauth", "logout", "ann"))
+        self.assertEqual(self.rows(), [])
+        self.gate.expect_warning(r"login_failed .*popgate oauth login ann")
+        self.assertRegex(self.login("ann"), PERM)
+        self.assertEqual(self.asked(), [])
+        self.gate.stop()
+
+    # ---- death in between ---------------------------------------------------------
+
+    def test_new_refresh_token_survives_an_agent_that_dies(self):
+        """It dies while the provider thinks: the child goes on, and stores what comes."""
+        self.begin()
+        self.server.on["/token"] = [stall(2)]
+        self.gate.expect_warning("process_died role=agent")
+        self.gate.allow_warning("login_failed")
+        thread = threading.Thread(target=self.login, args=("ann",))
+        thread.start()
+        self.gate.wait_until(self.asked, "the request")
+        self.gate.kill_process("agent")
+        thread.join(30)
+        time.sleep(2.5)
+        self.gate.wait_until(lambda: self.gate.pids("agent"), "another agent")
+        self.assertRegex(self.login("ann"), OK)
+        self.assertEqual(len(self.asked()), 1)
+        self.gate.stop()
+
+    def test_store_that_cannot_be_written_spends_no_refresh_token(self):
+        if os.geteuid() != 0:
+            self.skipTest("needs another owner")
+        self.begin()
+        state = self.gate.path("state")
+        os.chown(os.path.join(state, "tokens.sqlite"), 65534, 65534)
+        os.chmod(os.path.join(state, "tokens.sqlite"), 0o400)
+        self.gate.expect_warning(r"login_failed .*status=temp .*readonly")
+        self.assertRegex(self.login("ann"), TEMP)
+        self.assertEqual(self.asked(), [])
+        os.chmod(os.path.join(state, "tokens.sqlite"), 0o600)
+        self.assertRegex(self.login("ann"), OK)
+        self.gate.stop()
+
+
+class Clients(OAuthCase):
+    """Applications that have a secret or a key, and a token of their own."""
+
+    def write_secret(self):
+        path = self.gate.path("client.secret")
+        with open(path, "w", encoding="ascii") as file:
+            file.write(SECRET + "\n")
+        os.chmod(path, 0o600)
+        return path
+
+    def begin(self, **provider):
+        self.provide(users=("ann", "bob"))
+        self.gate.sections["oauth"][0].update(provider)
+        self.gate.start()
+
+    def test_application_token_is_one_for_all(self):
+        self.provide(users=("ann", "bob"))
+        self.gate.sections["oauth"][0].update(grant="client_credentials", client_secret_file=self.write_secret())
+        self.gate.start()
+        self.assertRegex(self.login("ann"), OK)
+        self.assertRegex(self.login("bob"), OK)
+        self.assertEqual(len(self.asked("client_credentials")), 1)
+        self.assertEqual(self.asked("client_credentials")[0]["scope"], "mail offline")
+        self.assertEqual([row[:2] for row in self.rows()], [("test", "")])
+        self.gate.stop()
+
+    def test_application_proves_itself_with_a_key(self):
+        for how in ("PS256", "RS256"):
+            with self.subTest(how=how):
+                self.provide()
+                certificate, key = self.server.authority.issue("client", rsa=True)
+                self.gate.sections["oauth"][0].update(grant="client_credentials", certificate=certificate, key=key,
+                                                      assertion=how)
+                self.gate.start()
+                self.assertRegex(self.login("ann"), OK)
+                form = self.asked("client_credentials")[0]
+                self.assertEqual(form["client_assertion_type"], "urn:ietf:params:oauth:client-assertion-type:jwt-bearer")
+                self.check_signature(form["client_assertion"], certificate, how)
+                self.gate.stop()
+
+    def check_signature(self, text, certificate, how):
+        """By the openssl program."""
+        folder = self.gate.path("jwt")
+        os.makedirs(folder, exist_ok=True)
+        signed, _, signature = text.rpartition(".")
+        paths = {name: os.path.join(folder, name) for name in ("signed", "signature", "key")}
+        for name, octets in (("signed", signed.encode()),
+                             ("signature", base64.urlsafe_b64decode(signature + "=" * (-len(signature) % 4)))):
+            with open(paths[name], "wb") as file:
+                file.write(octets)
+        public = subprocess.run(("openssl", "x509", "-in", certificate, "-noout", "-pubkey"), stdout=subprocess.PIPE, check=True)
+        with open(paths["key"], "wb") as file:
+            file.write(public.stdout)
+        padding = ("-sigopt", "rsa_padding_mode:pss", "-sigopt", "rsa_pss_saltlen:32") if how == "PS256" else ()
+        subprocess.run(("openssl", "dgst", "-sha256", *padding, "-verify", paths["key"], "-signature", paths["signature"],
+                        paths["signed"]), check=True, stdout=subprocess.DEVNULL)
+
+
+class Store(OAuthCase):
+    """What lies on the disk."""
+
+    def begin(self):
+        self.provide(users=("ann", "bob"))
+        self.log_in("ann")
+        self.log_in("bob")
+
+    def test_nothing_is_readable_and_nobody_else_may_read(self):
+        self.begin()
+        state = self.gate.path("state")
+        self.assertEqual(os.stat(state).st_mode & 0o777, 0o700)
+        for name in os.listdir(state):
+            path = os.path.join(state, name)
+            self.assertEqual(os.stat(path).st_mode & 0o077, 0, name)
+            with open(path, "rb") as file:
+                content = file.read()
+            for token in (*self.server.refresh_tokens, *self.server.access_tokens, "refresh-", "access-"):
+                self.assertNotIn(token.encode(), content)
+
+    def test_rows_cannot_be_swapped(self):
+        self.begin()
+        with sqlite3.connect(self.gate.path("state/tokens.sqlite")) as database:
+            database.execute("UPDATE tokens SET sealed = (SELECT sealed FROM tokens WHERE account = 'bob')")
+        database.close()
+        self.gate.start()
+        self.gate.expect_warning(r"login_failed .*user=ann .*status=perm .*damaged")
+        self.assertRegex(self.login("ann"), PERM)
+        self.assertRegex(self.login("bob"), OK)
+        self.gate.stop()
+
+    def test_another_key_is_a_fault_at_the_start(self):
+        self.begin()
+        key = self.gate.path("token.key")
+        shutil.copy(key, key + ".old")
+        with open(key, "w", encoding="ascii") as file:
+            file.write(base64.b64encode(os.urandom(32)).decode())
+        self.assertIn("is not the one that", self.popgate("check", status=3))
+        self.gate.launch()
+        self.assertEqual(self.gate.process.wait(20), 3)
+        self.assertIn("is not the one that", self.gate.log())
+
+    def test_key_that_is_missing_open_or_none(self):
+        self.provide()
+        key = self.gate.path("token.key")
+        os.chmod(key, 0o644)
+        self.assertIn("chmod 600", self.popgate("check", status=3))
+        with open(key, "w", encoding="ascii") as file:
+            file.write("too short\n")
+        os.chmod(key, 0o600)
+        self.assertIn("openssl rand -base64 32", self.popgate("check", status=3))
+        os.unlink(key)
+        self.assertIn("No such file", self.popgate("check", status=3))
+        del self.gate.sections["token_key_file"]
+        self.gate.write_config()
+        self.assertIn("openssl rand -base64 32", self.popgate("check", status=3))
+
+    def test_damaged_store_is_told(self):
+        self.begin()
+        path = self.gate.path("state/tokens.sqlite")
+        with open(path, "r+b") as file:
+            file.write(b"not a database at all")
+        self.assertIn("damaged", self.popgate("check", status=3))
+
+
+if __name__ == "__main__":
+    tap.main()

@@ -1,0 +1,180 @@
+/* Tests of the store of tokens: there and back, one at a time, and what another key, another row or a torn file does.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "agent/store.h"
+#include "common/deadline.h"
+
+struct place {
+	char folder[64];
+	struct secret key;
+};
+
+static void set_key(struct place *place)
+{
+	assert_int_equal(secret_set(&place->key, "01234567890123456789012345678901", 32), 0);
+}
+
+static int begin(void **state)
+{
+	struct place *place = calloc(1, sizeof(*place));
+
+	assert_non_null(place);
+	snprintf(place->folder, sizeof(place->folder), "/tmp/popgate-store-XXXXXX");
+	assert_non_null(mkdtemp(place->folder));
+	set_key(place);
+	*state = place;
+	return 0;
+}
+
+static int end(void **state)
+{
+	struct place *place = *state;
+	static const char *const files[] = {STORE_FILE, STORE_FILE "-journal", STORE_LOCK_FILE};
+	char path[128];
+
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		snprintf(path, sizeof(path), "%s/%s", place->folder, files[i]);
+		(void)unlink(path);
+	}
+	(void)rmdir(place->folder);
+	secret_clear(&place->key);
+	free(place);
+	return 0;
+}
+
+static struct store *open_store(const struct place *place)
+{
+	struct popgate_error error;
+	struct store *store = store_open(place->folder, &place->key, &error);
+
+	if (store == NULL)
+		fail_msg("%s", error.text);
+	return store;
+}
+
+static void put(struct store *store, const char *provider, const char *account, const char *refresh)
+{
+	struct popgate_error error;
+	struct token token = {.serial = 7};
+
+	assert_int_equal(secret_set(&token.refresh, refresh, strlen(refresh)), 0);
+	assert_int_equal(store_put(store, provider, account, &token, &error), 0);
+	token_clear(&token);
+}
+
+static void assert_holds(struct store *store, const char *provider, const char *account, const char *refresh)
+{
+	struct popgate_error error;
+	struct token token = {0};
+
+	assert_int_equal(store_get(store, provider, account, &token, &error), refresh == NULL ? 1 : 0);
+	if (refresh != NULL)
+		assert_string_equal((const char *)token.refresh.data, refresh);
+	token_clear(&token);
+}
+
+static void tokens_stay(void **state)
+{
+	struct store *store = open_store(*state);
+	struct popgate_error error;
+
+	assert_holds(store, "p", "ann", NULL);
+	put(store, "p", "ann", "first");
+	put(store, "p", "bob", "other");
+	put(store, "q", "ann", "elsewhere");
+	put(store, "p", "Ann", "second"); /* the same account */
+	store_close(&store);
+	assert_null(store);
+	store = open_store(*state);
+	assert_holds(store, "p", "ANN", "second");
+	assert_holds(store, "p", "bob", "other");
+	assert_holds(store, "q", "ann", "elsewhere");
+	assert_int_equal(store_remove(store, "p", "ann", &error), 0);
+	assert_int_equal(store_remove(store, "p", "ann", &error), 1);
+	assert_holds(store, "p", "ann", NULL);
+	assert_holds(store, "q", "ann", "elsewhere");
+	store_close(&store);
+}
+
+static void another_key_opens_nothing(void **state)
+{
+	struct place *place = *state;
+	struct store *store = open_store(place);
+	struct popgate_error error;
+
+	store_close(&store); /* also where it is empty */
+	assert_int_equal(secret_set(&place->key, "x1234567890123456789012345678901", 32), 0);
+	assert_null(store_open(place->folder, &place->key, &error));
+	assert_int_equal(error.status, POPGATE_PERM);
+	assert_non_null(strstr(error.text, "token key"));
+}
+
+static void file_that_others_may_read_is_refused(void **state)
+{
+	struct place *place = *state;
+	struct store *store = open_store(place);
+	struct popgate_error error;
+	char path[128];
+
+	store_close(&store);
+	snprintf(path, sizeof(path), "%s/" STORE_FILE, place->folder);
+	assert_int_equal(chmod(path, 0640), 0);
+	assert_null(store_open(place->folder, &place->key, &error));
+	assert_non_null(strstr(error.text, "chmod 600"));
+}
+
+static void lock_is_of_one_account_and_dies_with_its_holder(void **state)
+{
+	struct place *place = *state;
+	struct store *a = open_store(*state), *b = open_store(*state);
+	struct popgate_error error;
+	int64_t begun = deadline_now();
+	pid_t pid;
+
+	assert_int_equal(store_lock(a, "p", "ann", deadline_in(1000), &error), 0);
+	assert_int_equal(store_lock(b, "p", "ANN", deadline_in(200), &error), -1);
+	assert_int_equal(error.status, POPGATE_TEMP);
+	assert_in_range(deadline_now() - begun, 150, 5000);
+	assert_int_equal(store_lock(b, "p", "bob", deadline_in(1000), &error), 0);
+	store_unlock(b);
+	store_unlock(a);
+	assert_int_equal(store_lock(b, "p", "ann", deadline_in(1000), &error), 0);
+	store_close(&b);
+	pid = fork();
+	if (pid == 0) {
+		struct store *own;
+
+		set_key(place); /* secrets don't survive a fork */
+		own = open_store(place);
+
+		_exit(store_lock(own, "p", "ann", deadline_in(1000), &error) == 0 ? 0 : 1);
+	}
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	assert_int_equal(store_lock(a, "p", "ann", deadline_in(1000), &error), 0);
+	store_close(&a);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test_setup_teardown(tokens_stay, begin, end),
+	    cmocka_unit_test_setup_teardown(another_key_opens_nothing, begin, end),
+	    cmocka_unit_test_setup_teardown(file_that_others_may_read_is_refused, begin, end),
+	    cmocka_unit_test_setup_teardown(lock_is_of_one_account_and_dies_with_its_holder, begin, end),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
