@@ -109,8 +109,10 @@ static int push_device(struct account *account, const char *name, const struct d
 	if (devices == NULL)
 		return -1;
 	account->devices = devices;
-	devices[account->device_count] = (struct account_device){.name = strdup(name), .key = *key};
-	return devices[account->device_count++].name == NULL ? -1 : 0;
+	devices += account->device_count++;
+	devices->key = *key;
+	devices->name = strdup(name);	       /* fanalyzer: account_clear gives it back */
+	return devices->name == NULL ? -1 : 0; /* fanalyzer: likewise */
 }
 
 int book_add_device(struct book *book, size_t account, const char *name, const struct device_key *key)

@@ -171,7 +171,7 @@ static int append_setting(struct edit *edit, const struct layout *layout, size_t
 	if (text != NULL)
 		secret_wipe(text, strlen(text));
 	free(text);
-	free(indent);
+	free(indent); /* fanalyzer: text and indent are two */
 	return result;
 }
 

@@ -82,12 +82,12 @@ static size_t add(struct walk *walk)
 
 		if ((nodes = reallocarray(layout->nodes, room, sizeof(*nodes))) == NULL)
 			return LAYOUT_NONE;
-		layout->nodes = nodes;
+		layout->nodes = nodes; /* fanalyzer: layout_free gives it back */
 		layout->room = room;
 	}
 	layout->nodes[layout->count] =
 	    (struct layout_node){.kind = LAYOUT_SCALAR, .first = LAYOUT_NONE, .next = LAYOUT_NONE};
-	return layout->count++;
+	return layout->count++; /* fanalyzer: layout_free gives the nodes back */
 }
 
 static int take_string(struct walk *walk)

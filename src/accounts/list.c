@@ -16,7 +16,7 @@ struct row {
 /* C1 controls are the only ones that a checked name may hold. */
 static void show(const char *name, char *out, size_t size)
 {
-	for (const char *at = strchr(name, '\xc2'); at != NULL; at = strchr(at + 1, '\xc2')) {
+	for (const char *at = strchr(name, 0xc2); at != NULL; at = strchr(at + 1, 0xc2)) {
 		if ((unsigned char)at[1] < 0xa0) {
 			text_harmless(name, strlen(name), out, size);
 			return;
