@@ -1,6 +1,8 @@
 """What users may whose password is right: LOGIN-DELAY, sessions at a time, octets a day."""
 
 import base64
+import hashlib
+import hmac
 import os
 import signal
 import time
@@ -71,6 +73,25 @@ class Delay(_Case):
         self.login("eve", "guess", WRONG, source=OTHER)
         self.login("eve", "password", TOO_SOON)
         self.login("eve", "password", TOO_SOON, source=OTHER)
+
+    def test_whatever_the_password_is_proved_by(self):
+        """By a digest as by a password; the refusal comes where the exchange ends."""
+        self.begin(("ann", {"login_delay": 100}))
+        for secret, expected in (("local", FINE), ("local", TOO_SOON), ("guess", WRONG)):
+            client = Client(self.gate.port)
+            self.addCleanup(client.close)
+            stamp = client.greeting[client.greeting.index(b"<"):client.greeting.index(b">") + 1]
+            digest = hashlib.md5(stamp + secret.encode()).hexdigest()
+            self.assertRegex(client.command(f"APOP ann {digest}"), expected)
+            if expected is FINE:
+                client.command("QUIT")
+            client = Client(self.gate.port)
+            self.addCleanup(client.close)
+            challenge = base64.b64decode(client.command("AUTH CRAM-MD5")[2:])
+            digest = hmac.new(secret.encode(), challenge, "md5").hexdigest()
+            expected = TOO_SOON if secret == "local" else WRONG
+            self.assertRegex(client.command(base64.b64encode(f"ann {digest}".encode()).decode()), expected)
+            self.assertRegex(client.command("NOOP"), rb"^-ERR")
 
     def test_a_refused_login_begins_no_new_delay(self):
         self.begin(route={"login_delay": 2})
