@@ -35,6 +35,10 @@ class _Kept(FaultCase):
     def sessions(self):
         return set(self.gate.pids("session"))
 
+    def descriptors(self):
+        """Of the session that keeps its drop, and of the broker."""
+        return [len(os.listdir(f"/proc/{pid}/fd")) for role in ("session", "broker") for pid in self.gate.pids(role)]
+
     def no_session(self):
         self.gate.wait_until(lambda: not self.gate.pids("session"), "the sessions to end")
 
@@ -107,9 +111,12 @@ class Keeping(_Kept):
 
     def test_it_serves_many_clients_one_after_the_other(self):
         self.start()
-        for _ in range(100):
+        self.visit()
+        before = self.descriptors()
+        for _ in range(99):
             self.visit()
         self.assertEqual(self.logins(), 1)
+        self.gate.wait_until(lambda: self.descriptors() == before, "as many descriptors as after the first")
         self.assertEqual(self.gate.log().count("event=session_end"), 100)
 
     def test_the_log_names_each_login(self):
