@@ -2,9 +2,14 @@
 out where it need not, and nothing of a secret comes into the log."""
 
 import base64
+import shutil
+import ssl
+import tempfile
 import unittest
+import unittest.mock
 
 import accountlist
+import certificates
 import tap
 from faultcase import FINE, MESSAGES, TEMPORARY, FaultCase
 from gateway import CLEAR, Gateway, imap_backend
@@ -228,6 +233,58 @@ class Scram(MechanismCase):
         self.assertEqual(len(self.shown()), 1)
         self.talk(ScramServer(last=None))
         self.assertEqual(len(self.shown()), 1)
+
+
+class Bound(MechanismCase):
+    """SCRAM under TLS."""
+
+    @classmethod
+    def setUpClass(cls):
+        folder = tempfile.mkdtemp(prefix="popgate-certificates-", dir="/tmp")
+        cls.addClassCleanup(shutil.rmtree, folder, ignore_errors=True)
+        cls.authority = certificates.Authority(folder)
+        cls.certificate = cls.authority.issue("server")
+
+    def talk(self, server, capability, version=None, **settings):
+        self.scram = server
+        if version is not None:
+            settings["tls_minimum"] = "1.3"
+        context = ssl.SSLContext.wrap_socket
+
+        def limited(own, *arguments, **options):
+            own.maximum_version = version or ssl.TLSVersion.TLSv1_2
+            return context(own, *arguments, **options)
+        with unittest.mock.patch.object(ssl.SSLContext, "wrap_socket", limited):
+            return self.visit(capability, {"AUTHENTICATE": server}, certificate=self.certificate, implicit=True,
+                              settings={"security": "tls", "host": "localhost", "ca_file": self.authority.file, **settings})
+
+    def unique(self, talk):
+        return talk.socket.get_channel_binding("tls-unique")
+
+    def test_tls_unique(self):
+        for kind in ("SCRAM-SHA-256", "SCRAM-SHA-1"):
+            both = f"AUTH={kind} AUTH={kind}-PLUS"
+            self.assertRegex(self.talk(ScramServer(binding=self.unique), both, auth=kind.lower()), FINE)
+            self.assertTrue(self.shown()[0].startswith(f"{kind}-PLUS "))
+            self.assertTrue(self.scram.seen[0].startswith("p=tls-unique,,n=ann,"))
+            # what somebody in the middle would see
+            self.assertRegex(self.talk(ScramServer(binding=lambda talk: b"x" * 12), both, auth=kind.lower()), AUTH)
+
+    def test_tls_exporter(self):
+        reply = self.talk(ScramServer(binding=None), "LOGINDISABLED AUTH=SCRAM-SHA-256-PLUS", ssl.TLSVersion.TLSv1_3)
+        self.assertRegex(reply, FINE)
+        self.assertTrue(self.scram.seen[0].startswith("p=tls-exporter,,n=ann,"))
+        self.assertEqual(len(self.scram.bound), 32)
+        self.assertNotEqual(self.scram.bound, bytes(32))
+
+    def test_not_bound_where_the_server_is_not(self):
+        self.assertRegex(self.talk(ScramServer(), "AUTH=SCRAM-SHA-256", auth="scram-sha-256"), FINE)
+        self.assertTrue(self.scram.seen[0].startswith("n,,"))
+
+    def test_under_tls_it_is_not_the_first(self):
+        self.assertRegex(self.talk(lambda talk, tag, rest: talk.usual("AUTHENTICATE", tag, rest),
+                                   "AUTH=PLAIN AUTH=SCRAM-SHA-256-PLUS"), FINE)
+        self.assertTrue(self.shown()[0].startswith("PLAIN "))
 
 
 class Token(MechanismCase):

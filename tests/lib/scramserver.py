@@ -2,7 +2,7 @@
 
     Server(on={"AUTHENTICATE": ScramServer(iterations=1)}, capability="IMAP4rev1 SASL-IR AUTH=SCRAM-SHA-256")
 
-`first` and `last` may be functions that make other messages of the true ones; with `last` None there is none."""
+`binding`: what the TLS channel gives, by a function of the conversation, or None where any will do. `first` and `last` may be functions that make other messages of the true ones; with `last` None there is none."""
 
 import base64
 import hashlib
@@ -16,7 +16,7 @@ def encode(text):
 
 
 class ScramServer:
-    def __init__(self, password="secret", *, iterations=4096, binding=b"", first=lambda text: text, last=lambda text: text,
+    def __init__(self, password="secret", *, iterations=4096, binding=lambda talk: b"", first=lambda text: text, last=lambda text: text,
                  then="OK in"):
         self.password, self.iterations, self.binding = password.encode(), iterations, binding
         self.first, self.last, self.then = first, last, then
@@ -52,7 +52,9 @@ class ScramServer:
         message = f"{bare},{true_first},{without}"
         signature = mac(hashlib.new(kind, client_key).digest(), message)
         expected = bytes(a ^ b for a, b in zip(client_key, signature))
-        bound = base64.b64decode(without.partition(",")[0][2:]) == f"{start[0]},{start[1]},".encode() + self.binding
+        shown = base64.b64decode(without.partition(",")[0][2:])
+        self.bound = shown.partition(b",,")[2]
+        bound = self.binding is None or shown == f"{start[0]},{start[1]},".encode() + self.binding(talk)
         if base64.b64decode(proof) != expected or not bound:
             talk.line(f"{tag} NO [AUTHENTICATIONFAILED] no")
             return
