@@ -16,6 +16,7 @@ from gateway import CLEAR, IMPLICIT, SANITIZED, Gateway, config_text, imap_backe
 from imapscript import Server
 from marker import marker, memory_places, places
 from pop3client import Client
+from scramserver import ScramServer
 
 MAIL = {101: b"Subject: first\r\n\r\nbody of the first\r\n"}
 SPREAD = "IMAP4rev1 SASL-IR UIDPLUS ID"  # LOGIN by a quoted string
@@ -147,14 +148,25 @@ class Invariant(SecretsCase):
         """However the credential goes upstream, and after a lost connection was made anew: one copy."""
         kinds = {"quoted": {}, "one_flight": {"capability": FLIGHT},
                  "plain_at_once": {"capability": f"{SPREAD} AUTH=PLAIN"},
-                 "plain": {"capability": "IMAP4rev1 UIDPLUS AUTH=PLAIN"}, "literal": {"suffix": "\u00e9"}}
+                 "plain": {"capability": "IMAP4rev1 UIDPLUS AUTH=PLAIN"}, "literal": {"suffix": "\u00e9"},
+                 "login": {"capability": "IMAP4rev1 UIDPLUS LOGINDISABLED AUTH=LOGIN", "handler": self.ask_twice},
+                 "scram": {"capability": "IMAP4rev1 UIDPLUS LOGINDISABLED AUTH=SCRAM-SHA-256",
+                           "handler": ScramServer(marker("k"))}}
         for upstream_tls in (False, True):
             for name, kind in kinds.items():
                 with self.subTest(name, tls=upstream_tls):
                     self.serve(upstream_tls=upstream_tls, capability=kind.get("capability", SPREAD))
+                    self.server.on["AUTHENTICATE"] = kind.get("handler", self.judge)
                     self.one_reconnect(marker("k") + kind.get("suffix", ""))
                     self.gate.stop()
                     self.server.close()
+
+    @staticmethod
+    def ask_twice(talk, tag, _rest):
+        for question in ("VXNlcm5hbWU6", "UGFzc3dvcmQ6"):
+            talk.line(f"+ {question}")
+            talk.file.readline()
+        talk.ok(tag)
 
     def one_reconnect(self, password):
         client = self.client(self.gate.port)
