@@ -342,8 +342,12 @@ class Token(MechanismCase):
     def test_a_refusal_without_words(self):
         self.assertRegex(self.show(self.XOAUTH2, {"AUTHENTICATE": lambda talk, tag, _:
                                                   talk.line(f"{tag} NO AUTHENTICATE failed.")}), AUTH)
-        self.assertRegex(self.show(self.XOAUTH2, {"AUTHENTICATE": lambda talk, tag, _: talk.line(f"{tag} NO {TOKEN} is invalid")}),
-                         AUTH)
+        for capability in (self.XOAUTH2, self.BEARER):
+            for text in (TOKEN, "{rest}", encode(TOKEN)):
+                def repeat(talk, tag, rest, text=text):
+                    talk.line(f"{tag} NO invalid: {text.format(rest=rest)}")
+                self.assertRegex(self.show(capability, {"AUTHENTICATE": repeat}), AUTH)
+                self.assertIn("in words that may repeat the password", self.gate.log())
 
     def test_refusals_that_are_lies(self):
         lies = ("", "{", '{"status"', '{"status":', '{"status":"', '{"status":7}', '{"status":"%s"}' % TOKEN, "\0\0", "[" * 3000,

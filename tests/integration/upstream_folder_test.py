@@ -165,6 +165,8 @@ class Maildir(Visits):
                 gate.allow_warning("event=login_failed .*status=(perm|temp)")
                 with Client(gate.port) as client:
                     self.assertRegex(client.login("ann-0", "secret"), rb"^-ERR \[SYS/(PERM|TEMP)\]")
+                if folder not in ("Link", "Nowhere", "new"):
+                    self.assertIn("the folder that the login asks for has a part that is empty", gate.log())
 
     def test_what_is_in_the_trash(self):
         gate = self.gateway(["Trash"], delete="move", trash_folder="Trash")

@@ -244,6 +244,28 @@ static void shows_the_name_alone_of_other_responses(void **state)
 }
 
 /* libetpan takes no status without a text, which some servers leave out. */
+/* libetpan reads folders only while they are asked for. */
+static void shows_folders_to_who_asks_for_them(void **state)
+{
+	static const char *const lines[] = {"* LIST (\\Junk) \"/\" \"Spam\"\r\n",
+					    "* XLIST (\\Spam) \"/\" \"Spam\"\r\n"};
+	struct guard_limits asked = usual;
+
+	(void)state;
+	asked.folders = true;
+	for (size_t i = 0; i < 2; i++) {
+		char copy[64];
+		size_t size = strlen(lines[i]);
+
+		memcpy(copy, lines[i], size + 1);
+		assert_int_equal(feed_copy(&usual, copy, size, size), GUARD_FINE);
+		assert_null(strstr(copy, "Spam"));
+		memcpy(copy, lines[i], size + 1);
+		assert_int_equal(feed_copy(&asked, copy, size, size), GUARD_FINE);
+		assert_string_equal(copy, lines[i]);
+	}
+}
+
 static void makes_room_for_a_text_where_there_is_none(void **state)
 {
 	(void)state;
@@ -439,6 +461,7 @@ int main(void)
 	    cmocka_unit_test(shows_no_lists_of_codes_that_nobody_needs),
 	    cmocka_unit_test(shows_no_bracket_of_alert_and_parse),
 	    cmocka_unit_test(shows_the_name_alone_of_other_responses),
+	    cmocka_unit_test(shows_folders_to_who_asks_for_them),
 	    cmocka_unit_test(makes_room_for_a_text_where_there_is_none),
 	    cmocka_unit_test(knows_a_body_from_what_looks_like_one),
 	    cmocka_unit_test(input_61_deep_nesting_is_refused),
