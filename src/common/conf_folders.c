@@ -61,13 +61,21 @@ void conf_folders_clear(struct conf_folders *folders)
 	*folders = (struct conf_folders){0};
 }
 
+static bool keep(char **at, const char *name)
+{
+	return (*at = strdup(name)) != NULL; /* fanalyzer: conf_folders_clear gives it back */
+}
+
 static int copy(const struct conf_reader *reader, const char *const *names, size_t count, struct conf_folders *folders)
 {
 	folders->names = calloc(count, sizeof(*folders->names));
-	while (folders->names != NULL && folders->count < count &&
-	       (folders->names[folders->count] = strdup(names[folders->count])) != NULL)
+	if (folders->names == NULL) {
+		conf_reader_no_memory(reader);
+		return -1;
+	}
+	while (folders->count < count && keep(&folders->names[folders->count], names[folders->count]))
 		folders->count++;
-	if (folders->names != NULL && folders->count == count)
+	if (folders->count == count)
 		return 0;
 	conf_reader_no_memory(reader);
 	conf_folders_clear(folders);

@@ -256,8 +256,7 @@ static int read_names(const struct conf_reader *reader, config_setting_t *group,
 		return -1;
 	if (listener->default_domain != NULL || conf->default_domain == NULL)
 		return 0;
-	listener->default_domain = strdup(conf->default_domain);
-	if (listener->default_domain != NULL)
+	if ((listener->default_domain = strdup(conf->default_domain)) != NULL) /* fanalyzer: conf_free gives it back */
 		return 0;
 	conf_reader_no_memory(reader);
 	return -1;

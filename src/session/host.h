@@ -41,16 +41,16 @@ struct popgate_session {
 	bool proved; /* the user, here; the secret is the client's own, or none */
 	bool denied; /* whoever is proved upstream is refused all the same: the folder is none for this name */
 	/* What came of it. */
-	int in; /* the client's octets */
+	int in;		 /* the client's octets */
+	unsigned offers; /* the capabilities that hold for the drop */
 	void *drop;
-	unsigned offers; /* the capabilities that hold for it */
 	struct lock lock;
 	struct maildrop maildrop;
 	struct pattern pattern;
-	bool ahead;	     /* the plugin was told what comes next, and the client has not paused since */
 	const char *waiting; /* the client's octets behind the command that is run */
 	size_t waiting_size;
 	int64_t shown;	 /* when what has come of a message goes to the client, though its buffer is not full */
+	bool ahead;	 /* the plugin was told what comes next, and the client has not paused since */
 	bool updating;	 /* in commit: the client's departure no longer counts */
 	bool dead;	 /* the drop failed for good: every command is refused */
 	int report;	 /* the broker; -1: there is none */
