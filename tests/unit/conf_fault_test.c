@@ -21,8 +21,9 @@ static void input_67_input_74_top_level(void **state)
 	    {LISTENERS BACKENDS ROUTES "lmits = {};", "p.conf:4: unknown key `lmits`: did you mean `limits`?\n"},
 	    {LISTENERS BACKENDS ROUTES "Fronts = 1;", "p.conf:4: unknown key `Fronts`: did you mean `fronts`?\n"},
 	    {LISTENERS BACKENDS ROUTES "zebra = 1;", "p.conf:4: unknown key `zebra`: it takes `listeners`, `tls`, "
-						     "`backends`, `routes`, `limits`, `log`, `fronts`, "
+						     "`backends`, `routes`, `oauth`, `limits`, `log`, `fronts`, "
 						     "`user`, `runtime_directory`, `plugin_directory`, "
+						     "`state_directory`, `token_key_file`, `token_key_credential`, "
 						     "`accounts`, `helpers`, `default_domain`, "
 						     "`percent_domain`, `sandbox`\n"},
 	    {LISTENERS BACKENDS ROUTES "fronts = 257;", "p.conf:4: `fronts` is 257: it must be from 0 to 256\n"},
