@@ -61,21 +61,21 @@ class ByUse(FaultCase):
         self.assertRegex(self.visit(LIST=answer('* LIST (\\junk) NIL "Spam"')), FINE)
         self.assertEqual(self.server.commands("LIST"), [PLAIN])
 
-    def test_of_several_always_the_same(self):
+    def test_input_94_of_several_always_the_same(self):
         names = ['* LIST (\\Junk) "/" "b"', '* LIST (\\Junk) "/" "a"', '* LIST (\\Junk \\Noselect) "/" "A"',
                  '* LIST (\\NonExistent \\Junk) "/" "0"']
         for lines in (names, names[::-1]):
             self.assertRegex(self.visit(LIST=answer(*lines)), FINE)
             self.assertEqual(self.selected(), ['SELECT "a"'])
 
-    def test_there_is_none(self):
+    def test_input_94_there_is_none(self):
         for lines in ((), ('* LIST (\\Sent) "/" "Sent"',), ('* LIST () "/" "Junk"',), ('* LIST (\\Noselect \\Junk) "/" "Junk"',)):
             with self.subTest(lines=lines):
                 self.assertRegex(self.visit(LIST=answer(*lines)), rb"^-ERR \[SYS/PERM\]")
                 self.assertEqual(self.selected(), [])
                 self.assertIn("the server tells of no folder for", self.gate.log())
 
-    def test_names_that_are_none(self):
+    def test_input_94_names_that_are_none(self):
         for name in ('"&AAAA"', '"&2AA-"', '"&AAA-"', '"&AAo-x"', '""', '"&!"', '"' + "x" * 5000 + '"', '{3}\r\na\r\nb'):
             with self.subTest(name=name):
                 self.assertRegex(self.visit(LIST=answer(f'* LIST (\\Junk) "/" {name}')), rb"^-ERR \[SYS/(PERM|TEMP)\]")

@@ -188,7 +188,7 @@ class Scram(MechanismCase):
         self.assertRegex(self.talk(ScramServer(last=lambda _: "e=other-error", then="NO no")), TEMPORARY)
         self.assertRegex(self.talk(ScramServer(last=lambda _: "e=invalid-proof", then="OK in")), TEMPORARY)
 
-    def test_a_server_that_does_not_prove_itself(self):
+    def test_input_92_a_server_that_does_not_prove_itself(self):
         lies = (None, lambda _: "v=" + encode(b"x" * 32), lambda _: "v=", lambda _: "", lambda text: text + "x",
                 lambda text: text[:-5], lambda text: text.replace("v=", "w="), lambda text: "v=" + encode(b"x" * 3000),
                 lambda text: text + "\0", lambda text: "x=1," + text, lambda _: "v=AAAA")
@@ -204,7 +204,7 @@ class Scram(MechanismCase):
             self.assertRegex(self.visit("AUTH=SCRAM-SHA-256", {"AUTHENTICATE": handler}), TEMPORARY)
             self.assertEqual(self.server.commands("SELECT"), [])
 
-    def test_first_messages_that_are_lies(self):
+    def test_input_92_first_messages_that_are_lies(self):
         nonce = lambda text: text.split(",")[0]
         lies = (lambda text: text.replace("Zz9", ""),                            # nothing of the server's
                 lambda text: "r=" + "x" * 40 + text[text.index(","):],           # nothing of ours
@@ -349,7 +349,7 @@ class Token(MechanismCase):
                 self.assertRegex(self.show(capability, {"AUTHENTICATE": repeat}), AUTH)
                 self.assertIn("in words that may repeat the password", self.gate.log())
 
-    def test_refusals_that_are_lies(self):
+    def test_input_93_refusals_that_are_lies(self):
         lies = ("", "{", '{"status"', '{"status":', '{"status":"', '{"status":7}', '{"status":"%s"}' % TOKEN, "\0\0", "[" * 3000,
                 "raw:!!!!", "raw:" + "A" * 100000, '{"status":"' + "x" * 5000)
         for json in lies:
@@ -357,7 +357,7 @@ class Token(MechanismCase):
                 reply = self.show(self.BEARER, {"AUTHENTICATE": self.refuse(json, "NO [AUTHENTICATIONFAILED] no", [])})
                 self.assertRegex(reply, rb"^-ERR \[(AUTH|SYS/TEMP)\]")
 
-    def test_ok_after_a_refusal_lets_nobody_in(self):
+    def test_input_93_ok_after_a_refusal_lets_nobody_in(self):
         self.assertRegex(self.show(self.BEARER, {"AUTHENTICATE": self.refuse('{"status":"400"}', "OK in", [])}), TEMPORARY)
         self.assertEqual(self.server.commands("SELECT"), [])
 
