@@ -290,6 +290,7 @@ static void check_command(struct replies *replies, const struct command_call *ca
 		if (ok && call->text == NULL)
 			REQUIRE(take_body(replies, body, sizeof(body), &size));
 		return;
+	case VERB_APOP:
 	case VERB_AUTH:
 	case VERB_NOOP:
 	case VERB_PASS:
