@@ -106,7 +106,8 @@ static int accept_reopen(struct child *child)
 	       is_text(&open->upstream_user, session->upstream_user) && is_text(&open->auth_user, session->auth_user) &&
 	       is_text(&open->folder, session->folder) &&
 	       ((session->proved && session->secret_kind == POPGATE_NONE) ||
-		secret_equal(&session->secret, open->secret.data, open->secret.size));
+		((uint32_t)session->secret_kind == open->secret_kind &&
+		 secret_equal(&session->secret, open->secret.data, open->secret.size)));
 	if (!same || child->inbox->fds[0] < 0 || child->inbox->fds[1] < 0)
 		return -1;
 	session->id = open->id;
