@@ -24,8 +24,8 @@ PERM = rb"^-ERR \[SYS/PERM\]"
 class Refresh(OAuthCase):
     def begin(self, **options):
         """A gateway that runs; ann has logged in at the provider, and her first token is a minute from its end."""
-        options.setdefault("server", OAuthServer(lifetime=60))
-        self.provide(**options)
+        server = options.pop("server", None) or OAuthServer(lifetime=60)
+        self.provide(server=server, **options)
         for account in self.accounts:
             self.log_in(account["user"])
         self.server.lifetime = 3600
