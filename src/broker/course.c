@@ -47,10 +47,9 @@ static void take_opened(struct login *login, const struct message *report)
 }
 
 /* By the account's own name, however the client has written it. */
-static int fetch(const struct login *login, const struct conf_source *source, const uint64_t *refused)
+static int fetch(struct login *login, const struct conf_source *source, const uint64_t *refused)
 {
-	return workers_fetch(login->broker, login->id, login->account != NULL ? login->account->user : login->sasl.name,
-			     source, refused);
+	return workers_fetch(login, login->account != NULL ? login->account->user : login->sasl.name, source, refused);
 }
 
 /* The session wants another credential than the one that it has. */
@@ -59,6 +58,8 @@ static void renew(struct login *login)
 	struct message message = {.type = MESSAGE_REFUSED};
 	bool fetched = login->source != NULL && login->source->kind >= CONF_SOURCE_FILE;
 
+	if (login->job != 0)
+		return; /* it has asked already */
 	if (fetched && fetch(login, login->source, &login->serial) == 0)
 		return;
 	message.u.refused.id = login->id;
@@ -248,25 +249,22 @@ void course_confirmed(struct login *login)
 	find_secret(login);
 }
 
-void login_checked(struct broker *broker, uint64_t id, enum message_verdict verdict)
+void login_checked(struct login *login, enum message_verdict verdict)
 {
-	struct login *login = login_find(broker, id);
 	const char *why = NULL;
 	enum proving proof;
 
-	if (login == NULL || login->state != LOGIN_PROVING)
-		return; /* it has left */
+	if (login->state != LOGIN_PROVING)
+		return;
 	proof = proving_end(login, verdict, &why);
 	take_proof(login, proof, why);
 }
 
-void login_fetched(struct broker *broker, const struct message_fetched *fetched)
+void login_fetched(struct login *login, const struct message_fetched *fetched)
 {
 	struct message message = {.type = MESSAGE_FETCHED, .u.fetched = *fetched};
-	struct login *login = login_find(broker, fetched->id);
 
-	if (login == NULL)
-		return;
+	message.u.fetched.id = login->id;
 	login->serial = fetched->serial;
 	if (login->state != LOGIN_FETCHING) {
 		if (login->report != NULL)
@@ -278,13 +276,11 @@ void login_fetched(struct broker *broker, const struct message_fetched *fetched)
 	}
 }
 
-void login_not_fetched(struct broker *broker, const struct message_refused *refused)
+void login_not_fetched(struct login *login, const struct message_refused *refused)
 {
 	struct message message = {.type = MESSAGE_REFUSED, .u.refused = *refused};
-	struct login *login = login_find(broker, refused->id);
 
-	if (login == NULL)
-		return;
+	message.u.refused.id = login->id;
 	if (login->state == LOGIN_FETCHING)
 		login_refuse(login, refused->status == POPGATE_AUTH ? POPGATE_PERM : refused->status,
 			     (const char *)refused->text.data, refused->text.size);

@@ -44,6 +44,7 @@ struct login {
 	const char *device;	       /* the account's device whose password it was; NULL: none */
 	const char *lost;	       /* why it will be refused, whatever a helper says; NULL: it will not */
 	bool proved;		       /* here; else the upstream proves it */
+	uint64_t job;		       /* that a worker has of it; 0: none */
 	/* What opens the mailbox. */
 	const struct conf_source *source;
 	struct secret secret;
@@ -86,9 +87,9 @@ struct audit login_audit(const struct login *login);
 struct login *login_find(struct broker *broker, uint64_t id);
 
 /* What the workers have found. */
-void login_checked(struct broker *broker, uint64_t id, enum message_verdict verdict);
-void login_fetched(struct broker *broker, const struct message_fetched *fetched);
-void login_not_fetched(struct broker *broker, const struct message_refused *refused);
+void login_checked(struct login *login, enum message_verdict verdict);
+void login_fetched(struct login *login, const struct message_fetched *fetched);
+void login_not_fetched(struct login *login, const struct message_refused *refused);
 
 /* What the channel to a login's session calls. */
 void login_take_report(void *context, struct ipc_inbox *inbox);

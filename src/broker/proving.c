@@ -13,7 +13,7 @@ static enum proving ask(struct login *login, const char *hash, const char **why_
 {
 	const struct secret *password = &login->sasl.password;
 
-	if (workers_check(login->broker, login->id, hash, password->data, password->size) == 0)
+	if (workers_check(login, hash, password->data, password->size) == 0)
 		return PROVING_ASKED;
 	*why_r = "no helper can check the password now";
 	return PROVING_UNABLE;

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "broker/broker.h"
 #include "broker/login.h"
@@ -10,34 +11,42 @@
 
 #define JOBS_MAX 4096 /* under way with one worker */
 
+/* No worker is told whose it is, for a connection's next login has the id of the one before. */
+struct job {
+	uint64_t number;
+	uint64_t login; /* its id */
+};
+
 struct worker {
 	struct worker *next;
 	struct broker *broker;
 	enum process_role role;
 	struct channel *channel;
-	uint64_t *jobs; /* the logins that wait for it; in no order */
+	struct job *jobs; /* in no order */
 	size_t count, room;
 };
 
-static int remember(struct worker *worker, uint64_t id)
+static int remember(struct worker *worker, const struct job *job)
 {
 	if (worker->count == worker->room) {
 		size_t room = worker->room * 2 + 16;
-		uint64_t *jobs = worker->count >= JOBS_MAX ? NULL : reallocarray(worker->jobs, room, sizeof(*jobs));
+		struct job *jobs = worker->count >= JOBS_MAX ? NULL : reallocarray(worker->jobs, room, sizeof(*jobs));
 
 		if (jobs == NULL)
 			return -1;
 		worker->jobs = jobs;
 		worker->room = room;
 	}
-	worker->jobs[worker->count++] = id;
+	worker->jobs[worker->count++] = *job;
 	return 0;
 }
 
-static bool forget(struct worker *worker, uint64_t id)
+/* Whether the worker was asked for it. */
+static bool forget(struct worker *worker, uint64_t number, struct job *job_r)
 {
 	for (size_t i = 0; i < worker->count; i++) {
-		if (worker->jobs[i] == id) {
+		if (worker->jobs[i].number == number) {
+			*job_r = worker->jobs[i];
 			worker->jobs[i] = worker->jobs[--worker->count];
 			return true;
 		}
@@ -45,33 +54,55 @@ static bool forget(struct worker *worker, uint64_t id)
 	return false;
 }
 
+/* The login that waits for the job. NULL: it has left, whoever has its id now. */
+static struct login *waiting_for(struct broker *broker, const struct job *job)
+{
+	struct login *login = login_find(broker, job->login);
+
+	if (login == NULL || login->job != job->number)
+		return NULL;
+	login->job = 0;
+	return login;
+}
+
+/* The same for one that a worker has answered. */
+static struct login *answered(struct worker *worker, uint64_t number)
+{
+	struct job job;
+
+	return forget(worker, number, &job) ? waiting_for(worker->broker, &job) : NULL;
+}
+
 static void on_message(void *context, struct ipc_inbox *inbox)
 {
 	const struct message *message = &inbox->message;
 	struct worker *worker = context;
+	struct login *login;
 
 	if (message->type == MESSAGE_CHECKED && worker->role == PROCESS_HELPER) {
-		if (forget(worker, message->u.checked.id))
-			login_checked(worker->broker, message->u.checked.id,
-				      (enum message_verdict)message->u.checked.verdict);
+		if ((login = answered(worker, message->u.checked.id)) != NULL)
+			login_checked(login, (enum message_verdict)message->u.checked.verdict);
 	} else if (message->type == MESSAGE_FETCHED && worker->role == PROCESS_AGENT) {
-		if (forget(worker, message->u.fetched.id))
-			login_fetched(worker->broker, &message->u.fetched);
+		if ((login = answered(worker, message->u.fetched.id)) != NULL)
+			login_fetched(login, &message->u.fetched);
 	} else if (message->type == MESSAGE_REFUSED && worker->role == PROCESS_AGENT) {
-		if (forget(worker, message->u.refused.id))
-			login_not_fetched(worker->broker, &message->u.refused);
+		if ((login = answered(worker, message->u.refused.id)) != NULL)
+			login_not_fetched(login, &message->u.refused);
 	}
 }
 
-static void fail(struct broker *broker, enum process_role role, uint64_t id)
+static void fail(struct broker *broker, enum process_role role, const struct job *job)
 {
-	struct message_refused refused = {.id = id, .status = POPGATE_TEMP};
+	struct login *login = waiting_for(broker, job);
+	struct message_refused refused = {.status = POPGATE_TEMP};
 
 	refused.text = message_text("the process that fetches credentials has died");
+	if (login == NULL)
+		return;
 	if (role == PROCESS_HELPER)
-		login_checked(broker, id, CHECK_FAILED);
+		login_checked(login, CHECK_FAILED);
 	else
-		login_not_fetched(broker, &refused);
+		login_not_fetched(login, &refused);
 }
 
 static void on_closed(void *context)
@@ -83,7 +114,7 @@ static void on_closed(void *context)
 	*at = worker->next;
 	channel_free(&worker->channel);
 	for (size_t i = 0; i < worker->count; i++)
-		fail(worker->broker, worker->role, worker->jobs[i]);
+		fail(worker->broker, worker->role, &worker->jobs[i]);
 	free(worker->jobs);
 	free(worker);
 }
@@ -117,26 +148,37 @@ static struct worker *find(const struct broker *broker, enum process_role role)
 	return found;
 }
 
-static int ask(struct broker *broker, enum process_role role, uint64_t id, const struct message *message)
+static int ask(struct login *login, enum process_role role, uint64_t number, const struct message *message)
 {
-	struct worker *worker = find(broker, role);
+	struct worker *worker = find(login->broker, role);
+	struct job job = {.number = number, .login = login->id};
 
-	if (worker == NULL || remember(worker, id) != 0)
+	if (worker == NULL || number == 0 || remember(worker, &job) != 0)
 		return -1;
-	if (channel_send(worker->channel, message, NULL) == 0)
-		return 0;
-	(void)forget(worker, id);
-	return -1;
+	if (channel_send(worker->channel, message, NULL) != 0) {
+		(void)forget(worker, number, &job);
+		return -1;
+	}
+	login->job = number;
+	return 0;
 }
 
-int workers_check(struct broker *broker, uint64_t id, const char *hash, const void *password, size_t size)
+/* By chance: a worker may still be busy with jobs of the broker before. 0: there are no random numbers. */
+static uint64_t number_job(void)
+{
+	uint64_t number;
+
+	return getrandom(&number, sizeof(number), 0) == (ssize_t)sizeof(number) ? number : 0;
+}
+
+int workers_check(struct login *login, const char *hash, const void *password, size_t size)
 {
 	struct message message = {.type = MESSAGE_CHECK};
 
-	message.u.check.id = id;
+	message.u.check.id = number_job();
 	message.u.check.hash = message_text(hash);
 	message.u.check.password = message_octets(password, size);
-	return ask(broker, PROCESS_HELPER, id, &message);
+	return ask(login, PROCESS_HELPER, message.u.check.id, &message);
 }
 
 /* The words of a command, each with its NUL. */
@@ -149,18 +191,17 @@ static size_t command_size(const char *text)
 	return (size_t)(at - text);
 }
 
-int workers_fetch(struct broker *broker, uint64_t id, const char *user, const struct conf_source *source,
-		  const uint64_t *refused)
+int workers_fetch(struct login *login, const char *user, const struct conf_source *source, const uint64_t *refused)
 {
 	struct message message = {.type = MESSAGE_FETCH};
 	struct message_fetch *fetch = &message.u.fetch;
 
-	fetch->id = id;
+	fetch->id = number_job();
 	fetch->source = (uint32_t)source->kind;
 	fetch->flags = refused != NULL ? FETCH_NEWER : 0;
 	fetch->serial = refused != NULL ? *refused : 0;
 	fetch->user = message_text(user);
 	fetch->spec = message_octets(source->text, source->kind == CONF_SOURCE_COMMAND ? command_size(source->text)
 										       : strlen(source->text));
-	return ask(broker, PROCESS_AGENT, id, &message);
+	return ask(login, PROCESS_AGENT, fetch->id, &message);
 }

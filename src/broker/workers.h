@@ -8,19 +8,20 @@
 #include "common/process.h"
 
 struct broker;
+struct login;
 struct worker;
 
 struct workers {
 	struct worker *first; /* helpers, and the agent */
 };
 
-/* A new neighbour. What it answers goes to login_checked, login_fetched and login_not_fetched. */
+/* A new neighbour. What it answers goes to login_checked, login_fetched and login_not_fetched, unless the login has
+ * ended or asked for something else since. */
 void workers_add(struct broker *broker, enum process_role role, int fd);
 /* Has a helper compare. 0, or -1: nobody can. */
-int workers_check(struct broker *broker, uint64_t id, const char *hash, const void *password, size_t size);
+int workers_check(struct login *login, const char *hash, const void *password, size_t size);
 /* Has the agent fetch. refused: another than the token of that serial, which the upstream has refused; NULL: any. 0, or
  * -1. */
-int workers_fetch(struct broker *broker, uint64_t id, const char *user, const struct conf_source *source,
-		  const uint64_t *refused);
+int workers_fetch(struct login *login, const char *user, const struct conf_source *source, const uint64_t *refused);
 
 #endif
