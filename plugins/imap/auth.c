@@ -91,6 +91,11 @@ static int offers_none(const struct drop *drop, enum popgate_secret_kind kind, s
 	static const char *const kinds[] = {
 	    [POPGATE_PASSWORD] = "a password", [POPGATE_TOKEN] = "an OAuth token", [POPGATE_NONE] = "a certificate"};
 
+	/* who has no account looks like one with a wrong password */
+	if (drop->conf->auth == CONF_AUTH_EXTERNAL && kind == POPGATE_PASSWORD)
+		return status_fail(
+		    error, POPGATE_AUTH,
+		    "auth is fixed to EXTERNAL, which takes no password: the user needs a local account");
 	if (drop->conf->auth != CONF_AUTH_AUTO && mechanisms[drop->conf->auth].kind != kind)
 		return status_fail(error, POPGATE_PERM, "auth is fixed to %s, which takes no %s",
 				   mechanisms[drop->conf->auth].name, strchr(kinds[kind], ' ') + 1);
