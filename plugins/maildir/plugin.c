@@ -72,9 +72,6 @@ static int prove(struct drop *drop, struct popgate_error *error)
 	drop->proved = conf->host->secret_kind(drop->session) == POPGATE_NONE;
 	if (drop->proved)
 		return 0;
-	if (conf->passwords.base == NULL)
-		return status_fail(error, POPGATE_PERM,
-				   "there is no password_file, and no account has proved the user");
 	return proof_check(conf, drop->session, drop->user, &drop->proof, error);
 }
 

@@ -121,6 +121,9 @@ int proof_check(const struct maildir_conf *conf, struct popgate_session *session
 
 	if (conf->host->credential(session, &credential, error) != 0)
 		return -1;
+	if (conf->passwords.base == NULL)
+		return refuse(conf, &credential, error,
+			      "there is no password_file, and no account has proved the user");
 	if (path_fill(conf->passwords.rest, user, path) != 0)
 		return refuse(conf, &credential, error, "no user can have this name");
 	fd = walk_file(conf->passwords.base, path, file_r);
