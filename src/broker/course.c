@@ -236,10 +236,11 @@ static void take_proof(struct login *login, enum proving proof, const char *why)
 void course_begin(struct login *login)
 {
 	const char *why = "the authorization identity is not the user";
-	enum proving proof;
+	enum proving proof = login->foreign ? PROVING_WRONG : proving_begin(login, &why);
 
-	login->try.sent = deadline_now();
-	proof = login->foreign ? PROVING_WRONG : proving_begin(login, &why);
+	/* a refusal that took no work shall take as long as the others, and not count among them */
+	if (proof == PROVING_ASKED || proof == PROVING_DONE || proof == PROVING_UPSTREAM)
+		login->try.sent = deadline_now();
 	take_proof(login, proof, why);
 }
 

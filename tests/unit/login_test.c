@@ -1,5 +1,5 @@
 /* Tests of logins in the broker, whose neighbours are played here: answers that come late are for the login that they
- * were asked about, whoever has its id by then.
+ * were asked about, whoever has its id by then; and how long refusals take.
  */
 #include "conf_support.h"
 
@@ -10,9 +10,11 @@
 
 #include "broker/broker.h"
 #include "broker/login.h"
+#include "common/deadline.h"
 
-#define HASH "$y$j9T$abcdefghijklmnopqrstu/$GOBj9MnQX2XXRYb4Fyz9668D5epsKc/lpFQOxVhyXjA"
-#define ID   7
+#define HASH	      "$y$j9T$abcdefghijklmnopqrstu/$GOBj9MnQX2XXRYb4Fyz9668D5epsKc/lpFQOxVhyXjA"
+#define ID	      7
+#define DOMAIN_ROUTES "routes = ({ users = \"*@example.org\"; backend = \"main\"; });\n"
 
 static struct process process;
 static struct broker broker;
@@ -29,21 +31,23 @@ static void ended(void *context)
 	(void)context;
 }
 
-static int begin(void **state)
+/* Without accounts names without a domain have no route. */
+static int begin(bool with_accounts)
 {
 	struct conf_report report = {0};
 	int ends[2];
 
-	(void)state;
 	support_write("a.conf", "accounts = ({ user = \"ann\"; hash = \"" HASH "\"; }, { user = \"bob\"; hash = \"" HASH
 				"\"; });\n");
 	assert_int_equal(chmod("a.conf", 0600), 0);
-	process = (struct process){.conf = support_read("accounts = \"a.conf\";\n" LISTENERS BACKENDS ROUTES),
-				   .throttle = throttle_new(),
-				   .usage = usage_new()};
+	process =
+	    (struct process){.conf = support_read(with_accounts ? "accounts = \"a.conf\";\n" LISTENERS BACKENDS ROUTES
+								: LISTENERS BACKENDS DOMAIN_ROUTES),
+			     .throttle = throttle_new(),
+			     .usage = usage_new()};
 	broker = (struct broker){.process = &process, .base = channel_base()};
-	broker.accounts = accounts_read(process.conf, &report);
-	assert_non_null(broker.accounts);
+	broker.accounts = with_accounts ? accounts_read(process.conf, &report) : NULL;
+	assert_true((broker.accounts != NULL) == with_accounts);
 	broker.tries.throttle = process.throttle;
 	assert_int_equal(ipc_pair(ends), 0);
 	at_front = ends[1];
@@ -53,6 +57,18 @@ static int begin(void **state)
 	at_helper = ends[1];
 	workers_add(&broker, PROCESS_HELPER, ends[0]);
 	return fcntl(at_front, F_SETFL, O_NONBLOCK) | fcntl(at_helper, F_SETFL, O_NONBLOCK);
+}
+
+static int begin_with_accounts(void **state)
+{
+	(void)state;
+	return begin(true);
+}
+
+static int begin_without(void **state)
+{
+	(void)state;
+	return begin(false);
 }
 
 static int end(void **state)
@@ -73,8 +89,8 @@ static int end(void **state)
 	return 0;
 }
 
-/* The front's LOGIN. Returns the number of the job that the helper gets. */
-static uint64_t log_in(const char *user)
+/* The front's LOGIN, with a password. */
+static void log_in(const char *user)
 {
 	struct ipc_inbox inbox = {.message.type = MESSAGE_LOGIN,
 				  .fds = {open("/dev/null", O_RDONLY), open("/dev/null", O_RDONLY), -1}};
@@ -87,6 +103,14 @@ static uint64_t log_in(const char *user)
 	login->response = message_text("secret");
 	login->flags = LOGIN_HAS_RESPONSE;
 	login_begin(&broker, &front, &inbox);
+}
+
+/* The same, whose password is here. Returns the number of the job that the helper gets. */
+static uint64_t check(const char *user)
+{
+	struct ipc_inbox inbox;
+
+	log_in(user);
 	assert_int_equal(ipc_receive(at_helper, &inbox), IPC_OK);
 	assert_int_equal(inbox.message.type, MESSAGE_CHECK);
 	return inbox.message.u.check.id;
@@ -117,19 +141,19 @@ static int verdict(void)
 static void test_the_helpers_word_counts(void **state)
 {
 	(void)state;
-	answer(log_in("ann"), CHECK_RIGHT);
+	answer(check("ann"), CHECK_RIGHT);
 	assert_int_equal(verdict(), POPGATE_TEMP);
-	answer(log_in("ann"), CHECK_WRONG);
+	answer(check("ann"), CHECK_WRONG);
 	assert_int_equal(verdict(), POPGATE_AUTH);
 }
 
 static void test_it_proves_nobody_who_has_the_id_of_one_who_left(void **state)
 {
-	uint64_t own = log_in("ann"), others;
+	uint64_t own = check("ann"), others;
 
 	(void)state;
 	login_cancel(&broker, &front, ID);
-	others = log_in("bob");
+	others = check("bob");
 	answer(own, CHECK_RIGHT);
 	assert_int_equal(verdict(), -1);
 	answer(others, CHECK_WRONG);
@@ -138,22 +162,51 @@ static void test_it_proves_nobody_who_has_the_id_of_one_who_left(void **state)
 
 static void test_a_helper_that_dies_refuses_whom_it_was_asked_about(void **state)
 {
-	(void)log_in("ann");
+	(void)check("ann");
 	(void)state;
 	login_cancel(&broker, &front, ID);
-	(void)log_in("bob");
+	(void)check("bob");
 	assert_int_equal(shutdown(at_helper, SHUT_RDWR), 0);
 	event_base_loop(broker.base, EVLOOP_NONBLOCK);
 	assert_int_equal(verdict(), POPGATE_TEMP);
 	assert_int_equal(verdict(), -1);
 }
 
+/* An upstream's refusal took a third of a second. */
+static void note_refusal(void)
+{
+	struct throttle_keys keys = throttle_identify(process.throttle, "192.0.2.9", "main", "x@example.org");
+	int64_t now = deadline_now();
+
+	broker.tries.most = 1;
+	(void)throttle_refused(process.throttle, &keys, now - 333, now - 333, now, broker.tries.most);
+}
+
+static void test_a_name_without_route_is_refused_as_late_as_others(void **state)
+{
+	(void)state;
+	note_refusal();
+	for (int i = 0; i < 3; i++) {
+		int64_t begun = deadline_now();
+		int told;
+
+		log_in("stranger");
+		while ((told = verdict()) < 0 && deadline_now() - begun < 3000)
+			event_base_loop(broker.base, EVLOOP_ONCE);
+		assert_int_equal(told, POPGATE_AUTH);
+		assert_true(deadline_now() - begun >= 333);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test_setup_teardown(test_the_helpers_word_counts, begin, end),
-	    cmocka_unit_test_setup_teardown(test_it_proves_nobody_who_has_the_id_of_one_who_left, begin, end),
-	    cmocka_unit_test_setup_teardown(test_a_helper_that_dies_refuses_whom_it_was_asked_about, begin, end),
+	    cmocka_unit_test_setup_teardown(test_the_helpers_word_counts, begin_with_accounts, end),
+	    cmocka_unit_test_setup_teardown(test_it_proves_nobody_who_has_the_id_of_one_who_left, begin_with_accounts,
+					    end),
+	    cmocka_unit_test_setup_teardown(test_a_helper_that_dies_refuses_whom_it_was_asked_about,
+					    begin_with_accounts, end),
+	    cmocka_unit_test_setup_teardown(test_a_name_without_route_is_refused_as_late_as_others, begin_without, end),
 	};
 
 	return cmocka_run_group_tests_name("login", tests, support_enter, support_leave);
