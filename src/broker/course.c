@@ -46,10 +46,9 @@ static void take_opened(struct login *login, const struct message *report)
 	login_tell_front(login, &message);
 }
 
-/* By the account's own name, however the client has written it. */
 static int fetch(struct login *login, const struct conf_source *source, const uint64_t *refused)
 {
-	return workers_fetch(login, login->account != NULL ? login->account->user : login->sasl.name, source, refused);
+	return workers_fetch(login, login_user(login), source, refused);
 }
 
 /* The session wants another credential than the one that it has. */

@@ -43,6 +43,11 @@ static struct login *find(struct broker *broker, const struct broker_front *fron
 	return login != NULL && login->front == front ? login : NULL;
 }
 
+const char *login_user(const struct login *login)
+{
+	return login->account != NULL ? login->account->user : login->sasl.name;
+}
+
 struct audit login_audit(const struct login *login)
 {
 	const struct conf *conf = login->broker->process->conf;

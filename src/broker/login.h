@@ -82,6 +82,8 @@ void login_refuse(struct login *login, unsigned status, const char *why, size_t 
 void login_refuse_for(struct login *login, unsigned status, const char *why);
 /* A SASL challenge to the client. */
 void login_challenge(const struct login *login, const char *text);
+/* Who it is: the account's own name, however the client has written it. */
+const char *login_user(const struct login *login);
 struct audit login_audit(const struct login *login);
 /* NULL: there is none of this id. */
 struct login *login_find(struct broker *broker, uint64_t id);

@@ -29,15 +29,16 @@ static void enter(struct opening_place *place, const struct conf *conf, size_t b
 static const char *follow_route(const struct login *login, struct opening_place *place)
 {
 	const struct conf *conf = login->broker->process->conf;
+	const char *user = login_user(login);
 	const struct conf_route *route;
 	size_t i;
 
-	if (route_find(conf, login->listener, login->sasl.name, &i) != 0)
+	if (route_find(conf, login->listener, user, &i) != 0)
 		return "no route is for this name";
 	route = &conf->routes[i];
 	enter(place, conf, route->backend, &route->source);
 	place->route = route;
-	if (route_upstream_user(route, login->sasl.name, place->user, sizeof(place->user)) != 0)
+	if (route_upstream_user(route, user, place->user, sizeof(place->user)) != 0)
 		return "the route's upstream_user cannot be made from this name";
 	return NULL;
 }

@@ -128,6 +128,15 @@ class Proofs(UpstreamCase):
         self.assertRegex(self.gate.log(), "may not be used from this network")
         self.gate.stop()
 
+    def test_however_its_name_is_written_an_account_goes_one_way(self):
+        self.serve()
+        self.gate.sections["routes"] = [{"users": "Ann", "backend": "example"}]
+        self.accounts[0].pop("backend")
+        self.start()
+        for name in ("Ann", "ann", "ANN"):
+            self.assertRegex(self.login(name, "secret"), OK)
+        self.gate.stop()
+
     def test_route_with_a_secret_is_for_accounts_alone(self):
         self.serve()
         secret = self.gate.path("secret")
