@@ -46,14 +46,24 @@ static bool same_networks(const struct account *a, const struct account *b)
 	return true;
 }
 
+static bool same_folders(const struct conf_folders *a, const struct conf_folders *b)
+{
+	if (a->count != b->count)
+		return false;
+	for (size_t i = 0; i < a->count; i++)
+		if (!same_text(a->names[i], b->names[i]))
+			return false;
+	return true;
+}
+
 bool account_same(const struct account *a, const struct account *b)
 {
 	return same_text(a->user, b->user) && a->disabled == b->disabled && same_text(a->hash, b->hash) &&
 	       same_text(a->scram_sha_1, b->scram_sha_1) && same_text(a->scram_sha_256, b->scram_sha_256) &&
 	       same_text(a->secret, b->secret) && same_devices(a, b) && a->backend == b->backend &&
 	       same_text(a->upstream_user, b->upstream_user) && same_text(a->folder, b->folder) &&
-	       same_source(&a->source, &b->source) && same_networks(a, b) && a->max_sessions == b->max_sessions &&
-	       a->max_octets == b->max_octets && a->login_delay == b->login_delay;
+	       same_folders(&a->folders, &b->folders) && same_source(&a->source, &b->source) && same_networks(a, b) &&
+	       a->max_sessions == b->max_sessions && a->max_octets == b->max_octets && a->login_delay == b->login_delay;
 }
 
 bool accounts_same(const struct accounts *a, const struct accounts *b)

@@ -5,6 +5,7 @@
 #include <ctype.h>
 
 #include "accounts/edit.h"
+#include "accounts/same.h"
 #include "common/account.h"
 
 static struct accounts *read_accounts(const char *text)
@@ -42,6 +43,20 @@ static void finish(struct edit *edit, const char *expected)
 }
 
 /* ---- looks ---- */
+
+static void folders_count_when_accounts_are_compared(void **state)
+{
+	char archive[] = "Archive", sent[] = "Sent", junk[] = "Junk";
+	char *names[] = {archive, sent}, *others[] = {archive, junk}, user[] = "ann";
+	struct account a = {.user = user, .folders = {names, 2}}, b = a;
+
+	(void)state;
+	assert_true(account_same(&a, &b));
+	b.folders.names = others;
+	assert_false(account_same(&a, &b));
+	b.folders = (struct conf_folders){names, 1};
+	assert_false(account_same(&a, &b));
+}
 
 static void settings_are_replaced_in_their_place(void **state)
 {
@@ -430,6 +445,7 @@ static void strings_are_quoted(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(folders_count_when_accounts_are_compared),
 	    cmocka_unit_test(settings_are_replaced_in_their_place),
 	    cmocka_unit_test(settings_are_added_as_the_others_stand),
 	    cmocka_unit_test(settings_are_taken_away),
