@@ -40,8 +40,8 @@ int source_take_line(const char *what, const char *text, size_t size, struct sec
 	return secret_set(secret_r, text, size) == 0 ? 0 : fault_set(error, POPGATE_TEMP, "out of memory");
 }
 
-/* What others may read is no secret. */
-int source_read_file(const char *path, struct secret *secret, struct popgate_error *error)
+/* What others may read is no secret. others: the rights that nobody may have. */
+static int read_line(const char *path, mode_t others, struct secret *secret, struct popgate_error *error)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	char text[MESSAGE_SECRET_MAX + 2];
@@ -51,7 +51,7 @@ int source_read_file(const char *path, struct secret *secret, struct popgate_err
 
 	if (fd < 0)
 		return fault_set(error, POPGATE_PERM, "%.150s: %s", path, strerror(errno));
-	if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode) || (status.st_mode & 077) != 0)
+	if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode) || (status.st_mode & others) != 0)
 		result = fault_set(error, POPGATE_PERM,
 				   "%.150s: is no file, or others than its owner may use it: chmod 600 it", path);
 	else if ((got = read(fd, text, sizeof(text))) < 0)
@@ -63,7 +63,12 @@ int source_read_file(const char *path, struct secret *secret, struct popgate_err
 	return result;
 }
 
-/* systemd has made the files for this service alone, and their modes are its business. */
+int source_read_file(const char *path, struct secret *secret, struct popgate_error *error)
+{
+	return read_line(path, S_IRWXG | S_IRWXO, secret, error);
+}
+
+/* systemd gives the service's user his right by a list of access rights, which shows as one of the group. */
 int source_read_credential(const char *name, struct secret *secret, struct popgate_error *error)
 {
 	const char *folder = getenv("CREDENTIALS_DIRECTORY");
@@ -74,7 +79,7 @@ int source_read_credential(const char *name, struct secret *secret, struct popga
 				 "credential %.100s: systemd passes none on, LoadCredential= is missing", name);
 	if (snprintf(path, sizeof(path), "%s/%s", folder, name) >= (int)sizeof(path))
 		return fault_set(error, POPGATE_PERM, "credential %.100s: its path is too long", name);
-	return source_read_file(path, secret, error);
+	return read_line(path, S_IRWXO, secret, error);
 }
 
 int source_fetch(const struct message_fetch *fetch, struct secret *secret_r, struct popgate_error *error)

@@ -313,22 +313,29 @@ class Sources(UpstreamCase):
     def test_credential_of_systemd(self):
         self.serve(environment={"CREDENTIALS_DIRECTORY": self.folder()})
         self.add("ann", secret_credential="imap")
+        self.add("acl", secret_credential="imap-acl")
         self.add("bob", secret_credential="missing")
+        self.add("open", secret_credential="imap-open")
         self.start()
         self.assertRegex(self.login("ann"), OK)
+        self.assertRegex(self.login("acl"), OK)
+        self.expect("open", PERM, "others than its owner may use it")
         self.expect("bob", PERM, "missing")
         self.gate.stop()
 
     def folder(self):
-        """As systemd makes it: the service user's, and nobody else's."""
+        """As systemd makes it: the service user's, and nobody else's; where it uses a list of access rights, that looks like
+        a right of the group. And one that everybody may read."""
         folder = tempfile.mkdtemp(prefix="popgate-credentials-", dir="/tmp")
         self.addCleanup(shutil.rmtree, folder)
-        path = os.path.join(folder, "imap")
-        with open(path, "w", encoding="ascii") as file:
-            file.write(UPSTREAM + "\n")
-        os.chmod(path, 0o400)
+        for name, mode in (("imap", 0o400), ("imap-acl", 0o440), ("imap-open", 0o444)):
+            path = os.path.join(folder, name)
+            with open(path, "w", encoding="ascii") as file:
+                file.write(UPSTREAM + "\n")
+            os.chmod(path, mode)
+            if os.geteuid() == 0:
+                shutil.chown(path, "nobody")
         if os.geteuid() == 0:
-            shutil.chown(path, "nobody")
             shutil.chown(folder, "nobody")
         return folder
 
