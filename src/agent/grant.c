@@ -102,16 +102,33 @@ static const struct {
 	     {"interaction_required", GRANT_REVOKED},  {"server_error", GRANT_FAILED},
 	     {"temporarily_unavailable", GRANT_FAILED}};
 
+#define SENT 4
+
+/* Secrets of a request, which its answer may repeat; NULL: none. */
+struct sent {
+	const char *texts[SENT];
+};
+
+/* A provider's words for the log; "" where a secret is in them. */
+static void quote(const char *text, const struct sent *sent, char *shown, size_t size)
+{
+	shown[0] = '\0';
+	for (size_t i = 0; i < SENT; i++)
+		if (sent->texts[i] != NULL && *sent->texts[i] != '\0' && strstr(text, sent->texts[i]) != NULL)
+			return;
+	text_harmless(text, strlen(text), shown, size);
+}
+
 /* What an answer that is no success says. */
 static enum grant_result take_refusal(const struct conf_provider *provider, long status, const struct json *json,
-				      struct popgate_error *error)
+				      const struct sent *sent, struct popgate_error *error)
 {
 	const char *word = json == NULL ? NULL : json_string(json, "error", WORD_MAX);
 	const char *reason = json == NULL ? NULL : json_string(json, "error_description", JSON_MAX);
 	char shown[REASON_MAX / 2] = "";
 
 	if (reason != NULL)
-		text_harmless(reason, strlen(reason), shown, sizeof(shown));
+		quote(reason, sent, shown, sizeof(shown));
 	if (status >= 500 || status == 429 || status == 408 || word == NULL) {
 		(void)fault_set(error, POPGATE_TEMP, "%s answers with HTTP status %ld%s", provider->name, status,
 				word == NULL && status < 500 ? ", and nothing that is understood" : "");
@@ -124,7 +141,7 @@ static enum grant_result take_refusal(const struct conf_provider *provider, long
 				"%s refuses: %s%s%s", provider->name, words[i].word, *shown == '\0' ? "" : ": ", shown);
 		return words[i].result;
 	}
-	text_harmless(word, strlen(word), shown, sizeof(shown));
+	quote(word, sent, shown, sizeof(shown));
 	(void)fault_set(error, POPGATE_PERM, "%s refuses: %s", provider->name, shown);
 	return GRANT_DENIED;
 }
@@ -174,6 +191,8 @@ enum grant_result grant_ask(const struct oauth *oauth, const struct conf_provide
 			    struct token *token, int64_t *wait_r, struct popgate_error *error)
 {
 	struct form *form = calloc(1, sizeof(*form));
+	const struct sent sent = {
+	    {text_of(&oauth_client(oauth, provider)->secret), text_of(&token->refresh), grant->code, grant->verifier}};
 	enum grant_result result = GRANT_FAILED;
 	struct http_answer answer = {0};
 	struct json *json;
@@ -188,7 +207,7 @@ enum grant_result grant_ask(const struct oauth *oauth, const struct conf_provide
 		json = json_parse(answer.body.data == NULL ? "" : (const char *)answer.body.data, answer.body.size);
 		*wait_r = answer.retry_after;
 		if (answer.status != 200)
-			result = take_refusal(provider, answer.status, json, error);
+			result = take_refusal(provider, answer.status, json, &sent, error);
 		else if (json == NULL)
 			(void)fail(provider, "something that is no JSON object, or a boundless one", error);
 		else if (take_token(provider, json, token, error) == 0)
@@ -242,6 +261,7 @@ enum grant_result grant_begin_device(const struct oauth *oauth, const struct con
 				     struct grant_device *device_r, struct popgate_error *error)
 {
 	struct form *form = calloc(1, sizeof(*form));
+	const struct sent sent = {{text_of(&oauth_client(oauth, provider)->secret)}};
 	enum grant_result result = GRANT_FAILED;
 	struct http_answer answer = {0};
 	struct json *json;
@@ -255,7 +275,7 @@ enum grant_result grant_begin_device(const struct oauth *oauth, const struct con
 	    post(provider, provider->device_endpoint, form, &answer, error) == 0) {
 		json = json_parse(answer.body.data == NULL ? "" : (const char *)answer.body.data, answer.body.size);
 		if (answer.status != 200)
-			result = take_refusal(provider, answer.status, json, error);
+			result = take_refusal(provider, answer.status, json, &sent, error);
 		else if (json == NULL)
 			(void)fail(provider, "something that is no JSON object, or a boundless one", error);
 		else if (take_device(provider, json, device_r, error) == 0)

@@ -279,6 +279,21 @@ class Refresh(OAuthCase):
         self.assertRegex(self.login("ann"), OK)
         self.gate.stop()
 
+    def test_secrets_that_a_provider_repeats_are_not_logged(self):
+        self.begin()
+        self.server.on["/token"] = [
+            lambda form: (400, {"error": "invalid_request", "error_description": f"bad: {form['refresh_token']}"}),
+            lambda form: (400, {"error": form["refresh_token"]})]
+        self.gate.expect_warning(r'login_failed .*status=perm .*refuses: invalid_request"')
+        self.gate.expect_warning(r'login_failed .*status=perm .*refuses: ')
+        self.assertRegex(self.login("ann"), PERM)
+        time.sleep(6)
+        self.assertRegex(self.login("ann"), PERM)
+        used = {form["refresh_token"] for form in self.asked()}
+        self.assertEqual((len(self.asked()), len(used)), (2, 1))
+        self.assertNotIn(used.pop(), self.gate.log())
+        self.gate.stop()
+
     def test_logout_forgets(self):
         self.begin()
         self.assertIn("forgotten", self.popgate("oauth", "logout", "ann"))
