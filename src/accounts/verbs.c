@@ -56,6 +56,7 @@ struct run {
 	struct book book;
 	struct secret password;
 	char device[DEVICE_PASSWORD_SIZE];
+	bool had_tokens; /* the account that was removed */
 	const char *verb;
 };
 
@@ -107,7 +108,10 @@ static int change_remove(struct run *run)
 {
 	size_t account;
 
-	return book_find(&run->book, run->options.words[0], &account) != 0 ? -1 : book_remove(&run->book, account);
+	if (book_find(&run->book, run->options.words[0], &account) != 0)
+		return -1;
+	run->had_tokens = run->book.accounts->items[account].source.kind == CONF_SOURCE_OAUTH;
+	return book_remove(&run->book, account);
 }
 
 static int change_disable(struct run *run)
@@ -171,6 +175,11 @@ static int finish(struct run *run, const struct change *change, accounts_reload_
 {
 	if (run->device[0] != '\0')
 		printf("%s\n", run->device);
+	if (run->had_tokens)
+		fprintf(
+		    stderr,
+		    "Its token is kept, and would be that of the next account `%s`: popgate oauth logout forgets it\n",
+		    run->options.words[0]);
 	fprintf(stderr, "%s: the account `%s` %s", run->book.path, run->options.words[0], change->done);
 	if (run->options.reload) {
 		fputs("\n", stderr);

@@ -208,13 +208,40 @@ static int status(struct scene *scene)
 
 /* ---- logout ---- */
 
+/* Of an account that was removed: whoever gets its name must not have its mail. */
+static int forget_removed(const struct scene *scene, const char *user)
+{
+	const struct conf *conf = scene->order->conf;
+	size_t forgotten = 0;
+
+	for (size_t i = 0; i < conf->provider_count; i++) {
+		const char *provider = conf->providers[i].name;
+		struct popgate_error error;
+		int result = store_lock(scene->store, provider, user, deadline_in(LOCK_WAIT), &error);
+
+		if (result == 0)
+			result = store_remove(scene->store, provider, user, &error);
+		store_unlock(scene->store);
+		if (result < 0)
+			return complain("logout", &error);
+		forgotten += result == 0;
+	}
+	printf("There is no account `%s`%s.\n", user,
+	       forgotten == 0 ? ", and no token of it" : "; popgate has forgotten the token that it had");
+	return PROCESS_EXIT_OK;
+}
+
 static int logout(struct scene *scene)
 {
-	const struct account *account = find(scene, "logout");
+	const char *user = scene->order->user;
+	const bool removed = user != NULL && *user != '\0' && accounts_find(scene->accounts, user) == NULL;
+	const struct account *account = removed ? NULL : find(scene, "logout");
 	const struct conf_provider *provider = account == NULL ? NULL : provider_of(scene, account);
 	struct popgate_error error;
 	int result;
 
+	if (removed)
+		return forget_removed(scene, user);
 	if (provider == NULL)
 		return PROCESS_EXIT_USAGE;
 	result = store_lock(scene->store, provider->name, refresh_owner(provider, account->user),
@@ -256,7 +283,7 @@ static int run(struct scene *scene, size_t action, struct conf_report *report)
 		return PROCESS_EXIT_CONF;
 	if (process_identity_assume(scene->order->identity) != 0)
 		return PROCESS_EXIT_FAILURE;
-	scene->store = store_open(conf->state_directory, &scene->oauth->key, &error);
+	scene->store = store_open(conf->state_directory, &scene->oauth->key, STORE_PATIENCE, &error);
 	if (scene->store == NULL)
 		return complain(actions[action].name, &error);
 	return actions[action].run(scene);

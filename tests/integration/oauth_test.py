@@ -303,6 +303,17 @@ class Refresh(OAuthCase):
         self.assertEqual(self.asked(), [])
         self.gate.stop()
 
+    def test_token_of_an_account_that_was_removed_can_be_forgotten(self):
+        self.provide(users=("ann", "bob"))
+        self.log_in("ann")
+        self.log_in("bob")
+        done = subprocess.run((self.gate.program, "account", "remove", "ann", "-c", self.gate.config_file), text=True,
+                              stderr=subprocess.PIPE, check=True)
+        self.assertIn("popgate oauth logout", done.stderr)
+        self.assertIn("has forgotten the token", self.popgate("oauth", "logout", "ANN"))
+        self.assertEqual([account for _, account, _ in self.rows()], ["bob"])
+        self.assertIn("no token of it", self.popgate("oauth", "logout", "ann"))
+
     # ---- death in between ---------------------------------------------------------
 
     def test_new_refresh_token_survives_an_agent_that_dies(self):
