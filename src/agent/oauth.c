@@ -113,7 +113,7 @@ int oauth_take(struct oauth *oauth, const struct conf_provider *provider, struct
 int oauth_judge_store(const struct oauth *oauth, struct conf_report *report)
 {
 	struct popgate_error error;
-	struct store *store = store_open(oauth->conf->state_directory, &oauth->key, &error);
+	struct store *store = store_open(oauth->conf->state_directory, &oauth->key, STORE_PATIENCE, &error);
 
 	if (store == NULL) {
 		conf_report_add(report, oauth->conf->source, 0, "%s", error.text);

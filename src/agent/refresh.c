@@ -1,6 +1,7 @@
 /* refresh - see refresh.h. */
 #include "agent/refresh.h"
 
+#include <poll.h>
 #include <string.h>
 #include <time.h>
 
@@ -9,14 +10,17 @@
 #include "common/deadline.h"
 #include "common/log.h"
 
-#define EARLY	    90 /* seconds before its end that a token is asked for anew; sessions do so 60 before */
-#define SKEW	    60 /* seconds that the clock may have been set back */
-#define YOUNG	    30 /* seconds: whoever refuses a token so new refuses the next as well */
-#define RETRY_FIRST 5  /* seconds after a failure, then twice as long each time */
-#define RETRY_MOST  300
-#define RETRY_LAST  3600  /* whatever the provider says */
-#define LOCK_WAIT   20000 /* milliseconds: longer than a request takes */
-#define DOUBLINGS   6
+#define EARLY	      90 /* seconds before its end that a token is asked for anew; sessions do so 60 before */
+#define SKEW	      60 /* seconds that the clock may have been set back */
+#define YOUNG	      30 /* seconds: whoever refuses a token so new refuses the next as well */
+#define RETRY_FIRST   5	 /* seconds after a failure, then twice as long each time */
+#define RETRY_MOST    300
+#define RETRY_LAST    3600  /* whatever the provider says */
+#define LOCK_WAIT     20000 /* milliseconds: longer than a request takes */
+#define DOUBLINGS     6
+#define LOOK_PATIENCE 100  /* milliseconds: the agent has others to serve */
+#define KEEP_TRIES    4	   /* to write what came, each as long as others who have the store are waited for */
+#define KEEP_PAUSE    1000 /* milliseconds between them */
 
 static int64_t now_seconds(void)
 {
@@ -107,12 +111,14 @@ static bool is_under_way(struct store *store, const struct refresh *refresh)
 int refresh_look(const struct oauth *oauth, const struct refresh *refresh, struct token *token_r,
 		 struct popgate_error *error)
 {
-	struct store *store = store_open(oauth->conf->state_directory, &oauth->key, error);
+	struct store *store = store_open(oauth->conf->state_directory, &oauth->key, LOOK_PATIENCE, error);
 	struct token token = {0};
 	int result = store == NULL ? -1 : get(store, refresh, &token, error);
 
 	if (result == 0)
 		result = judge(refresh, &token, error);
+	else if (error->status == POPGATE_TEMP)
+		result = 1; /* who asks may wait for those who have the store */
 	/* what is written before a request looks the same as a failure */
 	if (result < 0 && waits(&token, now_seconds()) && !token.revoked && is_under_way(store, refresh))
 		result = 1;
@@ -132,6 +138,19 @@ static int put(struct store *store, const struct refresh *refresh, const struct 
 	const struct conf_provider *provider = refresh->provider;
 
 	return store_put(store, provider->name, refresh_owner(provider, refresh->account), token, error);
+}
+
+/* Others may have the store for a while, as who copies it, or the disk be full: what came must not be lost by that. */
+static int keep(struct store *store, const struct refresh *refresh, const struct token *token,
+		struct popgate_error *error)
+{
+	int result = put(store, refresh, token, error);
+
+	for (int tries = 1; result != 0 && tries < KEEP_TRIES; tries++) {
+		(void)poll(NULL, 0, KEEP_PAUSE);
+		result = put(store, refresh, token, error);
+	}
+	return result;
 }
 
 static void log_end_of(const struct refresh *refresh, const char *event, const struct popgate_error *error)
@@ -187,7 +206,7 @@ static int ask(const struct oauth *oauth, struct store *store, const struct refr
 	if (put(store, refresh, token, error) != 0)
 		return -1;
 	result = grant_ask(oauth, refresh->provider, &grant, token, &wait, error);
-	if (result == GRANT_OK && put(store, refresh, token, error) == 0)
+	if (result == GRANT_OK && keep(store, refresh, token, error) == 0)
 		return 0;
 	if (result == GRANT_OK) {
 		/* the old one may be spent: the new one is given out at least to this session */
@@ -205,7 +224,7 @@ int refresh_get(const struct oauth *oauth, const struct refresh *refresh, struct
 		struct popgate_error *error)
 {
 	const struct conf_provider *provider = refresh->provider;
-	struct store *store = store_open(oauth->conf->state_directory, &oauth->key, error);
+	struct store *store = store_open(oauth->conf->state_directory, &oauth->key, STORE_PATIENCE, error);
 	struct token token = {0};
 	int result = -1;
 

@@ -16,8 +16,7 @@
 #include "agent/seal.h"
 #include "common/deadline.h"
 
-#define BUSY	  5000 /* milliseconds */
-#define LOOK	  20   /* milliseconds between two looks at a lock */
+#define LOOK	  20 /* milliseconds between two looks at a lock */
 #define LONGEST	  1024
 #define ABOUT_MAX (2 * LONGEST + 32)
 #define PROOF	  "popgate tokens"
@@ -188,14 +187,14 @@ static int judge_file(const struct store *store, struct popgate_error *error)
 	return 0;
 }
 
-static int open_database(struct store *store, struct popgate_error *error)
+static int open_database(struct store *store, int patience, struct popgate_error *error)
 {
 	const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_FULLMUTEX;
 	const mode_t mask = umask(077);
 	int code = sqlite3_open_v2(store->path, &store->database, flags, NULL);
 
 	if (store->database != NULL)
-		(void)sqlite3_busy_timeout(store->database, BUSY);
+		(void)sqlite3_busy_timeout(store->database, patience);
 	if (code == SQLITE_OK)
 		code = sqlite3_exec(store->database, schema, NULL, NULL, NULL);
 	(void)umask(mask);
@@ -204,7 +203,7 @@ static int open_database(struct store *store, struct popgate_error *error)
 	return code == SQLITE_OK ? 0 : fail(store, error);
 }
 
-struct store *store_open(const char *directory, const struct secret *key, struct popgate_error *error)
+struct store *store_open(const char *directory, const struct secret *key, int patience, struct popgate_error *error)
 {
 	struct store *store = calloc(1, sizeof(*store));
 
@@ -218,7 +217,8 @@ struct store *store_open(const char *directory, const struct secret *key, struct
 	    snprintf(store->lock_path, sizeof(store->lock_path), "%s/" STORE_LOCK_FILE, directory) >=
 		(int)sizeof(store->lock_path))
 		(void)fault_set(error, POPGATE_PERM, "state_directory: its path is too long");
-	else if (open_database(store, error) == 0 && judge_file(store, error) == 0 && prove_key(store, error) == 0)
+	else if (open_database(store, patience, error) == 0 && judge_file(store, error) == 0 &&
+		 prove_key(store, error) == 0)
 		return store;
 	store_close(&store);
 	return NULL;

@@ -1,6 +1,6 @@
 /* store - the tokens on disk: an SQLite database in the state directory, each row encrypted and bound to its provider
  * and account; and the lock that lets one process at a time ask for an account's token. Used by the agent's children,
- * at the agent's start, and by the verb `oauth`. Blocks on the disk, and up to 5 s on others who write.
+ * at the agent's start, and by the verb `oauth`. Blocks on the disk, and as long as it is told on others who write.
  *
  * Accounts' names are compared without regard to ASCII case. */
 #ifndef POPGATE_AGENT_STORE_H
@@ -13,11 +13,14 @@
 #define STORE_FILE	"tokens.sqlite"
 #define STORE_LOCK_FILE "tokens.lock"
 
+#define STORE_PATIENCE 5000 /* milliseconds, for whoever may block */
+
 struct store;
 
 /* Opens, and makes what is missing, as files that nobody else may use; the directory is there. Proves that the key is
- * the one that the store was made with. NULL with PERM or TEMP and words for the operator. */
-struct store *store_open(const char *directory, const struct secret *key, struct popgate_error *error);
+ * the one that the store was made with. patience: milliseconds that others may have it, here and in what follows. NULL
+ * with PERM or TEMP and words for the operator. */
+struct store *store_open(const char *directory, const struct secret *key, int patience, struct popgate_error *error);
 void store_close(struct store **store);
 /* From here to store_unlock() or the end of the process no other has this account's lock. 0, or -1: TEMP, the deadline
  * has passed. One at a time. */

@@ -347,6 +347,43 @@ class Refresh(OAuthCase):
         self.assertRegex(self.login("ann"), OK)
         self.gate.stop()
 
+    def hold_store(self, seconds, how="BEGIN; SELECT * FROM tokens"):
+        """Somebody else has it for so long."""
+        database = sqlite3.connect(self.gate.path("state/tokens.sqlite"), isolation_level=None, check_same_thread=False)
+        for statement in how.split("; "):
+            database.execute(statement).fetchall()
+        timer = threading.Timer(seconds, database.close)
+        timer.start()
+        self.addCleanup(timer.join)
+
+    def test_store_that_somebody_has_holds_up_nobody_else(self):
+        self.provide()
+        self.add("bob", secret_file="/nonexistent/secret")
+        self.write()
+        self.log_in()
+        self.gate.start()
+        self.gate.expect_warning(r"login_failed .*user=bob .*nonexistent")
+        replies = []
+        self.hold_store(4, "BEGIN EXCLUSIVE")
+        thread = threading.Thread(target=lambda: replies.append(self.login("ann")))
+        thread.start()
+        time.sleep(0.5)
+        started = time.monotonic()
+        self.assertRegex(self.login("bob"), PERM)
+        self.assertLess(time.monotonic() - started, 2)
+        thread.join(30)
+        self.assertRegex(replies[0], OK)
+        self.gate.stop()
+
+    def test_new_refresh_token_is_kept_though_somebody_reads_the_store(self):
+        self.begin()
+        self.server.lifetime = 80  # the agent asks anew, sessions are content
+        self.server.on["/token"] = [lambda form: self.hold_store(7)]
+        self.assertRegex(self.login("ann"), OK)
+        self.assertRegex(self.login("ann"), OK)
+        self.assertEqual(len({form["refresh_token"] for form in self.asked()}), 2)
+        self.gate.stop()
+
 
 class Clients(OAuthCase):
     """Applications that have a secret or a key, and a token of their own."""

@@ -58,7 +58,7 @@ static int end(void **state)
 static struct store *open_store(const struct place *place)
 {
 	struct popgate_error error;
-	struct store *store = store_open(place->folder, &place->key, &error);
+	struct store *store = store_open(place->folder, &place->key, STORE_PATIENCE, &error);
 
 	if (store == NULL)
 		fail_msg("%s", error.text);
@@ -117,7 +117,7 @@ static void another_key_opens_nothing(void **state)
 
 	store_close(&store); /* also where it is empty */
 	assert_int_equal(secret_set(&place->key, "x1234567890123456789012345678901", 32), 0);
-	assert_null(store_open(place->folder, &place->key, &error));
+	assert_null(store_open(place->folder, &place->key, STORE_PATIENCE, &error));
 	assert_int_equal(error.status, POPGATE_PERM);
 	assert_non_null(strstr(error.text, "token key"));
 }
@@ -132,7 +132,7 @@ static void file_that_others_may_read_is_refused(void **state)
 	store_close(&store);
 	snprintf(path, sizeof(path), "%s/" STORE_FILE, place->folder);
 	assert_int_equal(chmod(path, 0640), 0);
-	assert_null(store_open(place->folder, &place->key, &error));
+	assert_null(store_open(place->folder, &place->key, STORE_PATIENCE, &error));
 	assert_non_null(strstr(error.text, "chmod 600"));
 }
 
