@@ -367,12 +367,12 @@ bool generation_has_orphans(struct generation *generation)
 	return generation->orphans != 0;
 }
 
-void generation_kill(const struct generation *generation)
+void generation_kill(const struct generation *generation, enum process_role spared)
 {
 	for (size_t i = 0; i < generation->count; i++) {
 		const struct generation_process *process = &generation->processes[i];
 
-		if (process->pid == 0)
+		if (process->pid == 0 || process->role == spared)
 			continue;
 		kill(process->pid, SIGKILL);
 		if (process->role == PROCESS_SPAWNER)

@@ -78,8 +78,8 @@ void generation_log(struct generation *generation, int fd);
 void generation_end_sessions(pid_t spawner);
 /* Whether there are sessions whose spawner was ended while popgate stops. */
 bool generation_has_orphans(struct generation *generation);
-/* Kills all processes. */
-void generation_kill(const struct generation *generation);
+/* Kills all processes but those of one role; PROCESS_ROLES: all. */
+void generation_kill(const struct generation *generation, enum process_role spared);
 /* How many processes of a role (PROCESS_ROLES: of all) are alive. */
 size_t generation_alive(const struct generation *generation, enum process_role role);
 

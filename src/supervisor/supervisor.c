@@ -27,6 +27,7 @@
 #define RESTART_PAUSE 500   /* milliseconds that it waits */
 #define START_TIME    60000 /* milliseconds until all must be READY */
 #define STOP_SLACK    5000  /* milliseconds beyond shutdown_timeout until what is left is killed */
+#define FETCH_TIME    40000 /* milliseconds that an agent has to store a token that is under way */
 
 struct supervisor {
 	const struct supervisor_plan *plan;
@@ -34,7 +35,7 @@ struct supervisor {
 	struct generation *all;	    /* newest first */
 	int64_t start_deadline;	    /* of the generation that is STARTING */
 	bool stopping, brokers_told;
-	int64_t stop_deadline;
+	int64_t stop_deadline, fetch_deadline;
 	int exit_code;
 	struct ipc_inbox inbox;
 	struct ticket_ring tickets; /* the same for all generations, so that a reload ends no TLS session */
@@ -137,7 +138,7 @@ static void take_message(struct supervisor *supervisor, struct generation *gener
 static void give_up(struct supervisor *supervisor, struct generation *generation)
 {
 	generation->state = GENERATION_DRAINING;
-	generation_kill(generation);
+	generation_kill(generation, PROCESS_ROLES);
 	if (supervisor->current == NULL) {
 		supervisor->stopping = true;
 		return;
@@ -287,6 +288,7 @@ static void begin_stop(struct supervisor *supervisor)
 	passed_close(supervisor->plan->passed);
 	supervisor->stopping = true;
 	supervisor->stop_deadline = deadline_in(time + STOP_SLACK);
+	supervisor->fetch_deadline = deadline_in(FETCH_TIME);
 	for (struct generation *g = supervisor->all; g != NULL; g = g->next) {
 		g->state = GENERATION_DRAINING;
 		generation_close_listeners(g);
@@ -314,7 +316,8 @@ static void go_on_stopping(struct supervisor *supervisor)
 	}
 	if (deadline_left(supervisor->stop_deadline) == 0)
 		for (const struct generation *g = supervisor->all; g != NULL; g = g->next)
-			generation_kill(g);
+			generation_kill(g,
+					deadline_left(supervisor->fetch_deadline) == 0 ? PROCESS_ROLES : PROCESS_AGENT);
 }
 
 /* ---- the loop ---- */
@@ -377,7 +380,7 @@ static void take_signals(struct supervisor *supervisor)
 	if (got_stop > 0 && !supervisor->stopping)
 		begin_stop(supervisor);
 	if (got_stop > 1)
-		supervisor->stop_deadline = 0; /* asked twice: now */
+		supervisor->stop_deadline = supervisor->fetch_deadline = 0; /* asked twice: now */
 	if (got_reopen && supervisor->current != NULL) {
 		got_reopen = 0;
 		reopen_logs(supervisor);

@@ -331,6 +331,19 @@ class Refresh(OAuthCase):
         self.assertEqual(len(self.asked()), 1)
         self.gate.stop()
 
+    def test_new_refresh_token_survives_a_stop_in_a_hurry(self):
+        # who has started popgate may end all that is left of it when it has ended
+        self.begin(limits={"shutdown_timeout": 0})
+        self.server.on["/token"] = [stall(13)]
+        with self.client() as client:
+            client.command("USER ann")
+            client.send(b"PASS local\r\n")
+            self.gate.wait_until(self.asked, "the request")
+            before = self.rows()
+            self.gate.signal(signal.SIGTERM)
+            self.gate.process.wait(30)
+        self.assertNotEqual(self.rows(), before)
+
     def test_store_that_cannot_be_written_spends_no_refresh_token(self):
         if os.geteuid() != 0:
             self.skipTest("needs another owner")
