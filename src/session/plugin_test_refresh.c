@@ -128,13 +128,13 @@ static void after_commit(struct plugin_test *test)
 	struct take before = {.probe = probe}, after = {.probe = probe};
 	size_t count = probe->session.maildrop.count;
 	struct popgate_error error;
-	unsigned char gone = 0;
+	unsigned char gone[2] = {0}; /* the second is nobody's: "commit: a part" is about that */
 
 	take_all(&before, 1, POPGATE_WHOLE);
 	plugin_test_soil(&error);
 	probe->session.updating = true;
 	test->child->call = "commit";
-	if (test->plugin->commit(probe->session.drop, first, 1, &gone, deadline_in(test->conf->limits.commit_timeout),
+	if (test->plugin->commit(probe->session.drop, first, 1, gone, deadline_in(test->conf->limits.commit_timeout),
 				 &error) != 0)
 		plugin_test_fail(test, "expected commit to succeed, came %s: %s", plugin_test_status(error.status),
 				 error.text);
