@@ -289,12 +289,11 @@ static void refuse_unborn(const struct broker_front *front, uint64_t id)
 void login_begin(struct broker *broker, struct broker_front *front, struct ipc_inbox *inbox)
 {
 	const struct message_login *message = &inbox->message.u.login;
-	struct login *login;
+	struct login *login = NULL;
 
-	for (login = *bucket_of(broker, message->id); login != NULL; login = login->same_bucket)
-		if (login->id == message->id)
-			break;
-	if (login != NULL || (login = login_new(broker, front, message)) == NULL) {
+	if (login_find(broker, message->id) == NULL)
+		login = login_new(broker, front, message);
+	if (login == NULL) {
 		refuse_unborn(front, message->id);
 		return;
 	}

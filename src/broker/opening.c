@@ -155,6 +155,7 @@ static int reopen(struct login *login, const struct opening_place *place)
 		return 0;
 	}
 	channel_free(&login->report);
+	login->trial = false;
 	return -1;
 }
 

@@ -80,8 +80,6 @@ const struct account *account_table_add(struct accounts *accounts, const struct 
 	*slot = (uint32_t)accounts->count;
 	if (!account->disabled)
 		accounts->proofs |= account_proofs(account);
-	if (account->login_delay > accounts->login_delay)
-		accounts->login_delay = account->login_delay;
 	return NULL;
 }
 

@@ -57,8 +57,7 @@ struct accounts {
 	size_t count;
 	uint32_t *slots; /* index + 1; 0: free */
 	size_t slot_count;
-	unsigned proofs;      /* what any account has */
-	unsigned login_delay; /* the longest of any, seconds */
+	unsigned proofs; /* what any account has */
 };
 
 /* Reads the file that conf names (conf.accounts_file). NULL with at least one fault in report. A file that others may

@@ -105,7 +105,6 @@ static void everything_is_read(void **state)
 	assert_int_equal(ann->login_delay, 86400);
 	assert_int_equal(ann->line, 3);
 	assert_false(ann->disabled);
-	assert_int_equal(accounts->login_delay, 86400);
 	assert_int_equal(accounts->proofs, 31);
 	assert_true(bob->disabled);
 	assert_int_equal(bob->backend == ACCOUNT_BY_ROUTE, true);
