@@ -154,8 +154,6 @@ static int perform(CURL *curl, const char *url, const struct receiving *receivin
 
 	if (receiving->too_much)
 		return fault_set(error, POPGATE_TEMP, "%.100s: the answer is longer than %d octets", url, JSON_MAX);
-	if (code == CURLE_UNSUPPORTED_PROTOCOL)
-		return fault_set(error, POPGATE_PERM, "%.100s: neither https nor allowed", url);
 	if (code != CURLE_OK)
 		return fault_set(error, POPGATE_TEMP, "%.100s: %.100s", url, lib.easy_strerror(code));
 	(void)lib.easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);

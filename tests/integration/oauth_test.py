@@ -5,6 +5,7 @@ import base64
 import os
 import re
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -226,6 +227,25 @@ class Refresh(OAuthCase):
         thread.join(40)
         self.assertRegex(replies[0], TEMP)
         self.assertLess(time.monotonic() - started, 25)
+        self.gate.stop()
+
+    def test_answer_that_is_no_http(self):
+        self.begin()
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            def answer():
+                peer, _ = listener.accept()
+                with peer:
+                    peer.recv(65536)
+                    peer.sendall(b"220 another service\r\n")
+
+            self.gate.sections["oauth"][0].update(insecure_loopback=True,
+                                                  token_endpoint=f"http://127.0.0.1:{listener.getsockname()[1]}/token")
+            self.reload()
+            thread = threading.Thread(target=answer)
+            thread.start()
+            self.gate.expect_warning(r"login_failed .*status=temp .*/token")
+            self.assertRegex(self.login("ann"), TEMP)
+            thread.join(10)
         self.gate.stop()
 
     def test_provider_that_is_away(self):
