@@ -45,6 +45,7 @@ char *base64_decode(const char *text, size_t size, size_t *size_r)
 		unsigned long bits = 0;
 
 		for (size_t n = i; n < i + 4; n++) {
+			/* NOLINTNEXTLINE(bugprone-not-null-terminated-result): the NUL is no digit */
 			const char *digit = n >= size - (size_t)padding ? digits : memchr(digits, text[n], 64);
 
 			if (digit == NULL) {

@@ -189,6 +189,7 @@ static void load_fault(const char *what, char *text, size_t text_size)
 }
 
 /* OpenSSL would ask for it on the terminal. */
+/* NOLINTNEXTLINE(readability-non-const-parameter): pem_password_cb */
 static int no_passphrase(char *buffer, int size, int writing, void *context)
 {
 	(void)buffer, (void)size, (void)writing, (void)context;

@@ -36,6 +36,7 @@ static FILE *open_key(const char *path, struct conf_report *report)
 	return NULL;
 }
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): pem_password_cb */
 static int no_password(char *buffer, int size, int writing, void *context)
 {
 	(void)buffer, (void)size, (void)writing, (void)context;

@@ -84,8 +84,8 @@ int login_by_browser(const struct login_options *options, struct token *token, s
 {
 	struct form *query = calloc(1, sizeof(*query));
 	char code[REDIRECT_CODE] = "";
-	struct browser browser;
-	unsigned port;
+	struct browser browser = {0};
+	unsigned port = 0;
 	int result = prepare(options, &browser, &port, error);
 
 	if (result == 0 && (query == NULL || make_query(options, &browser, query) != 0))

@@ -49,7 +49,7 @@ static int read_client(const struct conf_provider *provider, struct oauth_client
 struct oauth *oauth_new(const struct conf *conf, struct conf_report *report)
 {
 	struct oauth *oauth = calloc(1, sizeof(*oauth));
-	struct popgate_error error;
+	struct popgate_error error = {0};
 	int result = 0;
 
 	if (oauth == NULL || (oauth->clients = calloc(conf->provider_count + 1, sizeof(*oauth->clients))) == NULL) {

@@ -51,19 +51,19 @@ static int take_port(struct oauth_order *order)
 	return 0;
 }
 
-static int run(struct oauth_order *order, const char *file)
+static int run(struct oauth_order order, const char *file)
 {
 	struct process_identity identity;
 	struct conf_report report = {0};
 	int result = PROCESS_EXIT_CONF;
 
-	order->conf = conf_read(file, &report);
-	order->identity = &identity;
-	if (order->conf != NULL && process_identity_find(order->conf, &identity, &report) == 0)
-		result = oauth_verb_run(order, &report);
+	order.conf = conf_read(file, &report);
+	order.identity = &identity;
+	if (order.conf != NULL && process_identity_find(order.conf, &identity, &report) == 0)
+		result = oauth_verb_run(&order, &report);
 	if (process_tell_faults(&report))
 		result = PROCESS_EXIT_CONF;
-	conf_free(&order->conf);
+	conf_free(&order.conf);
 	return result;
 }
 
@@ -92,5 +92,5 @@ int oauth_verb(int argc, char **argv)
 		order.action = argv[optind++];
 	if (optind < argc)
 		order.user = argv[optind++];
-	return optind < argc ? usage_error("words without an option") : run(&order, file);
+	return optind < argc ? usage_error("words without an option") : run(order, file);
 }

@@ -62,7 +62,7 @@ static const struct account *find(const struct scene *scene, const char *action)
 static int keep(const struct scene *scene, const struct account *account, struct token *token,
 		struct popgate_error *error)
 {
-	const struct conf_provider *provider = provider_of(scene, account);
+	const char *provider = provider_of(scene, account)->name; /* fanalyzer: find() has seen to it */
 	struct popgate_error damaged;
 	struct token before = {0};
 
@@ -71,16 +71,16 @@ static int keep(const struct scene *scene, const struct account *account, struct
 		snprintf(error->text, sizeof(error->text),
 			 "%s gave a token that cannot be refreshed: the scope must ask for offline access, or the "
 			 "application be allowed it",
-			 provider->name);
+			 provider);
 		return -1;
 	}
-	if (store_lock(scene->store, provider->name, account->user, deadline_in(LOCK_WAIT), error) != 0)
+	if (store_lock(scene->store, provider, account->user, deadline_in(LOCK_WAIT), error) != 0)
 		return -1;
-	if (store_get(scene->store, provider->name, account->user, &before, &damaged) == 0)
+	if (store_get(scene->store, provider, account->user, &before, &damaged) == 0)
 		token->serial = before.serial + 1; /* no session has this one yet */
 	token_clear(&before);
 	token->login = (int64_t)time(NULL);
-	return store_put(scene->store, provider->name, account->user, token, error);
+	return store_put(scene->store, provider, account->user, token, error);
 }
 
 /* By what: as was asked for, else by device, where the provider has that. NULL: it has not. */
@@ -106,7 +106,7 @@ static int try_application(const struct scene *scene, const struct account *acco
 	if (refresh_get(scene->oauth, &refresh, &token, &error) != 0)
 		return complain("login", &error);
 	printf("%s gives its tokens to this application itself; nobody has to log in, and one is there.\n",
-	       refresh.provider->name);
+	       refresh.provider->name); /* fanalyzer: find() has seen to it */
 	token_clear(&token);
 	return PROCESS_EXIT_OK;
 }
@@ -162,11 +162,12 @@ static void print_time(const char *before, int64_t seconds)
 static bool tell(const struct scene *scene, const struct account *account)
 {
 	const struct conf_provider *provider = provider_of(scene, account);
+	const char *name = provider->name; /* fanalyzer: find() has seen to it */
 	const int64_t now = (int64_t)time(NULL);
 	struct popgate_error error;
 	struct token token = {0};
 	bool good = false;
-	int found = store_get(scene->store, provider->name, refresh_owner(provider, account->user), &token, &error);
+	int found = store_get(scene->store, name, refresh_owner(provider, account->user), &token, &error);
 
 	printf("%s at %s: ", account->user, provider->name);
 	if (found < 0)

@@ -35,7 +35,7 @@ static int remember(struct worker *worker, const struct job *job)
 		if (jobs == NULL)
 			return -1;
 		worker->jobs = jobs;
-		worker->room = room;
+		worker->room = room; /* fanalyzer: on_closed gives it back */
 	}
 	worker->jobs[worker->count++] = *job;
 	return 0;

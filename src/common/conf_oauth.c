@@ -161,7 +161,9 @@ static int fill_scope(const struct reading *r)
 	provider->scope = conf_settings_take(r->settings, "scope");
 	if (provider->scope != NULL && (strlen(provider->scope) > LONGEST_URL || !is_plain(provider->scope)))
 		return fault(r, "scope", "must be 1000 octets at most, without control characters");
-	if (provider->scope == NULL && known != NULL && (provider->scope = strdup(known)) == NULL) {
+	if (provider->scope == NULL && known != NULL)
+		provider->scope = strdup(known);
+	if (provider->scope == NULL && known != NULL) { /* fanalyzer: conf_free gives it back */
 		conf_reader_no_memory(r->reader);
 		return -1;
 	}

@@ -110,7 +110,7 @@ static int read_part(const char *text, size_t size, uint8_t *octets_r, size_t ex
 
 int device_read(const char *text, struct device_key *key_r)
 {
-	struct device_key key;
+	struct device_key key = {0};
 
 	if (strlen(text) != SALT_TEXT + 1 + DIGEST_TEXT || text[SALT_TEXT] != '$' ||
 	    read_part(text, SALT_TEXT, key.salt, DEVICE_SALT) != 0 ||

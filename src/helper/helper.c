@@ -116,20 +116,29 @@ static void loop(struct helper *helper)
 	}
 }
 
-int helper_run(const struct process *process)
+static int run(struct helper *helper, const struct process *process)
 {
 	const struct message ready = {.type = MESSAGE_READY};
-	struct helper *helper = calloc(1, sizeof(*helper));
 
-	if (helper == NULL || (helper->data = calloc(1, sizeof(*helper->data))) == NULL)
-		return PROCESS_EXIT_FAILURE;
 	helper->process = process;
 	helper->broker = -1;
-	if (sandbox_leave_root(process->conf, process->identity) != 0 ||
+	helper->data = calloc(1, sizeof(*helper->data));
+	if (helper->data == NULL || sandbox_leave_root(process->conf, process->identity) != 0 ||
 	    process_identity_assume(process->identity) != 0 ||
 	    sandbox_enter(SANDBOX_HELPER, process->conf, NULL) != 0 ||
 	    ipc_send(process->control, &ready, NULL) != IPC_OK)
 		return PROCESS_EXIT_FAILURE;
 	loop(helper);
 	return PROCESS_EXIT_OK;
+}
+
+int helper_run(const struct process *process)
+{
+	struct helper *helper = calloc(1, sizeof(*helper));
+	int result = helper == NULL ? PROCESS_EXIT_FAILURE : run(helper, process);
+
+	if (helper != NULL)
+		free(helper->data);
+	free(helper);
+	return result;
 }

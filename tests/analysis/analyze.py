@@ -24,7 +24,7 @@ def make_variable(name):
 
 
 FLAGS = ["-std=gnu11", "-D_GNU_SOURCE", f"-I{BUILD}", "-Isrc", "-Iinclude", '-DPLUGIN_DIRECTORY="/x"',
-         '-DCONFIG_FILE="/x"', '-DRUNTIME_DIRECTORY="/x"', *make_variable("OPENSSL_CFLAGS"),
+         '-DCONFIG_FILE="/x"', '-DRUNTIME_DIRECTORY="/x"', '-DSTATE_DIRECTORY="/x"', *make_variable("OPENSSL_CFLAGS"),
          *make_variable("LIBCONFIG_CFLAGS"), *make_variable("LIBEVENT_CFLAGS")]
 
 
