@@ -112,7 +112,7 @@ int oauth_take(struct oauth *oauth, const struct conf_provider *provider, struct
 
 int oauth_judge_store(const struct oauth *oauth, struct conf_report *report)
 {
-	struct popgate_error error;
+	struct popgate_error error = {0};
 	struct store *store = store_open(oauth->conf->state_directory, &oauth->key, STORE_PATIENCE, &error);
 
 	if (store == NULL) {

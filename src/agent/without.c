@@ -38,8 +38,8 @@ int refresh_look(const struct oauth *oauth, const struct refresh *refresh, struc
 	return fault_set(error, POPGATE_PERM, "%s", remedy);
 }
 
-/* NOLINTNEXTLINE(readability-non-const-parameter): as in fetcher.h */
 pid_t fetcher_start(struct oauth *oauth, uint64_t id, const struct refresh *refresh, fetcher_close_fn *close_all,
+		    /* NOLINTNEXTLINE(readability-non-const-parameter): as in fetcher.h */
 		    void *context, int *fd_r, struct popgate_error *error)
 {
 	(void)oauth, (void)id, (void)refresh, (void)close_all, (void)context, (void)fd_r;

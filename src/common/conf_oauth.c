@@ -162,8 +162,8 @@ static int fill_scope(const struct reading *r)
 	if (provider->scope != NULL && (strlen(provider->scope) > LONGEST_URL || !is_plain(provider->scope)))
 		return fault(r, "scope", "must be 1000 octets at most, without control characters");
 	if (provider->scope == NULL && known != NULL)
-		provider->scope = strdup(known);
-	if (provider->scope == NULL && known != NULL) { /* fanalyzer: conf_free gives it back */
+		provider->scope = strdup(known); /* fanalyzer: conf_free gives it back */
+	if (provider->scope == NULL && known != NULL) {
 		conf_reader_no_memory(r->reader);
 		return -1;
 	}
