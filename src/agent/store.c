@@ -15,6 +15,7 @@
 #include "agent/fault.h"
 #include "agent/seal.h"
 #include "common/deadline.h"
+#include "common/text.h"
 
 #define LOOK	  20 /* milliseconds between two looks at a lock */
 #define LONGEST	  1024
@@ -71,7 +72,7 @@ static int fail_key(const struct store *store, struct popgate_error *error)
 static void add(struct about *about, const char *text)
 {
 	for (; *text != '\0' && about->size < sizeof(about->text) - 1; text++)
-		about->text[about->size++] = *text >= 'A' && *text <= 'Z' ? (char)(*text + 32) : *text;
+		about->text[about->size++] = text_lower(*text);
 	about->text[about->size++] = '\0';
 }
 

@@ -12,6 +12,7 @@
 
 #include "broker/scram.h"
 #include "common/secret.h"
+#include "common/text.h"
 
 #define KINDS	       2
 #define KEY_SIZE       32
@@ -133,7 +134,7 @@ static int digest(const struct keyring *keyring, const char *word, enum scram_ki
 	memcpy(text, word, prefix);
 	text[prefix - 1] = (unsigned char)kind;
 	for (size_t i = 0; i < size; i++)
-		text[prefix + i] = (unsigned char)(name[i] >= 'A' && name[i] <= 'Z' ? name[i] + 32 : name[i]);
+		text[prefix + i] = (unsigned char)text_lower(name[i]);
 	done = HMAC(EVP_sha256(), keyring->key, KEY_SIZE, text, prefix + size, digest_r, &got);
 	free(text);
 	return done == NULL ? -1 : 0;

@@ -7,6 +7,7 @@
 #include "common/account_table.h"
 #include "common/conf_folders.h"
 #include "common/secret.h"
+#include "common/text.h"
 
 /* ---- finding ---- */
 
@@ -15,20 +16,8 @@ static uint64_t hash_of(const char *user)
 	uint64_t hash = 14695981039346656037u;
 
 	for (; *user != '\0'; user++)
-		hash = (hash ^ (unsigned char)(*user >= 'A' && *user <= 'Z' ? *user + 32 : *user)) * 1099511628211u;
+		hash = (hash ^ (unsigned char)text_lower(*user)) * 1099511628211u;
 	return hash;
-}
-
-static bool same_name(const char *a, const char *b)
-{
-	for (; *a != '\0' && *b != '\0'; a++, b++) {
-		char x = *a >= 'A' && *a <= 'Z' ? (char)(*a + 32) : *a,
-		     y = *b >= 'A' && *b <= 'Z' ? (char)(*b + 32) : *b;
-
-		if (x != y)
-			return false;
-	}
-	return *a == *b;
 }
 
 /* Where the account is, or its place would be. */
@@ -36,7 +25,8 @@ static uint32_t *slot_of(const struct accounts *accounts, const char *user)
 {
 	size_t i = hash_of(user) & (accounts->slot_count - 1);
 
-	while (accounts->slots[i] != 0 && !same_name(accounts->items[accounts->slots[i] - 1].user, user))
+	while (accounts->slots[i] != 0 &&
+	       !text_same_case(user, strlen(user), accounts->items[accounts->slots[i] - 1].user))
 		i = (i + 1) & (accounts->slot_count - 1);
 	return &accounts->slots[i];
 }

@@ -3,10 +3,7 @@
 
 #include <string.h>
 
-static char lower(char c)
-{
-	return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
-}
+#include "common/text.h"
 
 size_t conf_pattern_domain(const char *name)
 {
@@ -24,7 +21,7 @@ size_t conf_pattern_local(const char *name)
 
 static bool same(char pattern, char name, bool fold)
 {
-	return pattern == name || (fold && lower(pattern) == lower(name));
+	return pattern == name || (fold && text_lower(pattern) == text_lower(name));
 }
 
 /* Whether what follows the pattern's last '*' fits the name's end: settles most cases at once. */

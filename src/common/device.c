@@ -9,6 +9,7 @@
 
 #include "common/base64.h"
 #include "common/secret.h"
+#include "common/text.h"
 
 #define LETTERS	    20 /* of 5 bits each */
 #define GROUP	    5  /* letters between two hyphens */
@@ -57,7 +58,7 @@ static size_t take_letters(const unsigned char *password, size_t size, char lett
 	size_t count = 0;
 
 	for (size_t i = 0; i < size; i++) {
-		char letter = (char)(password[i] >= 'A' && password[i] <= 'Z' ? password[i] + 32 : password[i]);
+		char letter = text_lower((char)password[i]);
 
 		if (letter == '-')
 			continue;

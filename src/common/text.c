@@ -75,7 +75,7 @@ void text_harmless(const char *text, size_t size, char *out, size_t out_size)
 	out[done] = '\0';
 }
 
-static char lower(char c)
+char text_lower(char c)
 {
 	return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
 }
@@ -83,7 +83,7 @@ static char lower(char c)
 bool text_same_case(const char *a, size_t a_size, const char *b)
 {
 	for (size_t i = 0; i < a_size; i++)
-		if (b[i] == '\0' || lower(a[i]) != lower(b[i]))
+		if (b[i] == '\0' || text_lower(a[i]) != text_lower(b[i]))
 			return false;
 	return b[a_size] == '\0';
 }

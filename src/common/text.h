@@ -12,7 +12,9 @@ bool text_is_utf8(const char *text, size_t size);
  * `"` and `\` as \xHH. NUL-terminated; cut with "..." when it does not fit. */
 void text_harmless(const char *text, size_t size, char *out, size_t out_size);
 
-/* Compares without regard to ASCII case; never the locale's. */
+/* The small letter of an ASCII capital, any other octet as it is; never the locale's. */
+char text_lower(char c);
+/* Compares without regard to ASCII case. */
 bool text_same_case(const char *a, size_t a_size, const char *b);
 
 #endif

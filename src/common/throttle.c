@@ -12,6 +12,8 @@
 #include <sys/mman.h>
 #include <sys/random.h>
 
+#include "common/fold.h"
+
 #define FIRST_PENALTY 2000		      /* milliseconds */
 #define FORGET_AFTER  INT64_C(600000)	      /* milliseconds without a refusal, after which the count begins anew */
 #define PROVEN_FOR    (INT64_C(7) * 86400000) /* milliseconds that a success counts */
@@ -99,16 +101,6 @@ static struct network network_of(const char *peer)
 	return network;
 }
 
-static void feed(SHA256_CTX *context, const char *text)
-{
-	do {
-		unsigned char c = (unsigned char)*text;
-
-		c = c >= 'A' && c <= 'Z' ? (unsigned char)(c + 32) : c;
-		SHA256_Update(context, &c, 1);
-	} while (*text++ != '\0'); /* the NUL keeps the parts apart */
-}
-
 static uint64_t digest(const struct throttle *throttle, const struct network *network, const char *place,
 		       const char *user)
 {
@@ -121,8 +113,8 @@ static uint64_t digest(const struct throttle *throttle, const struct network *ne
 	if (network != NULL)
 		SHA256_Update(&context, network->octets, sizeof(network->octets));
 	if (place != NULL && user != NULL) {
-		feed(&context, place);
-		feed(&context, user);
+		fold_into(&context, place);
+		fold_into(&context, user);
 	}
 	SHA256_Final(octets, &context);
 	memcpy(&key, octets, sizeof(key));

@@ -12,6 +12,8 @@
 #include <sys/mman.h>
 #include <sys/random.h>
 
+#include "common/fold.h"
+
 #define BUCKETS 4096
 #define WAYS	16 /* entries of a bucket */
 #define BROKERS 4  /* that may run at a time; of more, the sessions of the oldest don't count */
@@ -83,16 +85,6 @@ static unsigned sessions_of(const struct usage *usage, const struct entry *entry
 
 /* ---- entries ---- */
 
-static void feed(SHA256_CTX *context, const char *text)
-{
-	do {
-		unsigned char c = (unsigned char)*text;
-
-		c = c >= 'A' && c <= 'Z' ? (unsigned char)(c + 32) : c;
-		SHA256_Update(context, &c, 1);
-	} while (*text++ != '\0'); /* the NUL keeps the parts apart */
-}
-
 uint64_t usage_key(const struct usage *usage, const char *place, const char *user)
 {
 	unsigned char octets[SHA256_DIGEST_LENGTH];
@@ -101,8 +93,8 @@ uint64_t usage_key(const struct usage *usage, const char *place, const char *use
 
 	SHA256_Init(&context);
 	SHA256_Update(&context, usage->seed, sizeof(usage->seed));
-	feed(&context, place);
-	feed(&context, user);
+	fold_into(&context, place);
+	fold_into(&context, user);
 	SHA256_Final(octets, &context);
 	memcpy(&key, octets, sizeof(key));
 	return key == 0 ? 1 : key;

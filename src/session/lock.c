@@ -15,22 +15,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/fold.h"
+
 #define FILES	  64u		    /* so that the kernel's list of each stays short */
 #define PLACE_MAX (UINT64_MAX >> 2) /* an off_t, with room after it */
-
-static void feed(SHA256_CTX *context, const char *part)
-{
-	char folded[256];
-	size_t size = strlen(part) + 1; /* the NUL keeps the parts apart */
-
-	for (size_t done = 0; done < size;) {
-		size_t n = 0;
-
-		for (; n < sizeof(folded) && done < size; n++, done++)
-			folded[n] = part[done] >= 'A' && part[done] <= 'Z' ? (char)(part[done] + 32) : part[done];
-		SHA256_Update(context, folded, n);
-	}
-}
 
 int lock_name(struct lock *lock, const char *directory, const char *backend, const char *user, const char *folder)
 {
@@ -40,9 +28,9 @@ int lock_name(struct lock *lock, const char *directory, const char *backend, con
 
 	lock->fd = -1;
 	SHA256_Init(&context);
-	feed(&context, backend);
-	feed(&context, user);
-	feed(&context, folder);
+	fold_into(&context, backend);
+	fold_into(&context, user);
+	fold_into(&context, folder);
 	SHA256_Final(digest, &context);
 	memcpy(&lock->place, digest, sizeof(lock->place));
 	lock->place &= PLACE_MAX;
