@@ -12,17 +12,13 @@
 #include "agent/refresh.h"
 #include "agent/source.h"
 #include "common/conf.h"
-#include "common/ipc.h"
-#include "common/log.h"
+#include "common/link.h"
 #include "common/sandbox.h"
 
 struct agent {
-	const struct process *process;
-	int broker; /* -1: none */
-	bool ends;
+	struct link link;
 	struct oauth *oauth; /* NULL: there are no providers */
 	struct jobs *jobs;
-	struct ipc_inbox inbox;
 };
 
 static void refuse(const struct agent *agent, uint64_t id, const struct popgate_error *error)
@@ -32,23 +28,23 @@ static void refuse(const struct agent *agent, uint64_t id, const struct popgate_
 	message.u.refused.id = id;
 	message.u.refused.status = error->status;
 	message.u.refused.text = message_text(error->text);
-	(void)ipc_send(agent->broker, &message, NULL);
+	(void)ipc_send(agent->link.broker, &message, NULL);
 }
 
 static void on_done(void *context, const struct message *answer)
 {
 	const struct agent *agent = context;
 
-	(void)ipc_send(agent->broker, answer, NULL);
+	(void)ipc_send(agent->link.broker, answer, NULL);
 }
 
 static void close_all(void *context)
 {
 	const struct agent *agent = context;
 
-	close(agent->process->control);
-	if (agent->broker >= 0)
-		close(agent->broker);
+	close(agent->link.process->control);
+	if (agent->link.broker >= 0)
+		close(agent->link.broker);
 }
 
 static void fetch_file(const struct agent *agent, const struct message_fetch *fetch)
@@ -64,7 +60,7 @@ static void fetch_file(const struct agent *agent, const struct message_fetch *fe
 	message.u.fetched.id = fetch->id;
 	message.u.fetched.secret_kind = POPGATE_PASSWORD;
 	message.u.fetched.secret = message_octets(secret.data, secret.size);
-	(void)ipc_send(agent->broker, &message, NULL);
+	(void)ipc_send(agent->link.broker, &message, NULL);
 	secret_clear(&secret);
 }
 
@@ -87,7 +83,7 @@ static int fetch_stored(const struct agent *agent, const struct message_fetch *f
 	result = refresh_look(agent->oauth, &refresh, &token, &error);
 	if (result == 0) {
 		message = fetcher_message(fetch->id, &token);
-		(void)ipc_send(agent->broker, &message, NULL);
+		(void)ipc_send(agent->link.broker, &message, NULL);
 	} else if (result < 0) {
 		refuse(agent, fetch->id, &error);
 	}
@@ -97,7 +93,7 @@ static int fetch_stored(const struct agent *agent, const struct message_fetch *f
 
 static void take_request(struct agent *agent)
 {
-	const struct message_fetch *fetch = &agent->inbox.message.u.fetch;
+	const struct message_fetch *fetch = &agent->link.inbox.message.u.fetch;
 	struct popgate_error error = {.status = POPGATE_TEMP};
 
 	if (fetch->source != CONF_SOURCE_COMMAND && fetch->source != CONF_SOURCE_OAUTH) {
@@ -110,54 +106,25 @@ static void take_request(struct agent *agent)
 		refuse(agent, fetch->id, &error);
 }
 
-static void lose_broker(struct agent *agent)
-{
-	if (agent->broker >= 0)
-		close(agent->broker);
-	agent->broker = -1;
-}
-
 static void take_from_broker(struct agent *agent)
 {
-	const struct message lost = {.type = MESSAGE_LOST, .u.lost.role = PROCESS_BROKER};
-
-	if (ipc_receive(agent->broker, &agent->inbox) != IPC_OK) {
-		lose_broker(agent);
-		(void)ipc_send(agent->process->control, &lost, NULL);
+	if (link_take_from_broker(&agent->link) != LINK_MESSAGE)
 		return;
-	}
-	if (agent->inbox.message.type == MESSAGE_FETCH)
+	if (agent->link.inbox.message.type == MESSAGE_FETCH)
 		take_request(agent);
-	ipc_inbox_clear(&agent->inbox);
-}
-
-static void take_control(struct agent *agent)
-{
-	if (ipc_receive(agent->process->control, &agent->inbox) != IPC_OK) {
-		agent->ends = true; /* the supervisor has gone */
-		return;
-	}
-	if (agent->inbox.message.type == MESSAGE_NEIGHBOUR) {
-		lose_broker(agent);
-		agent->broker = ipc_take(&agent->inbox, 0);
-	} else if (agent->inbox.message.type == MESSAGE_LOG) {
-		log_to(ipc_take(&agent->inbox, 0));
-	} else if (agent->inbox.message.type == MESSAGE_DRAIN || agent->inbox.message.type == MESSAGE_STOP) {
-		agent->ends = true;
-	}
-	ipc_inbox_clear(&agent->inbox);
+	ipc_inbox_clear(&agent->link.inbox);
 }
 
 static void loop(struct agent *agent)
 {
-	while (!agent->ends) {
-		struct pollfd fds[2] = {{.fd = agent->process->control, .events = POLLIN},
-					{.fd = agent->broker, .events = POLLIN}};
+	for (bool goes_on = true; goes_on;) {
+		struct pollfd fds[2] = {{.fd = agent->link.process->control, .events = POLLIN},
+					{.fd = agent->link.broker, .events = POLLIN}};
 
 		if (jobs_wait(agent->jobs, fds, 2) != 0)
 			return;
 		if (fds[0].revents != 0)
-			take_control(agent);
+			goes_on = link_goes_on(&agent->link);
 		else if (fds[1].revents != 0)
 			take_from_broker(agent);
 	}
@@ -184,7 +151,7 @@ static void watch_children(void)
  * the whole generation from starting. */
 static enum process_exit prepare(struct agent *agent)
 {
-	const struct process *process = agent->process;
+	const struct process *process = agent->link.process;
 	struct conf_report report = {0};
 
 	if (process->conf->provider_count > 0)
@@ -209,7 +176,7 @@ static int run(struct agent *agent)
 		return (int)result;
 	owner.oauth = agent->oauth;
 	agent->jobs = jobs_new(&owner);
-	if (agent->jobs == NULL || ipc_send(agent->process->control, &ready, NULL) != IPC_OK)
+	if (agent->jobs == NULL || ipc_send(agent->link.process->control, &ready, NULL) != IPC_OK)
 		return PROCESS_EXIT_FAILURE;
 	loop(agent);
 	return PROCESS_EXIT_OK;
@@ -222,8 +189,7 @@ int agent_run(const struct process *process)
 
 	if (agent == NULL)
 		return PROCESS_EXIT_FAILURE;
-	agent->process = process;
-	agent->broker = -1;
+	link_init(&agent->link, process);
 	watch_children();
 	result = run(agent);
 	jobs_free(&agent->jobs);

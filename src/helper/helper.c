@@ -6,21 +6,16 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <openssl/crypto.h>
 
-#include "common/ipc.h"
-#include "common/log.h"
+#include "common/link.h"
 #include "common/sandbox.h"
 #include "common/secret.h"
 
 struct helper {
-	const struct process *process;
-	int broker; /* -1: none */
-	bool ends;
+	struct link link;
 	struct crypt_data *data;
-	struct ipc_inbox inbox;
 };
 
 /* Both are strings. */
@@ -44,7 +39,7 @@ static enum message_verdict check(struct helper *helper, const char *hash, const
 
 static void take_job(struct helper *helper)
 {
-	const struct message_check *job = &helper->inbox.message.u.check;
+	const struct message_check *job = &helper->link.inbox.message.u.check;
 	struct message message = {.type = MESSAGE_CHECKED};
 	struct secret password = {0};
 	char hash[MESSAGE_HASH_MAX + 1] = "";
@@ -60,57 +55,28 @@ static void take_job(struct helper *helper)
 		message.u.checked.verdict = check(helper, hash, (const char *)password.data);
 	secret_clear(&password);
 	secret_wipe(hash, sizeof(hash));
-	(void)ipc_send(helper->broker, &message, NULL);
-}
-
-static void lose_broker(struct helper *helper)
-{
-	if (helper->broker >= 0)
-		close(helper->broker);
-	helper->broker = -1;
+	(void)ipc_send(helper->link.broker, &message, NULL);
 }
 
 static void take_from_broker(struct helper *helper)
 {
-	const struct message lost = {.type = MESSAGE_LOST, .u.lost.role = PROCESS_BROKER};
-
-	if (ipc_receive(helper->broker, &helper->inbox) != IPC_OK) {
-		lose_broker(helper);
-		(void)ipc_send(helper->process->control, &lost, NULL);
+	if (link_take_from_broker(&helper->link) != LINK_MESSAGE)
 		return;
-	}
-	if (helper->inbox.message.type == MESSAGE_CHECK)
+	if (helper->link.inbox.message.type == MESSAGE_CHECK)
 		take_job(helper);
-	ipc_inbox_clear(&helper->inbox);
-}
-
-static void take_control(struct helper *helper)
-{
-	if (ipc_receive(helper->process->control, &helper->inbox) != IPC_OK) {
-		helper->ends = true; /* the supervisor has gone */
-		return;
-	}
-	if (helper->inbox.message.type == MESSAGE_NEIGHBOUR) {
-		lose_broker(helper);
-		helper->broker = ipc_take(&helper->inbox, 0);
-	} else if (helper->inbox.message.type == MESSAGE_LOG) {
-		log_to(ipc_take(&helper->inbox, 0));
-	} else if (helper->inbox.message.type == MESSAGE_DRAIN || helper->inbox.message.type == MESSAGE_STOP) {
-		helper->ends = true;
-	}
-	ipc_inbox_clear(&helper->inbox);
+	ipc_inbox_clear(&helper->link.inbox);
 }
 
 static void loop(struct helper *helper)
 {
-	while (!helper->ends) {
-		struct pollfd fds[2] = {{.fd = helper->process->control, .events = POLLIN},
-					{.fd = helper->broker, .events = POLLIN}};
+	for (bool goes_on = true; goes_on;) {
+		struct pollfd fds[2] = {{.fd = helper->link.process->control, .events = POLLIN},
+					{.fd = helper->link.broker, .events = POLLIN}};
 
 		if (poll(fds, 2, -1) < 0 && errno != EINTR)
 			return;
 		if (fds[0].revents != 0)
-			take_control(helper);
+			goes_on = link_goes_on(&helper->link);
 		else if (fds[1].revents != 0)
 			take_from_broker(helper);
 	}
@@ -120,8 +86,7 @@ static int run(struct helper *helper, const struct process *process)
 {
 	const struct message ready = {.type = MESSAGE_READY};
 
-	helper->process = process;
-	helper->broker = -1;
+	link_init(&helper->link, process);
 	helper->data = calloc(1, sizeof(*helper->data));
 	if (helper->data == NULL || sandbox_leave_root(process->conf, process->identity) != 0 ||
 	    process_identity_assume(process->identity) != 0 ||

@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "common/deadline.h"
-#include "common/ipc.h"
+#include "common/link.h"
 #include "common/log.h"
 #include "common/sandbox.h"
 #include "session/child.h"
@@ -30,14 +30,12 @@ struct child {
 };
 
 struct spawner {
-	const struct process *process;
+	struct link link;
 	struct plugin_set plugins;
-	int broker; /* -1: none */
 	struct child *children;
 	size_t count, room;
 	bool draining;
 	int64_t deadline; /* when the remaining sessions are ended */
-	struct ipc_inbox inbox;
 };
 
 static volatile sig_atomic_t child_died;
@@ -101,11 +99,11 @@ static int remember(struct spawner *spawner, pid_t pid, uint64_t id)
 /* The session's ends of its stream, its phase page and its channel to the broker came with the message. */
 static void spawn(struct spawner *spawner)
 {
-	struct child_start start = {.id = spawner->inbox.message.u.spawn.id,
-				    .stream = spawner->inbox.fds[0],
-				    .page = spawner->inbox.fds[1],
-				    .report = spawner->inbox.fds[2],
-				    .conf = spawner->process->conf,
+	struct child_start start = {.id = spawner->link.inbox.message.u.spawn.id,
+				    .stream = spawner->link.inbox.fds[0],
+				    .page = spawner->link.inbox.fds[1],
+				    .report = spawner->link.inbox.fds[2],
+				    .conf = spawner->link.process->conf,
 				    .plugins = &spawner->plugins};
 	pid_t pid;
 
@@ -113,8 +111,8 @@ static void spawn(struct spawner *spawner)
 		return; /* the broker notices that the report channel closes */
 	pid = fork();
 	if (pid == 0) {
-		close(spawner->process->control);
-		close(spawner->broker);
+		close(spawner->link.process->control);
+		close(spawner->link.broker);
 		child_run(&start); /* does not return */
 	}
 	if (pid < 0)
@@ -123,56 +121,46 @@ static void spawn(struct spawner *spawner)
 		log_say(POPGATE_LOG_WARN, NULL, "out of memory: the death of a session will not be told");
 }
 
-static void lose_broker(struct spawner *spawner)
-{
-	if (spawner->broker >= 0)
-		close(spawner->broker);
-	spawner->broker = -1;
-}
-
 static void take_from_broker(struct spawner *spawner)
 {
-	const struct message lost = {.type = MESSAGE_LOST, .u.lost.role = PROCESS_BROKER};
-
-	if (ipc_receive(spawner->broker, &spawner->inbox) != IPC_OK) {
-		lose_broker(spawner);
-		(void)ipc_send(spawner->process->control, &lost, NULL);
+	if (link_take_from_broker(&spawner->link) != LINK_MESSAGE)
 		return;
-	}
-	if (spawner->inbox.message.type == MESSAGE_SPAWN)
+	if (spawner->link.inbox.message.type == MESSAGE_SPAWN)
 		spawn(spawner);
-	ipc_inbox_clear(&spawner->inbox);
+	ipc_inbox_clear(&spawner->link.inbox);
 }
 
 static void drain(struct spawner *spawner, int64_t deadline)
 {
 	spawner->draining = true;
 	spawner->deadline = deadline;
-	lose_broker(spawner);
+	link_lose_broker(&spawner->link);
 }
 
 /* Returns -1 when the supervisor has gone. */
 static int take_control(struct spawner *spawner)
 {
-	if (ipc_receive(spawner->process->control, &spawner->inbox) != IPC_OK)
+	const struct message *message = &spawner->link.inbox.message;
+
+	switch (link_take_control(&spawner->link)) {
+	case LINK_OVER:
 		return -1;
-	if (spawner->inbox.message.type == MESSAGE_NEIGHBOUR) {
-		lose_broker(spawner);
-		spawner->broker = ipc_take(&spawner->inbox, 0);
-	} else if (spawner->inbox.message.type == MESSAGE_LOG) {
-		log_to(ipc_take(&spawner->inbox, 0));
-	} else if (spawner->inbox.message.type == MESSAGE_DRAIN) {
-		drain(spawner, DEADLINE_NEVER);
-	} else if (spawner->inbox.message.type == MESSAGE_STOP) {
-		drain(spawner, deadline_in(spawner->inbox.message.u.stop.milliseconds));
+	case LINK_NOTHING:
+		return 0;
+	case LINK_MESSAGE:
+		break;
 	}
-	ipc_inbox_clear(&spawner->inbox);
+	if (message->type == MESSAGE_DRAIN)
+		drain(spawner, DEADLINE_NEVER);
+	else if (message->type == MESSAGE_STOP)
+		drain(spawner, deadline_in(message->u.stop.milliseconds));
+	ipc_inbox_clear(&spawner->link.inbox);
 	return 0;
 }
 
 static void loop(struct spawner *spawner)
 {
-	struct pollfd fds[2] = {{.fd = spawner->process->control, .events = POLLIN}, {.events = POLLIN}};
+	struct pollfd fds[2] = {{.fd = spawner->link.process->control, .events = POLLIN}, {.events = POLLIN}};
 	sigset_t blocked, none;
 
 	sigemptyset(&none);
@@ -185,7 +173,7 @@ static void loop(struct spawner *spawner)
 
 		if (left == 0)
 			break; /* the supervisor ends the rest: we, and so they, may signal nobody */
-		fds[1].fd = spawner->broker;
+		fds[1].fd = spawner->link.broker;
 		fds[0].revents = fds[1].revents = 0;
 		if (ppoll(fds, 2, left < 0 ? NULL : &timeout, &none) < 0 && errno != EINTR)
 			break;
@@ -193,14 +181,14 @@ static void loop(struct spawner *spawner)
 			reap(spawner);
 		if (fds[0].revents != 0 && take_control(spawner) != 0)
 			break;
-		if (fds[1].revents != 0 && spawner->broker == fds[1].fd && spawner->broker >= 0)
+		if (fds[1].revents != 0 && spawner->link.broker == fds[1].fd && spawner->link.broker >= 0)
 			take_from_broker(spawner);
 	}
 }
 
 static int load(struct spawner *spawner)
 {
-	const struct process *process = spawner->process;
+	const struct process *process = spawner->link.process;
 	struct conf_report report = {0};
 	int result = plugin_load(&spawner->plugins, process->conf, &host_functions,
 				 process_module_owner(process->identity), &report);
@@ -227,8 +215,7 @@ int spawner_run(const struct process *process)
 
 	if (spawner == NULL)
 		return PROCESS_EXIT_FAILURE;
-	spawner->process = process;
-	spawner->broker = -1;
+	link_init(&spawner->link, process);
 	spawner->deadline = DEADLINE_NEVER;
 	if (load(spawner) != 0)
 		return PROCESS_EXIT_CONF;
