@@ -146,12 +146,47 @@ static enum grant_result take_refusal(const struct conf_provider *provider, long
 	return GRANT_DENIED;
 }
 
-/* ---- tokens ---- */
-
 static int fail(const struct conf_provider *provider, const char *why, struct popgate_error *error)
 {
 	return fault_set(error, POPGATE_TEMP, "%s answers with %s", provider->name, why);
 }
+
+/* ---- requests ---- */
+
+/* Sends the form, which is freed (NULL: there was no memory for it), with what proves this application. With OK
+ * *json_r is the answer, the caller's to free. */
+static enum grant_result ask(const struct oauth *oauth, const struct conf_provider *provider, const char *endpoint,
+			     struct form *form, const struct sent *sent, struct json **json_r, int64_t *wait_r,
+			     struct popgate_error *error)
+{
+	enum grant_result result = GRANT_FAILED;
+	struct http_answer answer = {0};
+	struct json *json = NULL;
+
+	(void)fault_set(error, POPGATE_TEMP, "out of memory, or no random numbers");
+	if (form == NULL)
+		return GRANT_FAILED;
+	if (add_client(oauth, provider, form) == 0 && post(provider, endpoint, form, &answer, error) == 0) {
+		json = json_parse(answer.body.data == NULL ? "" : (const char *)answer.body.data, answer.body.size);
+		*wait_r = answer.retry_after;
+		if (answer.status != 200)
+			result = take_refusal(provider, answer.status, json, sent, error);
+		else if (json == NULL)
+			(void)fail(provider, "something that is no JSON object, or a boundless one", error);
+		else
+			result = GRANT_OK;
+	}
+	if (result == GRANT_OK)
+		*json_r = json;
+	else
+		json_free(&json);
+	http_clear(&answer);
+	form_clear(form);
+	free(form);
+	return result;
+}
+
+/* ---- tokens ---- */
 
 /* A token that is no token, or not of the kind that is sent as it is, is none. */
 static int take_token(const struct conf_provider *provider, const struct json *json, struct token *token,
@@ -193,30 +228,16 @@ enum grant_result grant_ask(const struct oauth *oauth, const struct conf_provide
 	struct form *form = calloc(1, sizeof(*form));
 	const struct sent sent = {
 	    {text_of(&oauth_client(oauth, provider)->secret), text_of(&token->refresh), grant->code, grant->verifier}};
-	enum grant_result result = GRANT_FAILED;
-	struct http_answer answer = {0};
-	struct json *json;
+	enum grant_result result;
+	struct json *json = NULL;
 
 	*wait_r = 0;
-	(void)fault_set(error, POPGATE_TEMP, "out of memory, or no random numbers");
-	if (form == NULL)
-		return GRANT_FAILED;
-	add_grant(provider, grant, token, form);
-	if (add_client(oauth, provider, form) == 0 &&
-	    post(provider, provider->token_endpoint, form, &answer, error) == 0) {
-		json = json_parse(answer.body.data == NULL ? "" : (const char *)answer.body.data, answer.body.size);
-		*wait_r = answer.retry_after;
-		if (answer.status != 200)
-			result = take_refusal(provider, answer.status, json, &sent, error);
-		else if (json == NULL)
-			(void)fail(provider, "something that is no JSON object, or a boundless one", error);
-		else if (take_token(provider, json, token, error) == 0)
-			result = GRANT_OK;
-		json_free(&json);
-	}
-	http_clear(&answer);
-	form_clear(form);
-	free(form);
+	if (form != NULL)
+		add_grant(provider, grant, token, form);
+	result = ask(oauth, provider, provider->token_endpoint, form, &sent, &json, wait_r, error);
+	if (result == GRANT_OK && take_token(provider, json, token, error) != 0)
+		result = GRANT_FAILED;
+	json_free(&json);
 	return result;
 }
 
@@ -262,28 +283,16 @@ enum grant_result grant_begin_device(const struct oauth *oauth, const struct con
 {
 	struct form *form = calloc(1, sizeof(*form));
 	const struct sent sent = {{text_of(&oauth_client(oauth, provider)->secret)}};
-	enum grant_result result = GRANT_FAILED;
-	struct http_answer answer = {0};
-	struct json *json;
+	enum grant_result result;
+	struct json *json = NULL;
+	int64_t wait;
 
 	*device_r = (struct grant_device){0};
-	(void)fault_set(error, POPGATE_TEMP, "out of memory, or no random numbers");
-	if (form == NULL)
-		return GRANT_FAILED;
-	form_add(form, "scope", provider->scope);
-	if (add_client(oauth, provider, form) == 0 &&
-	    post(provider, provider->device_endpoint, form, &answer, error) == 0) {
-		json = json_parse(answer.body.data == NULL ? "" : (const char *)answer.body.data, answer.body.size);
-		if (answer.status != 200)
-			result = take_refusal(provider, answer.status, json, &sent, error);
-		else if (json == NULL)
-			(void)fail(provider, "something that is no JSON object, or a boundless one", error);
-		else if (take_device(provider, json, device_r, error) == 0)
-			result = GRANT_OK;
-		json_free(&json);
-	}
-	http_clear(&answer);
-	form_clear(form);
-	free(form);
+	if (form != NULL)
+		form_add(form, "scope", provider->scope);
+	result = ask(oauth, provider, provider->device_endpoint, form, &sent, &json, &wait, error);
+	if (result == GRANT_OK && take_device(provider, json, device_r, error) != 0)
+		result = GRANT_FAILED;
+	json_free(&json);
 	return result;
 }
