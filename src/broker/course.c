@@ -2,6 +2,7 @@
  * message of one session and is wiped; it is never logged, and the spawner never sees it. */
 #include "broker/course.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "broker/opening.h"
@@ -41,6 +42,8 @@ static void take_opened(struct login *login, const struct message *report)
 	exchange_clear(&login->exchange);
 	secret_clear(&login->sasl.password);
 	secret_clear(&login->secret);
+	free(login->place);
+	login->place = NULL;
 	login->state = LOGIN_OPEN;
 	message.u.opened.id = login->id;
 	login_tell_front(login, &message);
@@ -137,15 +140,8 @@ void login_lose_session(void *context)
 /* The secret is there. */
 static void open_session(struct login *login)
 {
-	struct opening_place place;
-	const char *why = opening_find(login, &place);
-
-	if (why != NULL) {
-		login_refuse_for(login, POPGATE_AUTH, why);
-		return;
-	}
 	login->state = LOGIN_OPENING;
-	if (opening_start(login, &place) != 0)
+	if (opening_start(login) != 0)
 		login_refuse_for(login, POPGATE_TEMP, "no session can be started now");
 }
 
@@ -166,35 +162,35 @@ static enum popgate_secret_kind kind_of_own(const struct login *login)
 /* The user is proved here, or will be by the upstream: what opens the mailbox is wanted. */
 static void find_secret(struct login *login)
 {
-	struct opening_place place;
-	const char *why = opening_find(login, &place);
+	const struct opening_place *place = login->place;
+	const char *why = login->nowhere;
 	unsigned refusal;
 
 	/* else the upstream proves the user first: nobody learns for nothing which folders there are */
-	if (why == NULL && place.denied && login->proved)
+	if (why == NULL && place->denied && login->proved)
 		why = "the folder is not one that this name may ask for";
 	if (why != NULL) {
 		login_refuse_for(login, POPGATE_AUTH, why);
 		return;
 	}
-	policy_find(login, &place);
+	policy_find(login, place);
 	refusal = login->proved ? policy_judge(login, POLICY_PROVED, &why) : 0;
 	if (refusal != 0) {
 		refuse_proved(login, refusal, why);
 		return;
 	}
-	login->source = place.source;
-	if (place.source->kind == CONF_SOURCE_CLIENT) {
+	login->source = place->source;
+	if (place->source->kind == CONF_SOURCE_CLIENT) {
 		/* a device's password, or the answer to a challenge, is none that the upstream knows */
 		if (login->device == NULL && !exchange_challenges(login))
 			secret_move(&login->secret, &login->sasl.password);
 		take_secret(login, kind_of_own(login), 0);
-	} else if (place.source->kind == CONF_SOURCE_SECRET) {
-		if (secret_set(&login->secret, place.source->text, strlen(place.source->text)) == 0)
+	} else if (place->source->kind == CONF_SOURCE_SECRET) {
+		if (secret_set(&login->secret, place->source->text, strlen(place->source->text)) == 0)
 			take_secret(login, POPGATE_PASSWORD, 0);
 		else
 			login_refuse_for(login, POPGATE_TEMP, "out of memory");
-	} else if (fetch(login, place.source, NULL) == 0) {
+	} else if (fetch(login, place->source, NULL) == 0) {
 		login->state = LOGIN_FETCHING;
 	} else {
 		login_refuse_for(login, POPGATE_TEMP, "no credential can be fetched now");

@@ -62,7 +62,7 @@ struct audit login_audit(const struct login *login)
 				  login->listener == CONF_ANY_LISTENER ? NULL : &conf->listeners[login->listener],
 			      .account = login->account != NULL,
 			      .device = login->device,
-			      .backend = login->place == NULL ? NULL : login->place->name};
+			      .backend = login->place == NULL ? NULL : login->place->backend->name};
 }
 
 void login_end(struct login *login)
@@ -82,6 +82,7 @@ void login_end(struct login *login)
 	sasl_clear(&login->sasl);
 	secret_clear(&login->secret);
 	free(login->mailbox);
+	free(login->place);
 	free(login->folder);
 	free(login);
 }
@@ -203,14 +204,18 @@ static void on_timer(evutil_socket_t fd, short events, void *context)
 /* The credential is there. */
 static void begin_try(struct login *login)
 {
-	struct opening_place place;
-	bool known;
+	const struct opening_place *place;
 
 	login->account = accounts_find(login->broker->accounts, login->sasl.name);
-	known = opening_find(login, &place) == NULL;
-	login->place = known ? place.backend : NULL;
+	if (opening_find(login) != 0) {
+		login_refuse_for(login, POPGATE_TEMP, "out of memory");
+		return;
+	}
+	place = login->place;
 	tries_begin(&login->broker->tries, &login->try, login->peer, (login->flags & LOGIN_PROXIED) != 0,
-		    known ? place.backend->name : "", known ? place.user : login->sasl.name, deadline_now());
+		    place != NULL ? place->backend->name : "", place != NULL ? place->user : login->sasl.name,
+		    deadline_now());
+	try_now(login);
 }
 
 /* ---- the exchange ---- */
@@ -229,7 +234,6 @@ static void take_sasl(struct login *login, enum sasl_result result)
 		return;
 	case SASL_DONE:
 		begin_try(login);
-		try_now(login);
 		return;
 	case SASL_MALFORMED:
 		login_refuse_for(login, 0, "malformed credential");
@@ -237,7 +241,6 @@ static void take_sasl(struct login *login, enum sasl_result result)
 	case SASL_REFUSED:
 		login->foreign = true;
 		begin_try(login);
-		try_now(login);
 		return;
 	case SASL_NO_MEMORY:
 		login_refuse_for(login, POPGATE_TEMP, "out of memory");

@@ -41,6 +41,8 @@ struct login {
 	char *folder;	/* that the name asks for, as the client wrote it; NULL: none */
 	/* What was found out about it. */
 	const struct account *account; /* NULL: none */
+	struct opening_place *place;   /* where it leads; NULL: nowhere, or its session is open */
+	const char *nowhere;	       /* why it leads nowhere */
 	const char *device;	       /* the account's device whose password it was; NULL: none */
 	const char *lost;	       /* why it will be refused, whatever a helper says; NULL: it will not */
 	bool proved;		       /* here; else the upstream proves it */
@@ -60,8 +62,7 @@ struct login {
 	int stream, page;    /* the session's ends, until it has them; -1 after */
 	struct channel *report;
 	uint32_t flags;
-	const struct conf_backend *place; /* where the name leads; NULL: nowhere */
-	size_t listener;		  /* index in conf.listeners; CONF_ANY_LISTENER: the front has told none */
+	size_t listener; /* index in conf.listeners; CONF_ANY_LISTENER: the front has told none */
 	char peer[MESSAGE_ADDRESS_MAX + 1];
 	char tls[33];
 	char mechanism[33];

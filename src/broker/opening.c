@@ -64,24 +64,37 @@ static const struct conf_folders *folders_for(const struct login *login, const s
 	return place->route != NULL ? &place->route->folders : &none;
 }
 
-const char *opening_find(const struct login *login, struct opening_place *place_r)
+static const char *find(const struct login *login, struct opening_place *place)
 {
 	const struct account *account = login->account;
 	const char *why = NULL;
 
 	if (account != NULL && account->backend != ACCOUNT_BY_ROUTE)
-		enter(place_r, login->broker->process->conf, account->backend, &account->source);
+		enter(place, login->broker->process->conf, account->backend, &account->source);
 	else
-		why = follow_route(login, place_r);
+		why = follow_route(login, place);
 	if (why != NULL)
 		return why;
 	if (account != NULL)
-		follow_account(account, place_r);
+		follow_account(account, place);
 	if (login->folder != NULL) {
-		place_r->folder = login_name_folder(folders_for(login, place_r), login->folder);
-		place_r->denied = place_r->folder == NULL;
+		place->folder = login_name_folder(folders_for(login, place), login->folder);
+		place->denied = place->folder == NULL;
 	}
 	return NULL;
+}
+
+int opening_find(struct login *login)
+{
+	login->place = malloc(sizeof(*login->place));
+	if (login->place == NULL)
+		return -1;
+	login->nowhere = find(login, login->place);
+	if (login->nowhere == NULL)
+		return 0;
+	free(login->place);
+	login->place = NULL;
+	return 0;
 }
 
 static int spawn(struct login *login)
@@ -103,8 +116,9 @@ static int spawn(struct login *login)
 }
 
 /* type: OPEN, or REOPEN with what a session has from its fork otherwise. */
-static int send_open(const struct login *login, enum message_type type, const struct opening_place *place)
+static int send_open(const struct login *login, enum message_type type)
 {
+	const struct opening_place *place = login->place;
 	const uint32_t own = login->proved && place->source->kind == CONF_SOURCE_CLIENT ? LOGIN_PROVED : 0;
 	const uint32_t delays = login->broker->delays ? LOGIN_DELAYS : 0;
 	const int fds[] = {login->stream, login->page};
@@ -131,8 +145,9 @@ static int send_open(const struct login *login, enum message_type type, const st
 }
 
 /* The drop that was kept open, if there is one of this mailbox. Its session takes the login, or ends. */
-static int reopen(struct login *login, const struct opening_place *place)
+static int reopen(struct login *login)
 {
+	const struct opening_place *place = login->place;
 	struct broker *broker = login->broker;
 	const char *why;
 
@@ -150,7 +165,7 @@ static int reopen(struct login *login, const struct opening_place *place)
 		return -1;
 	channel_give(login->report, login_take_report, login_lose_session, login);
 	login->trial = !login->proved && policy_judge(login, POLICY_PROVED, &why) != 0;
-	if (send_open(login, MESSAGE_REOPEN, place) == 0) {
+	if (send_open(login, MESSAGE_REOPEN) == 0) {
 		login->reopening = true;
 		return 0;
 	}
@@ -159,11 +174,11 @@ static int reopen(struct login *login, const struct opening_place *place)
 	return -1;
 }
 
-int opening_start(struct login *login, const struct opening_place *place)
+int opening_start(struct login *login)
 {
-	if (!login->anew && reopen(login, place) == 0)
+	if (!login->anew && reopen(login) == 0)
 		return 0;
-	if (spawn(login) != 0 || send_open(login, MESSAGE_OPEN, place) != 0)
+	if (spawn(login) != 0 || send_open(login, MESSAGE_OPEN) != 0)
 		return -1;
 	secret_clear(&login->secret);
 	return 0;

@@ -15,11 +15,11 @@ struct opening_place {
 	const struct conf_source *source;
 };
 
-/* Where the login's account leads, or its name. NULL, or why it leads nowhere. */
-const char *opening_find(const struct login *login, struct opening_place *place_r);
-/* Has a session open the place with the login's secret: one that has it open already, or a new one. What becomes of
+/* Finds out where the login's account leads, or its name: login->place, or login->nowhere. 0, or -1: no memory. */
+int opening_find(struct login *login);
+/* Has a session open login->place with the login's secret: one that has it open already, or a new one. What becomes of
  * it comes to login_take_report and login_lose_session. 0, or -1. */
-int opening_start(struct login *login, const struct opening_place *place);
+int opening_start(struct login *login);
 /* Gives back what was for the session. */
 void opening_close_ends(struct login *login);
 

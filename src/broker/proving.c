@@ -98,8 +98,7 @@ static enum proving prove_answer(struct login *login, const struct account *acco
 enum proving proving_begin(struct login *login, const char **why_r)
 {
 	const struct accounts *accounts = login->broker->accounts;
-	const struct account *account = login->account = accounts_find(accounts, login->sasl.name);
-	struct opening_place place;
+	const struct account *account = login->account;
 	const char *because;
 
 	login->device = login->lost = NULL;
@@ -108,8 +107,8 @@ enum proving proving_begin(struct login *login, const char **why_r)
 	if ((because = barred(login, account)) != NULL)
 		return refuse(login, because, why_r);
 	if (account == NULL || account_proofs(account) == 0) {
-		*why_r = opening_find(login, &place);
-		if (*why_r == NULL && place.source->kind == CONF_SOURCE_CLIENT)
+		*why_r = login->nowhere;
+		if (*why_r == NULL && login->place->source->kind == CONF_SOURCE_CLIENT)
 			return PROVING_UPSTREAM;
 		if (*why_r == NULL)
 			*why_r = "there is no account, and the upstream does not ask the client for a password";
