@@ -16,7 +16,7 @@ const char *__lsan_default_suppressions(void)
 	return "leak:libconfig.so\n";
 }
 
-static char folder[64], file[80];
+static char folder[FUZZ_FOLDER], file[80];
 
 static void tidy(void)
 {
@@ -26,11 +26,7 @@ static void tidy(void)
 
 static void make_folder(void)
 {
-	struct stat status;
-
-	snprintf(folder, sizeof(folder), "%s/popgate-fuzz-XXXXXX",
-		 stat("/dev/shm", &status) == 0 ? "/dev/shm" : "/tmp");
-	REQUIRE(mkdtemp(folder) != NULL);
+	fuzz_folder(folder);
 	snprintf(file, sizeof(file), "%s/accounts", folder);
 	atexit(tidy);
 }

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -42,6 +43,17 @@ static inline char *fuzz_text(const void *data, size_t size)
 		memcpy(text, data, size);
 	text[size] = '\0';
 	return text;
+}
+
+#define FUZZ_FOLDER 64 /* octets of a folder's path */
+
+/* A new folder, in memory where that can be had. */
+static inline void fuzz_folder(char folder_r[FUZZ_FOLDER])
+{
+	struct stat status;
+
+	snprintf(folder_r, FUZZ_FOLDER, "%s/popgate-fuzz-XXXXXX", stat("/dev/shm", &status) == 0 ? "/dev/shm" : "/tmp");
+	REQUIRE(mkdtemp(folder_r) != NULL);
 }
 
 /* Sizes of pieces that depend on the input alone. */
