@@ -14,7 +14,7 @@ struct row {
 };
 
 /* C1 controls are the only ones that a checked name may hold. */
-static void show(const char *name, char *out, size_t size)
+void list_name(const char *name, char *out, size_t size)
 {
 	for (const char *at = strchr(name, 0xc2); at != NULL; at = strchr(at + 1, 0xc2)) {
 		if ((unsigned char)at[1] < 0xa0) {
@@ -75,11 +75,11 @@ static void fill_place(const struct account *account, const struct conf *conf, c
 	char user[ROOM / 3], folder[ROOM / 3];
 	bool by_route = account->backend == ACCOUNT_BY_ROUTE;
 
-	show(account->upstream_user != NULL ? account->upstream_user
-	     : by_route			    ? ""
-					    : account->user,
-	     user, sizeof(user));
-	show(account->folder == NULL ? "" : account->folder, folder, sizeof(folder));
+	list_name(account->upstream_user != NULL ? account->upstream_user
+		  : by_route			 ? ""
+						 : account->user,
+		  user, sizeof(user));
+	list_name(account->folder == NULL ? "" : account->folder, folder, sizeof(folder));
 	snprintf(out, size, "%s%s%s%s%s%s", by_route ? "(routes)" : conf->backends[account->backend].name,
 		 user[0] == '\0' ? "" : ":", user, folder[0] == '\0' ? "" : "/", folder,
 		 source_name(account->source.kind));
@@ -87,7 +87,7 @@ static void fill_place(const struct account *account, const struct conf *conf, c
 
 static void fill(const struct account *account, const struct conf *conf, struct row *row)
 {
-	show(account->user, row->fields[0], ROOM);
+	list_name(account->user, row->fields[0], ROOM);
 	fill_proofs(account, row->fields[1], ROOM);
 	snprintf(row->fields[2], ROOM, "%zu", account->device_count);
 	fill_place(account, conf, row->fields[3], ROOM);
@@ -121,15 +121,5 @@ void list_accounts(const struct accounts *accounts, const struct conf *conf, FIL
 	for (size_t n = 0; n < accounts->count; n++) {
 		fill(&accounts->items[n], conf, &row);
 		print(&row, widths, stream);
-	}
-}
-
-void list_devices(const struct account *account, FILE *stream)
-{
-	char name[ROOM];
-
-	for (size_t i = 0; i < account->device_count; i++) {
-		show(account->devices[i].name, name, sizeof(name));
-		fprintf(stream, "%s\n", name);
 	}
 }

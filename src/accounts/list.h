@@ -1,4 +1,4 @@
-/* list - shows accounts and devices, without secrets. */
+/* list - shows accounts, without secrets. */
 #ifndef POPGATE_ACCOUNTS_LIST_H
 #define POPGATE_ACCOUNTS_LIST_H
 
@@ -8,7 +8,7 @@
 
 /* A table: user, what proves it, number of devices, where it leads, whether it is disabled. */
 void list_accounts(const struct accounts *accounts, const struct conf *conf, FILE *stream);
-/* The names of an account's devices, one a line. */
-void list_devices(const struct account *account, FILE *stream);
+/* A name as it may be sent to a terminal. */
+void list_name(const char *name, char *out, size_t size);
 
 #endif

@@ -8,6 +8,7 @@
 #include "accounts/add.h"
 #include "accounts/ask.h"
 #include "accounts/book.h"
+#include "accounts/devices.h"
 #include "accounts/list.h"
 #include "accounts/options.h"
 #include "accounts/proof.h"
@@ -31,7 +32,7 @@ const char accounts_account_help[] =
     "       popgate account remove | disable | enable USER\n"
     "       popgate account list\n"
     "       popgate account device add | remove USER NAME\n"
-    "       popgate account device list USER\n"
+    "       popgate account device list [USER]\n"
     "\nEdits the accounts file, and leaves everything else in it as it stands. A new\n"
     "account's password is asked for as by `popgate passwd`; a device's is made and\n"
     "printed, this once.\n\n"
@@ -154,7 +155,7 @@ struct change {
 	const char *name;	      /* behind `popgate account`; NULL: `popgate passwd` */
 	int (*make)(struct run *run); /* NULL: only shows */
 	const char *done;
-	int words;
+	int words; /* who only shows may be given less */
 	bool adds, asks;
 };
 
@@ -202,7 +203,7 @@ static int edit(struct run *run, const struct change *change, accounts_reload_fn
 	return result;
 }
 
-static int show(struct run *run)
+static int show(struct run *run, const struct change *change)
 {
 	struct accounts *accounts = NULL;
 	const struct account *account;
@@ -217,10 +218,10 @@ static int show(struct run *run)
 		return PROCESS_EXIT_CONF;
 	}
 	account = run->options.word_count == 0 ? NULL : accounts_find(accounts, run->options.words[0]);
-	if (run->options.word_count == 0)
+	if (change->words == 0)
 		list_accounts(accounts, run->conf, stdout);
-	else if (account != NULL)
-		list_devices(account, stdout);
+	else if (account != NULL || run->options.word_count == 0)
+		devices_list(accounts, account, run->conf, stdout);
 	else
 		result = failed(run->verb, "there is no such account");
 	accounts_free(&accounts);
@@ -252,7 +253,7 @@ static int go(struct run *run, const struct change *change, accounts_reload_fn *
 		return PROCESS_EXIT_CONF;
 	}
 	if (change->make == NULL)
-		return show(run);
+		return show(run, change);
 	why = change->adds ? add_judge(&run->options, run->options.words[0], run->conf) : NULL;
 	if (why != NULL)
 		return usage(run->verb, why);
@@ -270,7 +271,8 @@ static int begin(struct run *run, const struct change *change, int argc, char **
 		fputs(change == &password_change ? accounts_passwd_help : accounts_account_help, stdout);
 		return PROCESS_EXIT_OK;
 	}
-	if (run->options.word_count != change->words)
+	if (run->options.word_count > change->words ||
+	    (run->options.word_count < change->words && change->make != NULL))
 		return usage(run->verb, change->words == 0   ? "it takes no name"
 					: change->words == 1 ? "it takes one name, the user's"
 							     : "it takes the user's name and the device's");

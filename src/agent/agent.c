@@ -1,10 +1,11 @@
 /* agent - see agent.h. Reads files each time, so that what changes counts at once; what takes longer is a job. Knows no
- * client, and no password of any. */
+ * password of a client. */
 #include "agent/agent.h"
 
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "agent/jobs.h"
@@ -13,12 +14,18 @@
 #include "agent/source.h"
 #include "common/conf.h"
 #include "common/link.h"
+#include "common/log.h"
 #include "common/sandbox.h"
+#include "state/uses.h"
+
+#define USES_PATIENCE 50 /* milliseconds: all who wait for a credential wait too */
 
 struct agent {
 	struct link link;
 	struct oauth *oauth; /* NULL: there are no providers */
 	struct jobs *jobs;
+	struct uses *uses; /* NULL: not open */
+	bool blind;	   /* uses cannot be noted; it was said */
 };
 
 static void refuse(const struct agent *agent, uint64_t id, const struct popgate_error *error)
@@ -106,12 +113,44 @@ static void take_request(struct agent *agent)
 		refuse(agent, fetch->id, &error);
 }
 
+/* ---- devices ---- */
+
+/* Said once, until it works again. */
+static void tell_blind(struct agent *agent, const struct popgate_error *error)
+{
+	if (!agent->blind)
+		log_say(POPGATE_LOG_WARN, NULL, "the last use of devices is not noted: %s", error->text);
+	agent->blind = true;
+}
+
+static void note_use(struct agent *agent, const struct message_used *used)
+{
+	const char *directory = agent->link.process->conf->state_directory;
+	struct use use = {.when = (int64_t)time(NULL)};
+	struct popgate_error error;
+
+	if (directory == NULL || used->device.size != DEVICE_SALT)
+		return;
+	if (used->peer.size > 0)
+		memcpy(use.address, used->peer.data, used->peer.size);
+	if (agent->uses == NULL)
+		agent->uses = uses_open(directory, USES_PATIENCE, &error);
+	if (agent->uses != NULL && uses_note(agent->uses, used->device.data, &use, &error) == 0) {
+		agent->blind = false;
+		return;
+	}
+	tell_blind(agent, &error);
+	uses_close(&agent->uses);
+}
+
 static void take_from_broker(struct agent *agent)
 {
 	if (link_take_from_broker(&agent->link) != LINK_MESSAGE)
 		return;
 	if (agent->link.inbox.message.type == MESSAGE_FETCH)
 		take_request(agent);
+	else if (agent->link.inbox.message.type == MESSAGE_USED)
+		note_use(agent, &agent->link.inbox.message.u.used);
 	ipc_inbox_clear(&agent->link.inbox);
 }
 
@@ -194,6 +233,7 @@ int agent_run(const struct process *process)
 	result = run(agent);
 	jobs_free(&agent->jobs);
 	oauth_free(&agent->oauth);
+	uses_close(&agent->uses);
 	free(agent);
 	return result;
 }

@@ -1,5 +1,5 @@
 /* agent - the process that fetches upstream credentials from where they are: files, systemd's credentials, commands,
- * the token store. */
+ * the token store. It also notes when devices' passwords are used. */
 #ifndef POPGATE_AGENT_AGENT_H
 #define POPGATE_AGENT_AGENT_H
 

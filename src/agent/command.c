@@ -15,7 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "agent/fault.h"
+#include "common/fault.h"
 
 #define WORDS_MAX	 512
 #define FDS_MAX		 1024 /* what a program may open */

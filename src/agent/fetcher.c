@@ -10,7 +10,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "agent/fault.h"
+#include "common/fault.h"
 #include "common/ipc.h"
 #include "common/log.h"
 #include "common/sandbox.h"

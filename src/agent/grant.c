@@ -7,10 +7,10 @@
 #include <strings.h>
 #include <time.h>
 
-#include "agent/fault.h"
 #include "agent/form.h"
 #include "agent/http.h"
 #include "agent/json.h"
+#include "common/fault.h"
 #include "common/text.h"
 
 #define LIFETIME_DEFAULT 3600 /* seconds, where none is told */

@@ -9,8 +9,8 @@
 #include <string.h>
 #include <strings.h>
 
-#include "agent/fault.h"
 #include "agent/json.h"
+#include "common/fault.h"
 #include "common/number.h"
 #include "config.h"
 

@@ -9,9 +9,9 @@
 #include <unistd.h>
 
 #include "agent/command.h"
-#include "agent/fault.h"
 #include "common/conf.h"
 #include "common/deadline.h"
+#include "common/fault.h"
 #include "common/ipc.h"
 #include "common/log.h"
 

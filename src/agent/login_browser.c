@@ -6,11 +6,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "agent/fault.h"
 #include "agent/form.h"
 #include "agent/pkce.h"
 #include "agent/redirect.h"
 #include "common/deadline.h"
+#include "common/fault.h"
 
 struct browser {
 	char state[PKCE_SIZE], verifier[PKCE_SIZE], challenge[PKCE_SIZE];

@@ -4,9 +4,9 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "agent/fault.h"
 #include "agent/qr.h"
 #include "common/deadline.h"
+#include "common/fault.h"
 
 #define SLOWER	     5 /* seconds more between two questions, once asked to slow down */
 #define INTERVAL_MAX 120

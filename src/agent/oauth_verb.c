@@ -12,6 +12,7 @@
 #include "agent/store.h"
 #include "common/account.h"
 #include "common/deadline.h"
+#include "common/stamp.h"
 #include "common/text.h"
 
 #define LOCK_WAIT 20000
@@ -149,12 +150,9 @@ static int login(struct scene *scene)
 
 static void print_time(const char *before, int64_t seconds)
 {
-	const time_t when = (time_t)seconds;
-	char text[32] = "?";
-	struct tm parts;
+	char text[STAMP_SIZE];
 
-	if (gmtime_r(&when, &parts) != NULL)
-		(void)strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &parts);
+	stamp_write(seconds, text);
 	printf("%s%s", before, text);
 }
 

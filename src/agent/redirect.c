@@ -12,9 +12,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "agent/fault.h"
 #include "agent/form.h"
 #include "common/deadline.h"
+#include "common/fault.h"
 #include "common/secret.h"
 #include "common/text.h"
 

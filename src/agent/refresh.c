@@ -5,9 +5,9 @@
 #include <string.h>
 #include <time.h>
 
-#include "agent/fault.h"
 #include "agent/grant.h"
 #include "common/deadline.h"
+#include "common/fault.h"
 #include "common/log.h"
 
 #define EARLY	      90 /* seconds before its end that a token is asked for anew; sessions do so 60 before */

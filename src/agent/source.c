@@ -9,8 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "agent/fault.h"
 #include "common/conf.h"
+#include "common/fault.h"
 
 /* A password is a line of text, whatever its encoding. */
 static bool is_clean(const char *text, size_t size)

@@ -5,17 +5,16 @@
 #include <fcntl.h>
 #include <openssl/evp.h>
 #include <poll.h>
-#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include "agent/fault.h"
 #include "agent/seal.h"
 #include "common/deadline.h"
+#include "common/fault.h"
 #include "common/text.h"
+#include "state/database.h"
 
 #define LOOK	  20 /* milliseconds between two looks at a lock */
 #define LONGEST	  1024
@@ -30,41 +29,30 @@ struct about {
 };
 
 struct store {
-	sqlite3 *database;
+	struct database database;
 	const struct secret *key;
 	int lock; /* -1: not held */
-	char path[4096], lock_path[4096];
+	char lock_path[4096];
 };
 
-static const char schema[] =
-    "PRAGMA secure_delete = ON;"
-    "PRAGMA synchronous = EXTRA;"
-    "PRAGMA temp_store = MEMORY;"
-    "CREATE TABLE IF NOT EXISTS proof (one INTEGER PRIMARY KEY CHECK (one = 1), sealed BLOB NOT NULL);"
-    "CREATE TABLE IF NOT EXISTS tokens (provider TEXT NOT NULL, account TEXT NOT NULL, sealed BLOB "
-    "NOT NULL, PRIMARY KEY (provider, account)) WITHOUT ROWID;";
-
-/* ---- errors ---- */
-
-static int fail(const struct store *store, struct popgate_error *error)
-{
-	const int code = sqlite3_errcode(store->database) & 0xff;
-
-	if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB)
-		return fault_set(error, POPGATE_PERM,
-				 "the token store %.120s is damaged: move it away, and have everybody log in anew by "
-				 "`popgate oauth login`",
-				 store->path);
-	return fault_set(error, POPGATE_TEMP, "the token store %.120s: %.80s", store->path,
-			 sqlite3_errmsg(store->database));
-}
+static const struct database_kind tokens = {
+    .file = STORE_FILE,
+    .what = "the token store",
+    .remedy = "move it away, and have everybody log in anew by `popgate oauth login`",
+    .schema = "PRAGMA secure_delete = ON;"
+	      "PRAGMA synchronous = EXTRA;"
+	      "PRAGMA temp_store = MEMORY;"
+	      "CREATE TABLE IF NOT EXISTS proof (one INTEGER PRIMARY KEY CHECK (one = 1), sealed BLOB NOT NULL);"
+	      "CREATE TABLE IF NOT EXISTS tokens (provider TEXT NOT NULL, account TEXT NOT NULL, sealed BLOB "
+	      "NOT NULL, PRIMARY KEY (provider, account)) WITHOUT ROWID;",
+};
 
 static int fail_key(const struct store *store, struct popgate_error *error)
 {
 	return fault_set(error, POPGATE_PERM,
 			 "the token key is not the one that %.120s was encrypted with: put the old key back, or move "
 			 "the store away and have everybody log in anew",
-			 store->path);
+			 store->database.path);
 }
 
 /* ---- names ---- */
@@ -88,17 +76,10 @@ static struct about about_row(const char *provider, const char *account)
 
 /* ---- statements ---- */
 
-static sqlite3_stmt *prepare(const struct store *store, const char *text)
-{
-	sqlite3_stmt *statement = NULL;
-
-	return sqlite3_prepare_v2(store->database, text, -1, &statement, NULL) == SQLITE_OK ? statement : NULL;
-}
-
 /* One of a row: provider and account are the first two parameters, both in small letters. */
 static sqlite3_stmt *prepare_row(const struct store *store, const char *text, const struct about *about)
 {
-	sqlite3_stmt *statement = prepare(store, text);
+	sqlite3_stmt *statement = database_prepare(&store->database, text);
 	const char *provider = about->text + sizeof(PROOF), *account = provider + strlen(provider) + 1;
 
 	if (statement == NULL)
@@ -139,7 +120,7 @@ static int bind_sealed(const struct store *store, sqlite3_stmt *statement, int p
 /* 0: the key is the right one. 1: there is no proof yet. -1 */
 static int try_key(const struct store *store, const struct about *about, struct popgate_error *error)
 {
-	sqlite3_stmt *statement = prepare(store, "SELECT sealed FROM proof WHERE one = 1");
+	sqlite3_stmt *statement = database_prepare(&store->database, "SELECT sealed FROM proof WHERE one = 1");
 	const int code = statement == NULL ? SQLITE_ERROR : sqlite3_step(statement);
 	struct secret plain = {0};
 	int result = 0;
@@ -147,7 +128,7 @@ static int try_key(const struct store *store, const struct about *about, struct 
 	if (code == SQLITE_DONE)
 		result = 1;
 	else if (code != SQLITE_ROW)
-		result = fail(store, error);
+		result = database_fail(&store->database, error);
 	else if (unseal(store, statement, about, &plain) != 0 || !secret_equal(&plain, PROOF, strlen(PROOF)))
 		result = fail_key(store, error);
 	sqlite3_finalize(statement);
@@ -164,44 +145,13 @@ static int prove_key(const struct store *store, struct popgate_error *error)
 
 	if (result <= 0)
 		return result;
-	statement = prepare(store, "INSERT OR IGNORE INTO proof (one, sealed) VALUES (1, ?)");
+	statement = database_prepare(&store->database, "INSERT OR IGNORE INTO proof (one, sealed) VALUES (1, ?)");
 	result = statement != NULL && bind_sealed(store, statement, 1, &about, PROOF, strlen(PROOF)) == 0 &&
 			 sqlite3_step(statement) == SQLITE_DONE
 		     ? 0
-		     : fail(store, error);
+		     : database_fail(&store->database, error);
 	sqlite3_finalize(statement);
 	return result == 0 ? try_key(store, &about, error) : -1;
-}
-
-static int judge_file(const struct store *store, struct popgate_error *error)
-{
-	struct stat status;
-
-	if (lstat(store->path, &status) != 0)
-		return fault_set(error, POPGATE_TEMP, "the token store %.120s: %s", store->path, strerror(errno));
-	if (!S_ISREG(status.st_mode) || status.st_uid != geteuid() || (status.st_mode & 077) != 0)
-		return fault_set(
-		    error, POPGATE_PERM,
-		    "the token store %.120s must be a file of the service's user that nobody else may use: "
-		    "chmod 600",
-		    store->path);
-	return 0;
-}
-
-static int open_database(struct store *store, int patience, struct popgate_error *error)
-{
-	const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_FULLMUTEX;
-	const mode_t mask = umask(077);
-	int code = sqlite3_open_v2(store->path, &store->database, flags, NULL);
-
-	if (store->database != NULL)
-		(void)sqlite3_busy_timeout(store->database, patience);
-	if (code == SQLITE_OK)
-		code = sqlite3_exec(store->database, schema, NULL, NULL, NULL);
-	(void)umask(mask);
-	if (store->database == NULL)
-		return fault_set(error, POPGATE_TEMP, "out of memory");
-	return code == SQLITE_OK ? 0 : fail(store, error);
 }
 
 struct store *store_open(const char *directory, const struct secret *key, int patience, struct popgate_error *error)
@@ -214,11 +164,10 @@ struct store *store_open(const char *directory, const struct secret *key, int pa
 	}
 	store->lock = -1;
 	store->key = key;
-	if (snprintf(store->path, sizeof(store->path), "%s/" STORE_FILE, directory) >= (int)sizeof(store->path) ||
-	    snprintf(store->lock_path, sizeof(store->lock_path), "%s/" STORE_LOCK_FILE, directory) >=
-		(int)sizeof(store->lock_path))
+	if (snprintf(store->lock_path, sizeof(store->lock_path), "%s/" STORE_LOCK_FILE, directory) >=
+	    (int)sizeof(store->lock_path))
 		(void)fault_set(error, POPGATE_PERM, "state_directory: its path is too long");
-	else if (open_database(store, patience, error) == 0 && judge_file(store, error) == 0 &&
+	else if (database_open(&store->database, &tokens, directory, patience, error) == 0 &&
 		 prove_key(store, error) == 0)
 		return store;
 	store_close(&store);
@@ -233,7 +182,7 @@ void store_close(struct store **store)
 	if (old == NULL)
 		return;
 	store_unlock(old);
-	(void)sqlite3_close(old->database);
+	database_close(&old->database);
 	free(old);
 }
 
@@ -298,7 +247,7 @@ int store_get(struct store *store, const char *provider, const char *account, st
 	if (code == SQLITE_DONE)
 		result = 1;
 	else if (code != SQLITE_ROW)
-		result = fail(store, error);
+		result = database_fail(&store->database, error);
 	else if (unseal(store, statement, &about, &plain) != 0 || token_read(&plain, token_r) != 0)
 		result = fault_set(error, POPGATE_PERM,
 				   "the stored token of %.60s is damaged: `popgate oauth login %.60s` gets a new one",
@@ -318,12 +267,12 @@ int store_put(struct store *store, const char *provider, const char *account, co
 	int result = -1;
 
 	if (statement == NULL)
-		result = fail(store, error);
+		result = database_fail(&store->database, error);
 	else if (token_write(token, &plain) != 0 ||
 		 bind_sealed(store, statement, 3, &about, plain.data, plain.size) != 0)
 		result = fault_set(error, POPGATE_TEMP, "the token cannot be encrypted: out of memory, or too long");
 	else
-		result = sqlite3_step(statement) == SQLITE_DONE ? 0 : fail(store, error);
+		result = sqlite3_step(statement) == SQLITE_DONE ? 0 : database_fail(&store->database, error);
 	sqlite3_finalize(statement);
 	secret_clear(&plain);
 	return result;
@@ -333,10 +282,11 @@ int store_remove(struct store *store, const char *provider, const char *account,
 {
 	const struct about about = about_row(provider, account);
 	sqlite3_stmt *statement = prepare_row(store, "DELETE FROM tokens WHERE provider = ? AND account = ?", &about);
-	int result = statement != NULL && sqlite3_step(statement) == SQLITE_DONE ? 0 : fail(store, error);
+	int result =
+	    statement != NULL && sqlite3_step(statement) == SQLITE_DONE ? 0 : database_fail(&store->database, error);
 
 	sqlite3_finalize(statement);
-	if (result == 0 && sqlite3_changes(store->database) == 0)
+	if (result == 0 && sqlite3_changes(store->database.sqlite) == 0)
 		return 1;
 	return result;
 }

@@ -3,10 +3,10 @@
 #include "agent/fetcher.h"
 #include "agent/oauth_verb.h"
 
-#include "agent/fault.h"
+#include "common/fault.h"
 
-static const char remedy[] = "this popgate was built without OAuth: build it with libcurl, cJSON and SQLite, and not "
-			     "--without-oauth";
+static const char remedy[] =
+    "this popgate was built without OAuth: build it with libcurl and cJSON, and not --without-oauth";
 
 struct oauth *oauth_new(const struct conf *conf, struct conf_report *report)
 {

@@ -61,7 +61,7 @@ struct audit login_audit(const struct login *login)
 			      .listener =
 				  login->listener == CONF_ANY_LISTENER ? NULL : &conf->listeners[login->listener],
 			      .account = login->account != NULL,
-			      .device = login->device,
+			      .device = login->device == NULL ? NULL : login->device->name,
 			      .backend = login->place == NULL ? NULL : login->place->backend->name};
 }
 

@@ -40,13 +40,13 @@ struct login {
 	bool trial;	/* it has been asked for the proof alone: the login is to be refused */
 	char *folder;	/* that the name asks for, as the client wrote it; NULL: none */
 	/* What was found out about it. */
-	const struct account *account; /* NULL: none */
-	struct opening_place *place;   /* where it leads; NULL: nowhere, or its session is open */
-	const char *nowhere;	       /* why it leads nowhere */
-	const char *device;	       /* the account's device whose password it was; NULL: none */
-	const char *lost;	       /* why it will be refused, whatever a helper says; NULL: it will not */
-	bool proved;		       /* here; else the upstream proves it */
-	uint64_t job;		       /* that a worker has of it; 0: none */
+	const struct account *account;	     /* NULL: none */
+	struct opening_place *place;	     /* where it leads; NULL: nowhere, or its session is open */
+	const char *nowhere;		     /* why it leads nowhere */
+	const struct account_device *device; /* the account's, whose password it was; NULL: none */
+	const char *lost;		     /* why it will be refused, whatever a helper says; NULL: it will not */
+	bool proved;			     /* here; else the upstream proves it */
+	uint64_t job;			     /* that a worker has of it; 0: none */
 	/* What opens the mailbox. */
 	const struct conf_source *source;
 	struct secret secret;

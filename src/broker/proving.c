@@ -43,7 +43,7 @@ static bool is_device(struct login *login)
 		return false;
 	for (size_t i = 0; i < account->device_count; i++)
 		if (device_check(&account->devices[i].key, password->data, password->size))
-			login->device = account->devices[i].name;
+			login->device = &account->devices[i];
 	return login->device != NULL;
 }
 
@@ -116,7 +116,11 @@ enum proving proving_begin(struct login *login, const char **why_r)
 	}
 	if (exchange_has_token(login))
 		return refuse(login, "a token proves nobody whose password is here", why_r);
-	if (is_device(login) || is_secret(login))
+	if (is_device(login)) {
+		workers_note(login->broker, &login->device->key, login->peer);
+		return PROVING_DONE;
+	}
+	if (is_secret(login))
 		return PROVING_DONE;
 	return is_hash(account->hash) ? ask(login, account->hash, why_r) : refuse(login, "wrong password", why_r);
 }

@@ -205,3 +205,14 @@ int workers_fetch(struct login *login, const char *user, const struct conf_sourc
 										       : strlen(source->text));
 	return ask(login, PROCESS_AGENT, fetch->id, &message);
 }
+
+void workers_note(const struct broker *broker, const struct device_key *device, const char *peer)
+{
+	const struct worker *agent = find(broker, PROCESS_AGENT);
+	struct message message = {.type = MESSAGE_USED};
+
+	message.u.used.device = message_octets(device->salt, sizeof(device->salt));
+	message.u.used.peer = message_text(peer);
+	if (agent != NULL)
+		(void)channel_send(agent->channel, &message, NULL);
+}

@@ -5,6 +5,7 @@
 
 #include "common/channel.h"
 #include "common/conf.h"
+#include "common/device.h"
 #include "common/process.h"
 
 struct broker;
@@ -20,6 +21,8 @@ struct workers {
 void workers_add(struct broker *broker, enum process_role role, int fd);
 /* Has a helper compare. 0, or -1: nobody can. */
 int workers_check(struct login *login, const char *hash, const void *password, size_t size);
+/* Has the agent note that a device's password was used, from that address. What cannot be noted now is not. */
+void workers_note(const struct broker *broker, const struct device_key *device, const char *peer);
 /* Has the agent fetch. refused: another than the token of that serial, which the upstream has refused; NULL: any. 0, or
  * -1. */
 int workers_fetch(struct login *login, const char *user, const struct conf_source *source, const uint64_t *refused);

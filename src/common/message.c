@@ -87,6 +87,7 @@ static const struct layout layouts[MESSAGE_TYPES] = {
     [MESSAGE_FEATURES] = {"FEATURES",
 			  0,
 			  {U32(features.proofs), U32(features.login_delay), U32(features.login_delay_varies)}},
+    [MESSAGE_USED] = {"USED", 0, {OCTETS(used.device, MESSAGE_DEVICE_MAX), TEXT(used.peer, MESSAGE_ADDRESS_MAX)}},
 };
 
 static bool is_text(const unsigned char *data, size_t size)

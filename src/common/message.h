@@ -12,7 +12,7 @@
  *   session -> broker       OPENED REFUSED KEPT ENDED RENEW
  *   broker -> helper        CHECK
  *   helper -> broker        CHECKED
- *   broker -> agent         FETCH
+ *   broker -> agent         FETCH USED
  *   agent -> broker         FETCHED REFUSED
  */
 #ifndef POPGATE_COMMON_MESSAGE_H
@@ -31,6 +31,7 @@
 #define MESSAGE_TEXT_MAX      400   /* text of a reply, without its status and CRLF */
 #define MESSAGE_ADDRESS_MAX   128   /* "[v6]:port" and the like */
 #define MESSAGE_TIMESTAMP_MAX 64    /* of a greeting */
+#define MESSAGE_DEVICE_MAX    16    /* a salt */
 #define MESSAGE_BINDING_MAX   64    /* what is bound to of TLS */
 
 enum message_type {
@@ -57,6 +58,7 @@ enum message_type {
 	MESSAGE_CHECK, /* a password against a hash */
 	MESSAGE_CHECKED,
 	MESSAGE_FEATURES, /* what the accounts allow clients to prove themselves with */
+	MESSAGE_USED,	  /* the password of a device was used */
 	MESSAGE_TYPES
 };
 
@@ -182,6 +184,11 @@ struct message_features {
 	uint32_t login_delay_varies; /* 1: there are others */
 };
 
+struct message_used {
+	struct message_bytes device; /* the salt of its password */
+	struct message_bytes peer;   /* address without port */
+};
+
 struct message {
 	enum message_type type;
 	union {
@@ -199,6 +206,7 @@ struct message {
 		struct message_check check;
 		struct message_checked checked;
 		struct message_features features;
+		struct message_used used;
 	} u;
 };
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -98,6 +99,23 @@ static int settle_connections(struct conf *conf, struct conf_report *report)
 	return -1;
 }
 
+/* Tokens need the folder; the last use of devices can go unnoted. */
+static int settle_state(struct conf *conf, const struct process_identity *identity, struct conf_report *report)
+{
+	struct conf_report own = {0};
+
+	if (conf->provider_count > 0)
+		return process_state_directory(conf, identity, report);
+	if (conf->accounts_file == NULL || process_state_directory(conf, identity, &own) == 0)
+		return 0;
+	log_say(POPGATE_LOG_WARN, NULL, "the last use of devices is not noted: %s",
+		own.first == NULL ? "out of memory" : own.first->text);
+	conf_report_free(&own);
+	free(conf->state_directory);
+	conf->state_directory = NULL;
+	return 0;
+}
+
 struct generation *prepare_generation(const struct supervisor_plan *plan, const struct generation *previous,
 				      struct conf_report *report)
 {
@@ -108,8 +126,7 @@ struct generation *prepare_generation(const struct supervisor_plan *plan, const 
 	if (conf == NULL)
 		return NULL;
 	if (process_identity_find(conf, &identity, report) != 0 ||
-	    process_runtime_directory(conf, &identity, report) != 0 ||
-	    (conf->provider_count > 0 && process_state_directory(conf, &identity, report) != 0) ||
+	    process_runtime_directory(conf, &identity, report) != 0 || settle_state(conf, &identity, report) != 0 ||
 	    settle_connections(conf, report) != 0) {
 		conf_free(&conf);
 		return NULL;

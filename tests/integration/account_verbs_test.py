@@ -33,6 +33,11 @@ accounts = (
 '''
 
 
+def cells(table):
+    """The fields of a printed table's lines."""
+    return [re.split(r"\s{2,}", line.rstrip()) for line in table.splitlines()]
+
+
 class VerbsCase(unittest.TestCase):
     def setUp(self):
         self.gate = Gateway([example_backend()], helpers=1)
@@ -125,12 +130,16 @@ class Editing(VerbsCase):
         self.good("account", "add", "off", "--disabled", "--no-password")
         self.good("account", "device", "add", "bob", "desk top")
         shown = self.good("account", "list")
-        self.assertEqual([re.split(r"\s{2,}", line.rstrip()) for line in shown.splitlines()],
+        self.assertEqual(cells(shown),
                          [["USER", "PROVED BY", "DEVICES", "LEADS TO"],
                           ["ann", "hash,scram-sha-1,scram-sha-256", "0", "example:a.b/In\u00e9"],
                           ["bob", "devices", "2", "(routes) by secret_file"],
                           ["off", "upstream", "0", "(routes)", "disabled"]])
-        self.assertEqual(self.good("account", "device", "list", "BOB"), "phone\ndesk top\n")
+        self.assertEqual(cells(self.good("account", "device", "list", "BOB")),
+                         [["DEVICE", "LAST USED", "FROM"], ["phone", "never", "-"], ["desk top", "never", "-"]])
+        self.assertEqual(cells(self.good("account", "device", "list")),
+                         [["USER", "DEVICE", "LAST USED", "FROM"], ["bob", "phone", "never", "-"],
+                          ["bob", "desk top", "never", "-"]])
         self.assertNotRegex(shown, r"\$|first secret")
 
     def test_passwd_renews_everything_that_the_old_password_opens(self):

@@ -1,5 +1,6 @@
 """Local accounts: who is proved how, from where, and what opens the mailbox then; and what is told of who is not."""
 
+import datetime
 import os
 import re
 import shutil
@@ -87,6 +88,86 @@ class Proofs(UpstreamCase):
         self.assertEqual(run(self.gate, "account", "device", "remove", "ann", "phone", "--reload").returncode, 0)
         self.assertRegex(self.login("ann", phone), AUTH)
         self.assertRegex(self.login("ann", desk), OK)
+        self.gate.stop()
+
+    def uses(self, *user):
+        """{device's name: (when, from where)} of `account device list`, and what it says beside."""
+        done = run(self.gate, "account", "device", "list", *user)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        rows = [re.split(r"\s{2,}", line.rstrip()) for line in done.stdout.splitlines()[1:]]
+        return {row[-3]: tuple(row[-2:]) for row in rows}, done.stderr
+
+    def see_use(self, name, address, after):
+        """The device's use is in the list; the agent notes it a moment after the login."""
+        deadline = time.monotonic() + 20
+        while (seen := self.uses("ann")[0][name])[0] == "never" and time.monotonic() < deadline:
+            time.sleep(0.05)
+        self.assertEqual(seen[1], address)
+        when = datetime.datetime.strptime(seen[0], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=datetime.timezone.utc)
+        self.assertTrue(after - 1 <= when.timestamp() <= time.time() + 1, seen)
+
+    def test_last_use_of_a_device(self):
+        """Of the one whose password it was, and over a restart; a wrong password and another device's are no use."""
+        self.serve()
+        self.write()
+        self.gate.write_config()
+        phone, desk = self.device("ann", "phone"), self.device("ann", "desk")
+        self.gate.start()
+        self.assertRegex(self.login("ann", "secret"), OK)
+        self.assertRegex(self.login("ann", phone[:-1]), AUTH)
+        begun = time.time()
+        self.assertRegex(self.login("ann", desk), OK)
+        self.see_use("desk", "127.0.0.1", begun)
+        self.assertEqual(self.uses("ann")[0]["phone"], ("never", "-"))
+        seen = self.uses()
+        self.assertEqual(seen, ({"phone": ("never", "-"), "desk": seen[0]["desk"]}, ""))
+        self.gate.signal(signal.SIGTERM)
+        self.gate.check_end()
+        self.assertEqual(self.uses(), seen)
+        self.gate.start()
+        self.assertEqual(self.uses("ann"), seen)
+        self.assertRegex(self.login("ann", phone), OK)
+        self.see_use("phone", "127.0.0.1", begun)
+        self.assertEqual(run(self.gate, "account", "device", "remove", "ann", "phone").returncode, 0)
+        self.device("ann", "phone")
+        self.assertEqual(self.uses("ann")[0]["phone"], ("never", "-"))  # another password
+        self.gate.stop()
+
+    def test_input_81_damaged_record_of_uses_stops_nobody(self):
+        self.serve()
+        self.write()
+        self.gate.write_config()
+        phone = self.device("ann", "phone")
+        self.gate.start()
+        record = self.gate.path("state/devices.sqlite")
+        with open(record, "w", encoding="ascii") as file:
+            file.write("no database of any kind" * 40)
+        os.chmod(record, 0o600)
+        if os.geteuid() == 0:
+            shutil.chown(record, "nobody")
+        self.gate.expect_warning("the last use of devices is not noted: .*devices.sqlite is damaged: move it away")
+        for _ in range(3):
+            self.assertRegex(self.login("ann", phone), OK)
+        self.gate.wait_for_log("devices.sqlite is damaged")
+        found, told = self.uses("ann")
+        self.assertEqual(found, {"phone": ("unknown", "-")})
+        self.assertRegex(told, "when devices were used is not known: .*devices.sqlite is damaged: move it away")
+        os.unlink(record)
+        begun = time.time()
+        self.assertRegex(self.login("ann", phone), OK)
+        self.see_use("phone", "127.0.0.1", begun)
+        self.assertEqual(len(re.findall("devices.sqlite is damaged", self.gate.log())), 1)
+        self.gate.stop()
+
+    def test_state_directory_that_cannot_be_stops_nobody(self):
+        self.serve(state_directory="/dev/null/state")
+        self.write()
+        self.gate.write_config()
+        phone = self.device("ann", "phone")
+        self.gate.expect_warning("the last use of devices is not noted: .*state_directory /dev/null/state")
+        self.gate.start()
+        self.assertRegex(self.login("ann", phone), OK)
+        self.assertEqual(self.uses("ann")[0], {"phone": ("unknown", "-")})
         self.gate.stop()
 
     def test_device_password_does_not_go_upstream(self):

@@ -131,6 +131,7 @@ class Gateway(tap.Witness):
         self._authority = None
         # Few connections, so that any limit of open files is enough; wrong passwords are answered at once.
         self.sections = {"fronts": 1, "plugin_directory": self.plugins, "runtime_directory": self.path("run"),
+                         "state_directory": self.path("state"),
                          "listeners": [dict(one) for one in listeners], "backends": list(backends),
                          "limits": {"max_connections": 200, "login_penalty": 0, **sections.pop("limits", {})}}
         if backends:
@@ -190,8 +191,9 @@ class Gateway(tap.Witness):
         """Starts without waiting."""
         self.write_config()
         if self.unprivileged:
-            os.makedirs(self.path("run"), 0o700, exist_ok=True)
-            shutil.chown(self.path("run"), "nobody")
+            for name in ("run", "state"):
+                os.makedirs(self.path(name), 0o700, exist_ok=True)
+                shutil.chown(self.path(name), "nobody")
         with open(self.path("log"), "ab") as log, open(self.path("output"), "ab") as output:
             self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=output, stderr=log,
                                             start_new_session=True, env={**os.environ, **self.environment})

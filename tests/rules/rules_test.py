@@ -15,8 +15,10 @@ BUILD = os.environ.get("builddir", ".")
 MODULES = os.environ.get("POPGATE_PLUGINS", os.path.join(BUILD, "plugins/.libs"))
 
 PROCESSES = ("supervisor", "front", "broker", "session", "helper", "agent", "accounts")
-MAY_INCLUDE = {"common": {"common"}, "pop3": {"pop3", "common"},
+MAY_INCLUDE = {"common": {"common"}, "pop3": {"pop3", "common"}, "state": {"state", "common"},
                **{process: {process, "pop3", "common"} for process in PROCESSES}}
+for user in ("agent", "accounts"):
+    MAY_INCLUDE[user].add("state")
 STANDARD = {"assert.h", "ctype.h", "errno.h", "float.h", "inttypes.h", "limits.h", "math.h", "setjmp.h", "signal.h",
             "stdarg.h", "stdbool.h", "stddef.h", "stdint.h", "stdio.h", "stdlib.h", "string.h", "time.h"}
 BANNED = ("strcpy", "stpcpy", "strcat", "sprintf", "vsprintf", "strtok", "strtok_r", "alloca", "atoi", "atol", "atoll",

@@ -60,6 +60,7 @@ static const struct {
     {MESSAGE_CHECK, "CHECK", 0, {{'8', 0}, {'t', 512}, {'o', 12288}}},
     {MESSAGE_CHECKED, "CHECKED", 0, {{'8', 0}, {'4', 0}}},
     {MESSAGE_FEATURES, "FEATURES", 0, {{'4', 0}, {'4', 0}, {'4', 0}}},
+    {MESSAGE_USED, "USED", 0, {{'o', 16}, {'t', 128}}},
 };
 #define RECORDS (sizeof(records) / sizeof(records[0]))
 

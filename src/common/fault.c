@@ -1,5 +1,5 @@
 /* fault - see fault.h. */
-#include "agent/fault.h"
+#include "common/fault.h"
 
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
-/* fault - how the agent's parts fail. Agent process, and the verb `oauth`. */
-#ifndef POPGATE_AGENT_FAULT_H
-#define POPGATE_AGENT_FAULT_H
+/* fault - what went wrong, with words for the operator. */
+#ifndef POPGATE_COMMON_FAULT_H
+#define POPGATE_COMMON_FAULT_H
 
 #include <popgate/plugin.h>
 

@@ -1,0 +1,32 @@
+/* database - a file of SQLite in the state directory, the service user's alone. Blocks on the disk, and as long as it
+ * is told on others who write. The agent, its children, and the verbs that look into one. */
+#ifndef POPGATE_STATE_DATABASE_H
+#define POPGATE_STATE_DATABASE_H
+
+#include <popgate/plugin.h>
+#include <sqlite3.h>
+
+struct database_kind {
+	const char *file;   /* in the state directory */
+	const char *what;   /* "the token store" and the like, for messages */
+	const char *remedy; /* where it is damaged: what to do */
+	const char *schema; /* what is run each time, to make what is missing */
+};
+
+struct database {
+	const struct database_kind *kind;
+	sqlite3 *sqlite; /* NULL: closed */
+	char path[4096];
+};
+
+/* Opens, and makes what is missing; the directory is there. patience: milliseconds that others may have it, here and in
+ * what follows. 0, or -1 with PERM or TEMP and words for the operator; to be closed either way. */
+int database_open(struct database *database, const struct database_kind *kind, const char *directory, int patience,
+		  struct popgate_error *error);
+void database_close(struct database *database);
+/* NULL: as database_fail() says. */
+sqlite3_stmt *database_prepare(const struct database *database, const char *text);
+/* Why the last call has failed: PERM where the file is damaged, else TEMP. Always -1. */
+int database_fail(const struct database *database, struct popgate_error *error);
+
+#endif
