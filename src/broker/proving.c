@@ -101,7 +101,8 @@ enum proving proving_begin(struct login *login, const char **why_r)
 	const struct account *account = login->account;
 	const char *because;
 
-	login->device = login->lost = NULL;
+	login->device = NULL;
+	login->lost = NULL;
 	if (exchange_challenges(login))
 		return prove_answer(login, account, why_r);
 	if ((because = barred(login, account)) != NULL)
