@@ -195,7 +195,7 @@ int generation_fork(struct generation *generation, size_t index, const struct ge
 	int ends[2];
 
 	ticket_advance(generation->tickets, deadline_now());
-	process->ready = false;
+	process->ready = process->came_up = false;
 	process->started = deadline_now();
 	process->restart = DEADLINE_NEVER;
 	if (ipc_pair(ends) != 0 || fcntl(ends[0], F_SETFL, O_NONBLOCK) != 0) {
@@ -267,7 +267,7 @@ static void wire_all(struct generation *generation)
 
 void generation_ready(struct generation *generation, size_t index)
 {
-	generation->processes[index].ready = true;
+	generation->processes[index].ready = generation->processes[index].came_up = true;
 	if (generation->state == GENERATION_STARTING) {
 		for (size_t i = 0; i < generation->count; i++)
 			if (!generation->processes[i].ready)

@@ -8,6 +8,7 @@
 
 #include "common/ticket.h"
 #include "supervisor/control.h"
+#include "supervisor/restart.h"
 #include "supervisor/supervisor.h"
 
 enum generation_state {
@@ -21,9 +22,11 @@ struct generation_process {
 	pid_t pid;   /* 0: not running */
 	int control; /* -1: none */
 	bool ready;
+	bool came_up;	 /* it has been READY */
 	uint32_t number; /* a broker's, for what it counts */
 	int64_t started; /* monotonic milliseconds */
 	int64_t restart; /* when it is to be started again; DEADLINE_NEVER: it is not */
+	struct restart restarts;
 };
 
 struct generation {

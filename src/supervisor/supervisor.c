@@ -17,17 +17,16 @@
 #include "common/log.h"
 #include "common/sandbox.h"
 #include "supervisor/control.h"
+#include "supervisor/deaths.h"
 #include "supervisor/generation.h"
 #include "supervisor/listen.h"
 #include "supervisor/notify.h"
 #include "supervisor/passed.h"
 #include "supervisor/prepare.h"
 
-#define QUICK_DEATH   1000  /* milliseconds of life below which a restart waits */
-#define RESTART_PAUSE 500   /* milliseconds that it waits */
-#define START_TIME    60000 /* milliseconds until all must be READY */
-#define STOP_SLACK    5000  /* milliseconds beyond shutdown_timeout until what is left is killed */
-#define FETCH_TIME    40000 /* milliseconds that an agent has to store a token that is under way */
+#define START_TIME 60000 /* milliseconds until all must be READY */
+#define STOP_SLACK 5000	 /* milliseconds beyond shutdown_timeout until what is left is killed */
+#define FETCH_TIME 40000 /* milliseconds that an agent has to store a token that is under way */
 
 struct supervisor {
 	const struct supervisor_plan *plan;
@@ -151,27 +150,17 @@ static void give_up(struct supervisor *supervisor, struct generation *generation
 static void take_death(struct supervisor *supervisor, struct generation *generation, size_t index, int status)
 {
 	struct generation_process *process = &generation->processes[index];
-	struct log_line line;
 
 	if (generation->state == GENERATION_DRAINING)
 		return;
-	log_begin(&line, POPGATE_LOG_WARN, "process_died", NULL);
-	log_text(&line, "role", process_role_name(process->role));
-	if (WIFSIGNALED(status))
-		log_text(&line, "signal", strsignal(WTERMSIG(status)));
-	else
-		log_number(&line, "exit", (uint64_t)WEXITSTATUS(status));
-	log_end(&line);
+	deaths_take(process, status);
 	if (generation->state == GENERATION_STARTING) {
 		if (supervisor->current == NULL)
 			supervisor->exit_code = WIFEXITED(status) && WEXITSTATUS(status) == PROCESS_EXIT_CONF
 						    ? PROCESS_EXIT_CONF
 						    : PROCESS_EXIT_FAILURE;
 		give_up(supervisor, generation);
-		return;
 	}
-	process->restart =
-	    deadline_now() - process->started < QUICK_DEATH ? deadline_in(RESTART_PAUSE) : deadline_now();
 }
 
 /* While popgate stops. One that ended by itself has given its sessions their time; those of one that was ended may be
@@ -213,7 +202,7 @@ static void restart_due(struct supervisor *supervisor)
 	for (size_t i = 0; i < current->count; i++)
 		if (current->processes[i].pid == 0 && deadline_left(current->processes[i].restart) == 0 &&
 		    generation_fork(current, i, supervisor->all) != 0)
-			current->processes[i].restart = deadline_in(RESTART_PAUSE);
+			deaths_no_fork(&current->processes[i]);
 }
 
 /* Old generations: without fronts their broker and spawner have nothing to do; without processes they go. */
@@ -416,16 +405,6 @@ static void loop(struct supervisor *supervisor, const sigset_t *unblocked)
 	}
 }
 
-/* Sessions whose spawner died are ours; they notice that their front has gone. */
-static void wait_for_orphans(void)
-{
-	const struct timespec pause = {.tv_nsec = 10 * 1000000L};
-	int64_t deadline = deadline_in(STOP_SLACK);
-
-	while (waitpid(-1, NULL, WNOHANG) >= 0 && deadline_left(deadline) > 0)
-		nanosleep(&pause, NULL);
-}
-
 static void catch_signals(sigset_t *unblocked_r)
 {
 	static const int signals[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGCHLD};
@@ -477,7 +456,7 @@ int supervisor_run(const struct supervisor_plan *plan)
 		give_up(supervisor, generation);
 	}
 	loop(supervisor, &unblocked);
-	wait_for_orphans();
+	deaths_await_orphans(STOP_SLACK, supervisor->fetch_deadline, &unblocked, &got_stop);
 	result = supervisor->exit_code;
 	log_say(POPGATE_LOG_INFO, NULL, "stopped");
 out:
