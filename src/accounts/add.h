@@ -1,17 +1,16 @@
-/* add - a new account out of the command line. */
+/* add - what the command line of a new account says, and what lacks in it. */
 #ifndef POPGATE_ACCOUNTS_ADD_H
 #define POPGATE_ACCOUNTS_ADD_H
 
-#include "accounts/book.h"
 #include "accounts/options.h"
 
-/* What is wrong with the options, before anything is asked or touched; NULL: nothing. */
-const char *add_judge(const struct accounts_options *options, const char *user, const struct conf *conf);
-/* Whether a password is to be asked for. */
+/* Whether a password is to be asked for: nothing else proves it. */
 bool add_asks(const struct accounts_options *options);
-/* Adds it, without anything that proves it. 0, or -1 with a fault in the book's report. */
-int add_account(struct book *book, const struct accounts_options *options, const char *user);
-/* Whether the text may be a user's or a device's name, or a folder's. */
+/* What is wrong with the options of a new account, or of one that is changed, before anything is asked or touched. 0,
+ * or -1 with faults in report, which begin with `source`. */
+int add_judge(const struct accounts_options *options, const char *user, const struct conf *conf, const char *source,
+	      struct conf_report *report);
+/* Whether the text may be a user's or a device's name. */
 bool add_is_name(const char *text);
 
 #endif

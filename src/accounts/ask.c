@@ -35,17 +35,17 @@ static int take_line(struct secret *line, const char **why_r)
 	if (used > 0 && got >= 0 && used < sizeof(text) && text[used - 1] == '\r')
 		used--;
 	if (got < 0)
-		*why_r = "standard input cannot be read";
+		*why_r = "cannot be read from standard input";
 	else if (used > ASK_MAX)
-		*why_r = "the password is longer than 511 octets";
+		*why_r = "is longer than 511 octets";
 	else if (used == 0)
-		*why_r = "the password is empty";
+		*why_r = "is empty";
 	else if (memchr(text, '\0', used) != NULL || memchr(text, '\r', used) != NULL)
-		*why_r = "the password holds NUL or CR, which no client can send";
+		*why_r = "holds NUL or CR, which no client can send";
 	else
 		result = secret_set(line, text, used);
 	if (result != 0 && *why_r == NULL)
-		*why_r = "out of memory";
+		*why_r = "has no room in memory";
 	secret_wipe(text, sizeof(text));
 	return result;
 }
@@ -55,12 +55,13 @@ static void say(const char *text)
 	(void)!write(STDERR_FILENO, text, strlen(text));
 }
 
-static int ask_twice(const char *user, struct secret *password, const char **why_r)
+static int ask_twice(const char *what, const char *user, struct secret *password, const char **why_r)
 {
 	struct secret again = {0};
 	int result;
 
-	say("Password of ");
+	say(what);
+	say(" of ");
 	say(user);
 	say(": ");
 	result = take_line(password, why_r);
@@ -71,7 +72,7 @@ static int ask_twice(const char *user, struct secret *password, const char **why
 	result = take_line(&again, why_r);
 	say("\n");
 	if (result == 0 && !secret_equal(&again, password->data, password->size)) {
-		*why_r = "the two differ";
+		*why_r = "was given twice, and the two differ";
 		result = -1;
 	}
 	secret_clear(&again);
@@ -96,7 +97,7 @@ static void unwatch(const struct sigaction old[SIGNALS])
 		raise(caught);
 }
 
-int ask_password(const char *user, struct secret *password_r, const char **why_r)
+int ask_secret(const char *what, const char *user, struct secret *secret_r, const char **why_r)
 {
 	struct sigaction old[SIGNALS];
 	struct termios before, silent;
@@ -104,15 +105,15 @@ int ask_password(const char *user, struct secret *password_r, const char **why_r
 
 	*why_r = NULL;
 	if (tcgetattr(STDIN_FILENO, &before) != 0)
-		return take_line(password_r, why_r);
+		return take_line(secret_r, why_r);
 	silent = before;
 	silent.c_lflag &= ~(tcflag_t)(ECHO | ECHOE | ECHOK | ECHONL);
 	watch(old);
 	(void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent);
-	result = ask_twice(user, password_r, why_r);
+	result = ask_twice(what, user, secret_r, why_r);
 	(void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
 	unwatch(old);
 	if (result != 0)
-		secret_clear(password_r);
+		secret_clear(secret_r);
 	return result;
 }

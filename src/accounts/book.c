@@ -2,14 +2,20 @@
  * one yields the other is the file replaced. Runs in the verbs that edit accounts. */
 #include "accounts/book.h"
 
-#include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/account_table.h"
 #include "common/secret.h"
 
 /* ---- what all changes share ---- */
+
+static void wipe_text(char *text)
+{
+	if (text != NULL)
+		secret_wipe(text, strlen(text));
+	free(text);
+}
 
 static int fail(struct book *book, const char *why)
 {
@@ -37,55 +43,101 @@ int book_find(struct book *book, const char *user, size_t *account_r)
 	return 0;
 }
 
-/* Takes `value` over. */
-static void set_text(char **place, char *value)
+/* ---- values ---- */
+
+/* The key's values, as they are to stand behind its `=`. NULL: no memory. */
+static char *write_values(const struct account_value *values, size_t count, const char *key)
 {
-	if (*place != NULL)
-		secret_wipe(*place, strlen(*place));
-	free(*place);
-	*place = value;
-}
+	bool quotes = account_table_quotes(key), list = account_table_lists(key);
+	const char *between = list ? "( " : "";
+	char *text = NULL;
+	size_t size;
+	FILE *stream = open_memstream(&text, &size);
 
-/* ---- changes ---- */
+	for (size_t i = 0; stream != NULL && i < count; i++) {
+		char *quoted = strcmp(values[i].key, key) != 0 ? NULL : edit_quote(values[i].text);
 
-static const struct {
-	const char *name;
-	size_t place;
-} keys[] = {
-    [BOOK_HASH] = {"hash", offsetof(struct account, hash)},
-    [BOOK_SCRAM_SHA_1] = {"scram_sha_1", offsetof(struct account, scram_sha_1)},
-    [BOOK_SCRAM_SHA_256] = {"scram_sha_256", offsetof(struct account, scram_sha_256)},
-    [BOOK_SECRET] = {"secret", offsetof(struct account, secret)},
-};
-
-int book_set(struct book *book, size_t account, enum book_key key, const char *value)
-{
-	char **place = (char **)(void *)((char *)account_at(book, account) + keys[key].place);
-	char *quoted = edit_quote(value), *copy = strdup(value);
-	const char *why = NULL;
-	int result = -1;
-
-	if (quoted != NULL && copy != NULL)
-		result = edit_set(&book->edit, account, keys[key].name, quoted, &why);
-	set_text(&quoted, NULL);
-	if (result != 0) {
-		set_text(&copy, NULL);
-		return fail(book, why);
+		if (quoted != NULL)
+			fprintf(stream, "%s%s", between, quotes ? quoted : values[i].text);
+		if (quoted != NULL)
+			between = ", ";
+		wipe_text(quoted);
 	}
-	set_text(place, copy);
-	return 0;
+	if (stream != NULL && list)
+		fputs(" )", stream);
+	if (stream != NULL && fclose(stream) == 0)
+		return text;
+	free(text);
+	return NULL;
 }
 
-int book_disable(struct book *book, size_t account, bool disabled)
+/* Whether the key has stood before. */
+static bool is_again(const struct account_value *values, size_t i)
 {
+	for (size_t before = 0; before < i; before++)
+		if (strcmp(values[before].key, values[i].key) == 0)
+			return true;
+	return false;
+}
+
+int book_set(struct book *book, size_t account, const struct account_value *values, size_t count)
+{
+	struct account *owner = account_at(book, account), meant = {0};
+	const char *why = NULL;
+	int result = account_table_read(book->conf, book->path, owner->user, values, count, &meant, book->report);
+
+	for (size_t i = 0; result == 0 && i < count; i++) {
+		char *text = is_again(values, i) ? NULL : write_values(values, count, values[i].key);
+
+		if (is_again(values, i))
+			continue;
+		if (text == NULL || edit_set(&book->edit, account, values[i].key, text, &why) != 0)
+			result = fail(book, why);
+		else
+			account_swap(owner, &meant, values[i].key);
+		wipe_text(text);
+	}
+	account_clear(&meant);
+	return result;
+}
+
+int book_unset(struct book *book, size_t account, const char *key)
+{
+	struct account none = {.backend = ACCOUNT_BY_ROUTE};
 	const char *why = NULL;
 
-	if (disabled ? edit_set(&book->edit, account, "disabled", "true", &why) != 0
-		     : edit_unset(&book->edit, account, "disabled", &why) != 0)
+	if (edit_unset(&book->edit, account, key, &why) != 0)
 		return fail(book, why);
-	account_at(book, account)->disabled = disabled;
+	account_swap(account_at(book, account), &none, key);
+	account_clear(&none);
 	return 0;
 }
+
+/* The settings of a new account's group. NULL: no memory. */
+static char *write_group(const char *user, const struct account_value *values, size_t count)
+{
+	char *group = NULL, *quoted = edit_quote(user), *text;
+	size_t size;
+	FILE *stream = quoted == NULL ? NULL : open_memstream(&group, &size);
+	bool good = stream != NULL;
+
+	if (good)
+		fprintf(stream, "user = %s;", quoted);
+	for (size_t i = 0; good && i < count; i++) {
+		if (is_again(values, i))
+			continue;
+		text = write_values(values, count, values[i].key);
+		good = text != NULL && fprintf(stream, "\n%s = %s;", values[i].key, text) > 0;
+		wipe_text(text);
+	}
+	free(quoted);
+	if (stream != NULL && fclose(stream) == 0 && good)
+		return group;
+	wipe_text(group);
+	return NULL;
+}
+
+/* ---- accounts ---- */
 
 int book_remove(struct book *book, size_t account)
 {
@@ -156,26 +208,42 @@ int book_remove_device(struct book *book, size_t account, const char *name)
 	return fail(book, "there is no device of that name: `popgate account device list` shows them");
 }
 
-int book_add(struct book *book, const char *group, struct account *account)
+/* Takes *account over, or clears it. */
+static int push_account(struct book *book, struct account *account)
 {
-	struct accounts *accounts = book->accounts, *larger;
-	const char *why = NULL;
+	struct accounts *accounts = book->accounts, *larger = account_table_new(accounts->count + 1);
 
-	if (accounts_find(accounts, account->user) != NULL) {
+	if (larger == NULL) {
 		account_clear(account);
-		return fail(book, "there is an account of that name already");
-	}
-	if (edit_add_account(&book->edit, group, &why) != 0 ||
-	    (larger = account_table_new(accounts->count + 1)) == NULL) {
-		account_clear(account);
-		return fail(book, why);
+		return fail(book, NULL);
 	}
 	for (size_t i = 0; i < accounts->count; i++)
 		(void)account_table_add(larger, &accounts->items[i]);
 	(void)account_table_add(larger, account);
-	memset(account, 0, sizeof(*account));
 	accounts->count = 0; /* the others have moved */
 	accounts_free(&book->accounts);
 	book->accounts = larger;
 	return 0;
+}
+
+int book_add(struct book *book, const char *user, const struct account_value *values, size_t count)
+{
+	struct account account = {0};
+	const char *why = NULL;
+	char *group;
+	int result;
+
+	if (accounts_find(book->accounts, user) != NULL)
+		return fail(book, "there is an account of that name already");
+	if (account_table_read(book->conf, book->path, user, values, count, &account, book->report) != 0)
+		return -1;
+	group = write_group(user, values, count);
+	if (group == NULL || edit_add_account(&book->edit, group, &why) != 0) {
+		account_clear(&account);
+		result = fail(book, why);
+	} else {
+		result = push_account(book, &account);
+	}
+	wipe_text(group);
+	return result;
 }

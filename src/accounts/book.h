@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 
 #include "accounts/edit.h"
-#include "common/account.h"
+#include "common/account_table.h"
 
 struct book {
 	const struct conf *conf;
@@ -30,14 +30,15 @@ int book_save(struct book *book);
 
 /* The position of a user's account. -1: there is none, with a fault in report. */
 int book_find(struct book *book, const char *user, size_t *account_r);
-/* The changes. 0, or -1 with a fault in report. The strings are copied. */
-enum book_key { BOOK_HASH, BOOK_SCRAM_SHA_1, BOOK_SCRAM_SHA_256, BOOK_SECRET };
-int book_set(struct book *book, size_t account, enum book_key key, const char *value);
-int book_disable(struct book *book, size_t account, bool disabled);
+/* The changes. 0, or -1 with a fault in report; the book is not to be saved then. The strings are copied. */
+/* Each value takes the place of what the account says of its key. They are judged as the file is. */
+int book_set(struct book *book, size_t account, const struct account_value *values, size_t count);
+/* That the key does not stand there is no fault. */
+int book_unset(struct book *book, size_t account, const char *key);
+/* Behind all others. */
+int book_add(struct book *book, const char *user, const struct account_value *values, size_t count);
 int book_remove(struct book *book, size_t account);
 int book_add_device(struct book *book, size_t account, const char *name, const struct device_key *key);
 int book_remove_device(struct book *book, size_t account, const char *name);
-/* group: as edit_add_account takes it; it says what *account says, which is taken over, also on failure. */
-int book_add(struct book *book, const char *group, struct account *account);
 
 #endif

@@ -13,15 +13,21 @@ static const char changed[] = "its list of accounts is not where it was expected
 
 char *edit_quote(const char *string)
 {
-	char *quoted = malloc(strlen(string) * 2 + 3), *at = quoted;
+	char *quoted = malloc(strlen(string) * 4 + 3), *at = quoted;
 
 	if (quoted == NULL)
 		return NULL;
 	*at++ = '"';
 	for (; *string != '\0'; string++) {
-		if (*string == '"' || *string == '\\')
+		unsigned char octet = (unsigned char)*string;
+
+		if (octet < 0x20 || octet == 0x7f) {
+			at += snprintf(at, 5, "\\x%02x", octet);
+			continue;
+		}
+		if (octet == '"' || octet == '\\')
 			*at++ = '\\';
-		*at++ = *string;
+		*at++ = (char)octet;
 	}
 	*at++ = '"';
 	*at = '\0';
@@ -45,6 +51,37 @@ static int replace(struct edit *edit, size_t at, size_t removed, const char *ins
 	edit->text = text;
 	edit->size = size;
 	return 0;
+}
+
+/* Whether lines end in CRLF here, as the first one does. */
+static bool has_crlf(const struct edit *edit)
+{
+	const char *end = memchr(edit->text, '\n', edit->size);
+
+	return end != NULL && end > edit->text && end[-1] == '\r';
+}
+
+/* Each `\n` in it becomes a line end of the file's kind. */
+static int insert(struct edit *edit, size_t at, const char *inserted)
+{
+	char *text, *out;
+	int result;
+
+	if (!has_crlf(edit))
+		return replace(edit, at, 0, inserted);
+	text = out = malloc(strlen(inserted) * 2 + 1);
+	if (text == NULL)
+		return -1;
+	for (; *inserted != '\0'; inserted++) {
+		if (*inserted == '\n')
+			*out++ = '\r';
+		*out++ = *inserted;
+	}
+	*out = '\0';
+	result = replace(edit, at, 0, text);
+	secret_wipe(text, strlen(text));
+	free(text);
+	return result;
 }
 
 static bool is_blank(char c)
@@ -83,7 +120,9 @@ static size_t line_rest(const struct edit *edit, size_t at)
 	if (text[end] == '#' || (text[end] == '/' && text[end + 1] == '/'))
 		while (text[end] != '\n' && text[end] != '\0')
 			end++;
-	return text[end] == '\n' ? end : LAYOUT_NONE;
+	if (text[end] != '\n')
+		return LAYOUT_NONE;
+	return end > at && text[end - 1] == '\r' ? end - 1 : end;
 }
 
 /* Takes octets away, with the whole line where nothing else is left on it, else with blanks before them. */
@@ -166,7 +205,7 @@ static int append_setting(struct edit *edit, const struct layout *layout, size_t
 	int result = -1;
 
 	if (asprintf(&text, "%s%s%s = %s;", own_line ? "\n" : " ", own_line ? indent : "", key, value) >= 0 &&
-	    replace(edit, at, 0, text) == 0)
+	    insert(edit, at, text) == 0)
 		result = open ? replace(edit, end, 0, ";") : 0;
 	if (text != NULL)
 		secret_wipe(text, strlen(text));
@@ -246,7 +285,7 @@ static int fill_list(struct edit *edit, const struct layout *layout, size_t list
 					: indent != NULL ? "\t"
 							 : "\n\t",
 					written, !has_lines ? " " : "\n") >= 0)
-		result = replace(edit, at, 0, text);
+		result = insert(edit, at, text);
 	free(indent);
 	free(written);
 	free(text);
@@ -280,7 +319,7 @@ static int append_element(struct edit *edit, const struct layout *layout, size_t
 		     : indent == NULL ? "\t"
 				      : indent,
 		     written) >= 0 &&
-	    replace(edit, at, 0, text) == 0)
+	    insert(edit, at, text) == 0)
 		result = comma ? replace(edit, end, 0, ",") : 0;
 	free(written);
 	free(text);

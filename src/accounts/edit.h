@@ -1,7 +1,7 @@
 /* edit - changes in the text of an accounts file that leave all else as it was written. Pure.
  *
  * Each takes an edit, whose text holds a well-formed file, and replaces the text. 0; or -1 with *why_r, and the text as
- * it was (NULL: no memory). Accounts and devices are named by their position. */
+ * it was (NULL: no memory). What is added has the line ends that the text begins with. Accounts and devices are named by their position. */
 #ifndef POPGATE_ACCOUNTS_EDIT_H
 #define POPGATE_ACCOUNTS_EDIT_H
 
@@ -12,8 +12,7 @@ struct edit {
 	size_t size;
 };
 
-/* A string as libconfig reads it, with its quotes; the caller's to free, NULL: no memory. It holds no control
- * characters. */
+/* A string as libconfig reads it, with its quotes; the caller's to free, NULL: no memory. */
 char *edit_quote(const char *string);
 
 /* How many accounts there are. */

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "common/conf_source.h"
 #include "common/text.h"
 
 #define COLUMNS 5
@@ -51,28 +52,10 @@ static void fill_proofs(const struct account *account, char *out, size_t size)
 		snprintf(out, size, "upstream");
 }
 
-static const char *source_name(enum conf_source_kind kind)
-{
-	switch (kind) {
-	case CONF_SOURCE_CLIENT:
-		return "";
-	case CONF_SOURCE_SECRET:
-		return " by upstream_secret";
-	case CONF_SOURCE_FILE:
-		return " by secret_file";
-	case CONF_SOURCE_CREDENTIAL:
-		return " by secret_credential";
-	case CONF_SOURCE_COMMAND:
-		return " by secret_command";
-	case CONF_SOURCE_OAUTH:
-		return " by oauth";
-	}
-	return "";
-}
-
 static void fill_place(const struct account *account, const struct conf *conf, char *out, size_t size)
 {
 	char user[ROOM / 3], folder[ROOM / 3];
+	const char *source = conf_source_key(account->source.kind);
 	bool by_route = account->backend == ACCOUNT_BY_ROUTE;
 
 	list_name(account->upstream_user != NULL ? account->upstream_user
@@ -80,9 +63,9 @@ static void fill_place(const struct account *account, const struct conf *conf, c
 						 : account->user,
 		  user, sizeof(user));
 	list_name(account->folder == NULL ? "" : account->folder, folder, sizeof(folder));
-	snprintf(out, size, "%s%s%s%s%s%s", by_route ? "(routes)" : conf->backends[account->backend].name,
-		 user[0] == '\0' ? "" : ":", user, folder[0] == '\0' ? "" : "/", folder,
-		 source_name(account->source.kind));
+	snprintf(out, size, "%s%s%s%s%s%s%s", by_route ? "(routes)" : conf->backends[account->backend].name,
+		 user[0] == '\0' ? "" : ":", user, folder[0] == '\0' ? "" : "/", folder, source == NULL ? "" : " by ",
+		 source == NULL ? "" : source);
 }
 
 static void fill(const struct account *account, const struct conf *conf, struct row *row)

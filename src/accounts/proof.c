@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "common/scram_keys.h"
-#include "common/text.h"
 
 #define ITERATIONS 10000 /* of SCRAM: a client computes them too, and it may be a small device */
 
@@ -35,6 +34,11 @@ static int fail(struct book *book, const char *text)
 	return -1;
 }
 
+static int set(struct book *book, size_t account, const char *key, const char *text)
+{
+	return book_set(book, account, &(struct account_value){key, text}, 1);
+}
+
 /* What SASLprep makes of other characters, clients don't agree about. */
 static bool is_printable_ascii(const struct secret *password)
 {
@@ -55,17 +59,7 @@ static int set_scram(struct book *book, size_t account, const struct secret *pas
 	if (scram_keys_make(kind, password->data, password->size, ITERATIONS, &keys) != 0)
 		return fail(book, "keys of SCRAM cannot be made");
 	scram_keys_write(kind, &keys, text);
-	return book_set(book, account, kind == SCRAM_SHA_1 ? BOOK_SCRAM_SHA_1 : BOOK_SCRAM_SHA_256, text);
-}
-
-static int set_secret(struct book *book, size_t account, const struct secret *password)
-{
-	for (size_t i = 0; i < password->size; i++)
-		if (password->data[i] < 0x20 || password->data[i] == 0x7f)
-			return fail(book, "a password with control characters cannot be kept as `secret`");
-	if (!text_is_utf8((const char *)password->data, password->size))
-		return fail(book, "a password that is not UTF-8 cannot be kept as `secret`");
-	return book_set(book, account, BOOK_SECRET, (const char *)password->data);
+	return set(book, account, kind == SCRAM_SHA_1 ? "scram_sha_1" : "scram_sha_256", text);
 }
 
 int proof_set(struct book *book, size_t account, const struct secret *password, bool scram)
@@ -75,11 +69,11 @@ int proof_set(struct book *book, size_t account, const struct secret *password, 
 
 	if (proof_hash(password, hash) != 0)
 		return fail(book, "the hash cannot be made");
-	if (book_set(book, account, BOOK_HASH, hash) != 0)
+	if (set(book, account, "hash", hash) != 0)
 		return -1;
 	if (((has & ACCOUNT_SCRAM_SHA_1) != 0 || scram) && set_scram(book, account, password, SCRAM_SHA_1) != 0)
 		return -1;
 	if (((has & ACCOUNT_SCRAM_SHA_256) != 0 || scram) && set_scram(book, account, password, SCRAM_SHA_256) != 0)
 		return -1;
-	return (has & ACCOUNT_SECRET) != 0 ? set_secret(book, account, password) : 0;
+	return (has & ACCOUNT_SECRET) != 0 ? set(book, account, "secret", (const char *)password->data) : 0;
 }

@@ -29,6 +29,7 @@ const char accounts_passwd_help[] =
 
 const char accounts_account_help[] =
     "Usage: popgate account add USER [OPTIONS]\n"
+    "       popgate account set USER [OPTIONS] [--unset KEY]\n"
     "       popgate account remove | disable | enable USER\n"
     "       popgate account list\n"
     "       popgate account device add | remove USER NAME\n"
@@ -36,18 +37,29 @@ const char accounts_account_help[] =
     "\nEdits the accounts file, and leaves everything else in it as it stands. A new\n"
     "account's password is asked for as by `popgate passwd`; a device's is made and\n"
     "printed, this once.\n\n"
-    "  of add:\n"
-    "      --backend NAME     where the mailbox is (default: as the routes say)\n"
-    "      --upstream-user NAME\n"
-    "      --folder NAME\n"
-    "      --secret-file FILE, --secret-credential NAME, --oauth PROVIDER\n"
+    "  of add and set, keys of the account (popgate-accounts(5)):\n"
+    "      --backend NAME, --upstream-user NAME, --folder NAME\n"
+    "                         where the mailbox is (default: as the routes say)\n"
+    "      --folders NAME     what the login name may ask for; several may be given\n"
+    "      --secret-file FILE, --secret-credential NAME, --oauth PROVIDER,\n"
+    "      --secret-command WORD [--secret-command WORD ...], --upstream-secret\n"
     "                         what opens the mailbox (default: the user's password)\n"
     "      --auth-user NAME   who logs in upstream for the user\n"
-    "      --network NETWORK  from where the account may be used; several may be given\n"
-    "      --scram            also make keys for SCRAM\n"
+    "      --networks NETWORK from where it may be used; several may be given\n"
+    "      --max-sessions N, --max-octets N, --login-delay SECONDS\n"
+    "      --disabled         lets nobody in until `popgate account enable`\n"
+    "      --hash, --secret, --scram-sha-1, --scram-sha-256\n"
+    "                         what proves the user, made elsewhere\n"
+    "  --upstream-secret and the last line's are asked for, or taken from standard\n"
+    "  input, a line each, in the order of the options, behind a new account's password\n\n"
+    "  of add:\n"
+    "      --scram            also make keys for SCRAM of the password\n"
     "      --device NAME      no password but one for this device\n"
     "      --no-password      none here: the upstream proves the user\n"
-    "      --disabled         lets nobody in until `popgate account enable`\n\n" HELP_COMMON;
+    "  of set:\n"
+    "      --unset KEY        takes a key away; several may be given\n\n" HELP_COMMON;
+
+#define SECRETS 8 /* that may be asked for at a time, more than there are keys for them */
 
 /* One run. */
 struct run {
@@ -55,9 +67,10 @@ struct run {
 	struct conf *conf;
 	struct conf_report report;
 	struct book book;
-	struct secret password;
+	struct secret password, secrets[SECRETS];
 	char device[DEVICE_PASSWORD_SIZE];
-	bool had_tokens; /* the account that was removed */
+	bool had_tokens; /* the account that was removed, or changed */
+	bool wants_token;
 	const char *verb;
 };
 
@@ -85,68 +98,98 @@ static int make_device(struct run *run, size_t account, const char *name)
 	return -1;
 }
 
+/* The account that the first word names. -1: there is none, with a fault. */
+static int find(struct run *run, size_t *account_r)
+{
+	return book_find(&run->book, run->options.words[0], account_r);
+}
+
 static int change_password(struct run *run)
 {
 	size_t account;
 
-	return book_find(&run->book, run->options.words[0], &account) != 0
-		   ? -1
-		   : proof_set(&run->book, account, &run->password, run->options.scram);
+	return find(run, &account) != 0 ? -1 : proof_set(&run->book, account, &run->password, run->options.scram);
+}
+
+/* Whether the account opens by a token that its owner has to allow. */
+static bool needs_login(const struct run *run, size_t account)
+{
+	const struct conf_source *source = &run->book.accounts->items[account].source;
+
+	for (size_t i = 0; source->kind == CONF_SOURCE_OAUTH && i < run->conf->provider_count; i++)
+		if (strcmp(run->conf->providers[i].name, source->text) == 0)
+			return run->conf->providers[i].grant == CONF_GRANT_REFRESH;
+	return false;
 }
 
 static int change_add(struct run *run)
 {
+	const struct accounts_options *options = &run->options;
 	size_t account = run->book.accounts->count;
 
-	if (add_account(&run->book, &run->options, run->options.words[0]) != 0)
+	if (book_add(&run->book, options->words[0], options->values, options->value_count) != 0)
 		return -1;
-	if (run->options.device != NULL)
-		return make_device(run, account, run->options.device);
-	return run->password.data == NULL ? 0 : proof_set(&run->book, account, &run->password, run->options.scram);
+	run->wants_token = needs_login(run, account);
+	if (options->device != NULL)
+		return make_device(run, account, options->device);
+	return run->password.data == NULL ? 0 : proof_set(&run->book, account, &run->password, options->scram);
+}
+
+static int change_set(struct run *run)
+{
+	const struct accounts_options *options = &run->options;
+	size_t account;
+
+	if (find(run, &account) != 0)
+		return -1;
+	run->had_tokens = needs_login(run, account);
+	for (size_t i = 0; i < options->unset_count; i++)
+		if (book_unset(&run->book, account, options->unset[i]) != 0)
+			return -1;
+	if (book_set(&run->book, account, options->values, options->value_count) != 0)
+		return -1;
+	run->wants_token = needs_login(run, account) && accounts_options_have(options, "oauth");
+	run->had_tokens = run->had_tokens && !needs_login(run, account);
+	return 0;
 }
 
 static int change_remove(struct run *run)
 {
 	size_t account;
 
-	if (book_find(&run->book, run->options.words[0], &account) != 0)
+	if (find(run, &account) != 0)
 		return -1;
-	run->had_tokens = run->book.accounts->items[account].source.kind == CONF_SOURCE_OAUTH;
+	run->had_tokens = needs_login(run, account);
 	return book_remove(&run->book, account);
 }
 
 static int change_disable(struct run *run)
 {
+	const struct account_value disabled = {"disabled", "true"};
 	size_t account;
 
-	return book_find(&run->book, run->options.words[0], &account) != 0 ? -1
-									   : book_disable(&run->book, account, true);
+	return find(run, &account) != 0 ? -1 : book_set(&run->book, account, &disabled, 1);
 }
 
 static int change_enable(struct run *run)
 {
 	size_t account;
 
-	return book_find(&run->book, run->options.words[0], &account) != 0 ? -1
-									   : book_disable(&run->book, account, false);
+	return find(run, &account) != 0 ? -1 : book_unset(&run->book, account, "disabled");
 }
 
 static int change_device_add(struct run *run)
 {
 	size_t account;
 
-	return book_find(&run->book, run->options.words[0], &account) != 0
-		   ? -1
-		   : make_device(run, account, run->options.words[1]);
+	return find(run, &account) != 0 ? -1 : make_device(run, account, run->options.words[1]);
 }
 
 static int change_device_remove(struct run *run)
 {
 	size_t account;
 
-	return book_find(&run->book, run->options.words[0], &account) != 0
-		   ? -1
-		   : book_remove_device(&run->book, account, run->options.words[1]);
+	return find(run, &account) != 0 ? -1 : book_remove_device(&run->book, account, run->options.words[1]);
 }
 
 /* ---- their course ---- */
@@ -155,32 +198,42 @@ struct change {
 	const char *name;	      /* behind `popgate account`; NULL: `popgate passwd` */
 	int (*make)(struct run *run); /* NULL: only shows */
 	const char *done;
-	int words; /* who only shows may be given less */
-	bool adds, asks;
+	int words;	/* who only shows may be given less */
+	unsigned takes; /* options */
+	bool asks;	/* for a password */
 };
 
 static const struct change changes[] = {
-    {"add", change_add, "is there", 1, true, true},
-    {"remove", change_remove, "is removed", 1, false, false},
-    {"disable", change_disable, "is disabled", 1, false, false},
-    {"enable", change_enable, "is enabled", 1, false, false},
-    {"list", NULL, NULL, 0, false, false},
-    {"device add", change_device_add, "has a new device", 2, false, false},
-    {"device remove", change_device_remove, "has a device less", 2, false, false},
-    {"device list", NULL, NULL, 1, false, false},
+    {"add", change_add, "is there", 1, OPTIONS_KEYS | OPTIONS_NEW | OPTIONS_SCRAM, true},
+    {"set", change_set, "is changed", 1, OPTIONS_KEYS | OPTIONS_UNSET, false},
+    {"remove", change_remove, "is removed", 1, 0, false},
+    {"disable", change_disable, "is disabled", 1, 0, false},
+    {"enable", change_enable, "is enabled", 1, 0, false},
+    {"list", NULL, NULL, 0, 0, false},
+    {"device add", change_device_add, "has a new device", 2, 0, false},
+    {"device remove", change_device_remove, "has a device less", 2, 0, false},
+    {"device list", NULL, NULL, 1, 0, false},
 };
-static const struct change password_change = {NULL, change_password, "has a new password", 1, false, true};
+static const struct change password_change = {NULL, change_password, "has a new password", 1, OPTIONS_SCRAM, true};
+
+static void tell_tokens(const struct run *run)
+{
+	if (run->had_tokens)
+		fprintf(
+		    stderr,
+		    "Its token is kept, and would be that of the next account `%s`: popgate oauth logout forgets it\n",
+		    run->options.words[0]);
+	if (run->wants_token)
+		fprintf(stderr, "The mailbox's owner has to allow that once: popgate oauth login %s\n",
+			run->options.words[0]);
+}
 
 /* A device's password goes to standard output alone, so that it can be handed on. */
 static int finish(struct run *run, const struct change *change, accounts_reload_fn *reload)
 {
 	if (run->device[0] != '\0')
 		printf("%s\n", run->device);
-	if (run->had_tokens)
-		fprintf(
-		    stderr,
-		    "Its token is kept, and would be that of the next account `%s`: popgate oauth logout forgets it\n",
-		    run->options.words[0]);
+	tell_tokens(run);
 	fprintf(stderr, "%s: the account `%s` %s", run->book.path, run->options.words[0], change->done);
 	if (run->options.reload) {
 		fputs("\n", stderr);
@@ -228,62 +281,106 @@ static int show(struct run *run, const struct change *change)
 	return result;
 }
 
-static int ask(struct run *run, const struct change *change)
+static int ask_for(struct run *run, const char *what, const char *name, struct secret *secret_r)
 {
 	const char *why;
 
-	if (!change->asks || (change->adds && !add_asks(&run->options)))
+	if (ask_secret(what, run->options.words[0], secret_r, &why) == 0)
 		return PROCESS_EXIT_OK;
-	return ask_password(run->options.words[0], &run->password, &why) == 0
-		   ? PROCESS_EXIT_OK
-		   : failed(run->verb, why == NULL ? "no password was given" : why);
+	fprintf(stderr, "popgate %s: %s %s\n", run->verb, name, why == NULL ? "was not given" : why);
+	return PROCESS_EXIT_FAILURE;
+}
+
+/* The password, then what options ask for, in their order. */
+static int ask(struct run *run, const struct change *change)
+{
+	struct accounts_options *options = &run->options;
+	int result = PROCESS_EXIT_OK;
+	size_t asked = 0;
+
+	if (change->asks && (change->make != change_add || add_asks(options)))
+		result = ask_for(run, "Password", "the password", &run->password);
+	for (size_t i = 0; result == PROCESS_EXIT_OK && i < options->value_count; i++) {
+		struct account_value *value = &options->values[i];
+
+		if (value->text != NULL)
+			continue;
+		if (asked == SECRETS)
+			return failed(run->verb, "these are too many secrets");
+		result = ask_for(run, value->key, value->key, &run->secrets[asked]);
+		if (result == PROCESS_EXIT_OK)
+			value->text = (const char *)run->secrets[asked++].data;
+	}
+	return result;
+}
+
+/* What can be told to be wrong before anything is asked. */
+static int judge(struct run *run, const struct change *change)
+{
+	struct accounts_options *options = &run->options;
+
+	for (int i = 0; i < options->word_count; i++)
+		if (!add_is_name(options->words[i]))
+			return usage(run->verb, "a name must be 1 to 512 octets of UTF-8 without control characters");
+	if (change->make == change_add && options->scram && !add_asks(options))
+		return usage(run->verb, "--scram needs a password");
+	if (change->make == change_set && options->value_count + options->unset_count == 0)
+		return usage(run->verb, "there is nothing to set or to unset");
+	if ((change->takes & OPTIONS_KEYS) == 0 ||
+	    add_judge(options, options->words[0], run->conf, "popgate account", &run->report) == 0)
+		return PROCESS_EXIT_OK;
+	conf_report_print(&run->report, stderr);
+	return PROCESS_EXIT_USAGE;
 }
 
 static int go(struct run *run, const struct change *change, accounts_reload_fn *reload)
 {
-	const char *file = run->options.file == NULL ? CONFIG_FILE : run->options.file, *why;
 	int result;
 
-	for (int i = 0; i < run->options.word_count; i++)
-		if (!add_is_name(run->options.words[i]))
-			return usage(run->verb, "a name must be 1 to 512 octets of UTF-8 without control characters");
-	run->conf = conf_read(file, &run->report);
+	run->conf = conf_read(run->options.file == NULL ? CONFIG_FILE : run->options.file, &run->report);
 	if (run->conf == NULL) {
 		conf_report_print(&run->report, stderr);
 		return PROCESS_EXIT_CONF;
 	}
-	if (change->make == NULL)
+	result = judge(run, change);
+	if (result == PROCESS_EXIT_OK && change->make == NULL)
 		return show(run, change);
-	why = change->adds ? add_judge(&run->options, run->options.words[0], run->conf) : NULL;
-	if (why != NULL)
-		return usage(run->verb, why);
-	result = ask(run, change);
+	if (result == PROCESS_EXIT_OK)
+		result = ask(run, change);
 	return result == PROCESS_EXIT_OK ? edit(run, change, reload) : result;
+}
+
+static void end(struct run *run)
+{
+	book_close(&run->book);
+	secret_clear(&run->password);
+	for (size_t i = 0; i < SECRETS; i++)
+		secret_clear(&run->secrets[i]);
+	secret_wipe(run->device, sizeof(run->device));
+	accounts_options_free(&run->options);
+	conf_report_free(&run->report);
+	conf_free(&run->conf);
 }
 
 static int begin(struct run *run, const struct change *change, int argc, char **argv, accounts_reload_fn *reload)
 {
-	int result;
+	int result = PROCESS_EXIT_OK;
 
-	if (accounts_options_read(&run->options, argc, argv, change->adds) != 0)
-		return usage(run->verb, "unknown or incomplete option");
-	if (run->options.help) {
-		fputs(change == &password_change ? accounts_passwd_help : accounts_account_help, stdout);
-		return PROCESS_EXIT_OK;
-	}
-	if (run->options.word_count > change->words ||
-	    (run->options.word_count < change->words && change->make != NULL))
-		return usage(run->verb, change->words == 0   ? "it takes no name"
-					: change->words == 1 ? "it takes one name, the user's"
-							     : "it takes the user's name and the device's");
-	process_keep_private();
 	run->book.folder = -1;
-	result = go(run, change, reload);
-	book_close(&run->book);
-	secret_clear(&run->password);
-	secret_wipe(run->device, sizeof(run->device));
-	conf_report_free(&run->report);
-	conf_free(&run->conf);
+	if (accounts_options_read(&run->options, argc, argv, change->takes) != 0) {
+		result = usage(run->verb, "unknown or incomplete option");
+	} else if (run->options.help) {
+		fputs(change == &password_change ? accounts_passwd_help : accounts_account_help, stdout);
+	} else if (run->options.word_count > change->words ||
+		   (run->options.word_count < change->words && change->make != NULL)) {
+		result = usage(run->verb, change->words == 0   ? "it takes no name"
+					  : change->words == 1 ? "it takes one name, the user's"
+							       : "it takes the user's name and the device's");
+	} else {
+		process_keep_private();
+		result = go(run, change, reload);
+	}
+	end(run);
 	return result;
 }
 
@@ -322,5 +419,5 @@ int accounts_account(int argc, char **argv, accounts_reload_fn *reload)
 			return PROCESS_EXIT_OK;
 		}
 	}
-	return usage(run.verb, "add, remove, list, disable, enable, device add, device remove, or device list?");
+	return usage(run.verb, "add, set, remove, list, disable, enable, device add, device remove, or device list?");
 }

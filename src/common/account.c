@@ -1,11 +1,13 @@
 /* account - see account.h; conf_accounts reads the file. */
 #include "common/account.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/account_table.h"
 #include "common/conf_folders.h"
+#include "common/conf_source.h"
 #include "common/secret.h"
 #include "common/text.h"
 
@@ -79,6 +81,68 @@ unsigned account_proofs(const struct account *account)
 	       (account->scram_sha_1 != NULL ? ACCOUNT_SCRAM_SHA_1 : 0) |
 	       (account->scram_sha_256 != NULL ? ACCOUNT_SCRAM_SHA_256 : 0) |
 	       (account->secret != NULL ? ACCOUNT_SECRET : 0);
+}
+
+/* ---- keys ---- */
+
+#define FIELD(key, member)                                                                                             \
+	{                                                                                                              \
+		key, offsetof(struct account, member), sizeof(((struct account *)NULL)->member)                        \
+	}
+
+/* What each key is kept in; that of a list in two. */
+static const struct {
+	const char *key;
+	size_t place, size;
+} fields[] = {
+    FIELD("user", user),
+    FIELD("disabled", disabled),
+    FIELD("hash", hash),
+    FIELD("scram_sha_1", scram_sha_1),
+    FIELD("scram_sha_256", scram_sha_256),
+    FIELD("secret", secret),
+    FIELD("devices", devices),
+    FIELD("devices", device_count),
+    FIELD("backend", backend),
+    FIELD("upstream_user", upstream_user),
+    FIELD("folder", folder),
+    FIELD("folders", folders),
+    FIELD("auth_user", source.auth_user),
+    FIELD("networks", networks),
+    FIELD("networks", network_count),
+    FIELD("max_sessions", max_sessions),
+    FIELD("max_octets", max_octets),
+    FIELD("login_delay", login_delay),
+};
+
+static void swap(struct account *a, struct account *b, size_t place, size_t size)
+{
+	unsigned char *x = (unsigned char *)a + place, *y = (unsigned char *)b + place;
+
+	for (size_t i = 0; i < size; i++) {
+		unsigned char octet = x[i];
+
+		x[i] = y[i];
+		y[i] = octet;
+	}
+}
+
+static bool has_source(const struct account *account, const char *key)
+{
+	const char *own = conf_source_key(account->source.kind);
+
+	return own != NULL && strcmp(own, key) == 0;
+}
+
+void account_swap(struct account *a, struct account *b, const char *key)
+{
+	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
+		if (strcmp(fields[i].key, key) == 0)
+			swap(a, b, fields[i].place, fields[i].size);
+	if (!has_source(a, key) && !has_source(b, key))
+		return;
+	swap(a, b, offsetof(struct account, source.kind), sizeof(a->source.kind));
+	swap(a, b, offsetof(struct account, source.text), sizeof(a->source.text));
 }
 
 /* ---- freeing ---- */

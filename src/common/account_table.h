@@ -15,5 +15,23 @@ struct accounts *account_table_new(size_t room);
 const struct account *account_table_add(struct accounts *accounts, const struct account *account);
 /* Wipes and frees what it points to. */
 void account_clear(struct account *account);
+/* Changes what the two say of a key of the file. Of the keys that say what opens the mailbox, an account holds one: it
+ * changes hands if either has it by this key. */
+void account_swap(struct account *a, struct account *b, const char *key);
+
+/* A key of the file, and what it is to say, as a command line has it. Of a key that takes a list each says one element
+ * of it, else a key stands once. */
+struct account_value {
+	const char *key, *text;
+};
+
+/* Whether the key takes a list, and whether (each of) its value stands in quotes. */
+bool account_table_lists(const char *key);
+bool account_table_quotes(const char *key);
+/* Makes an account of values, by the checks of the file and in their words; faults begin with `source`. Not asked is
+ * what only the whole can tell: whether anything proves it. 0, or -1 with faults in report, and nothing to clear. */
+int account_table_read(const struct conf *conf, const char *source, const char *user,
+		       const struct account_value *values, size_t count, struct account *account_r,
+		       struct conf_report *report);
 
 #endif

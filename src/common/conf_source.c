@@ -9,6 +9,25 @@
 
 #define SPEC_MAX 4000 /* octets of a command with its words, what a message carries */
 
+const char *conf_source_key(enum conf_source_kind kind)
+{
+	switch (kind) {
+	case CONF_SOURCE_CLIENT:
+		return NULL;
+	case CONF_SOURCE_SECRET:
+		return "upstream_secret";
+	case CONF_SOURCE_FILE:
+		return "secret_file";
+	case CONF_SOURCE_CREDENTIAL:
+		return "secret_credential";
+	case CONF_SOURCE_COMMAND:
+		return CONF_SOURCE_OTHER;
+	case CONF_SOURCE_OAUTH:
+		return "oauth";
+	}
+	return NULL;
+}
+
 /* The words of a command, one behind the other, then an empty one. */
 static int join(const struct conf_reader *reader, config_setting_t *setting, const char *what, const char **words,
 		size_t count, struct conf_source *source)
@@ -53,11 +72,10 @@ static int read_command(const struct conf_reader *reader, config_setting_t *grou
 	return result;
 }
 
-/* Takes a string of the settings as the source, unless there is one already. */
-static int take(const struct conf_reader *reader, config_setting_t *group, const char *what,
-		struct popgate_settings *settings, const char *key, enum conf_source_kind kind,
-		struct conf_source *source)
+int conf_source_take(const struct conf_reader *reader, struct config_setting_t *group, const char *what,
+		     struct popgate_settings *settings, enum conf_source_kind kind, struct conf_source *source)
 {
+	const char *key = conf_source_key(kind);
 	char *text = conf_settings_take(settings, key);
 
 	if (text == NULL)
@@ -84,8 +102,8 @@ int conf_source_read(const struct conf_reader *reader, struct config_setting_t *
 {
 	source->auth_user = conf_settings_take(settings, "auth_user");
 	if (read_command(reader, group, what, source) != 0 ||
-	    take(reader, group, what, settings, "secret_file", CONF_SOURCE_FILE, source) != 0 ||
-	    take(reader, group, what, settings, "secret_credential", CONF_SOURCE_CREDENTIAL, source) != 0)
+	    conf_source_take(reader, group, what, settings, CONF_SOURCE_FILE, source) != 0 ||
+	    conf_source_take(reader, group, what, settings, CONF_SOURCE_CREDENTIAL, source) != 0)
 		return -1;
 	if (source->kind == CONF_SOURCE_CREDENTIAL && strchr(source->text, '/') != NULL) {
 		conf_reader_fault(reader, config_setting_get_member(group, "secret_credential"),

@@ -167,22 +167,128 @@ class Editing(VerbsCase):
         for words, given in ((("passwd",), None), (("passwd", "boss", "secret"), None), (("account",), None),
                              (("account", "add"), None), (("account", "ad", "x"), None), (("account", "device"), None),
                              (("account", "device", "add", "boss"), None), (("account", "remove", "boss", "last"), None),
-                             (("account", "list", "boss"), None), (("account", "add", "x", "--backend", "none"), None),
-                             (("account", "add", "x", "--secret-file", "relative"), "p\n"),
-                             (("account", "add", "x", "--secret-file", "/a", "--oauth", "b"), "p\n"),
-                             (("account", "add", "x", "--network", "10.0.0.1/8"), "p\n"),
-                             (("account", "add", "x", "--secret-file", "/a", "--no-password"), None),
+                             (("account", "list", "boss"), None), (("account", "set", "boss"), None),
+                             (("account", "set", "boss", "last", "--folder", "x"), None),
+                             (("account", "set", "boss", "--folder"), None), (("account", "set", "boss", "--user", "x"), None),
+                             (("account", "set", "boss", "--unset", "user"), None),
+                             (("account", "set", "boss", "--unset", "foldr"), None),
+                             (("account", "set", "boss", "--no-password"), None),
+                             (("account", "set", "boss", "--upstream-secret", "in sight"), None),
+                             (("account", "add", "x", "--unset", "folder"), None),
+                             (("account", "add", "x", "--secret=in sight", "--no-password"), None),
                              (("account", "remove", "boss", "--backend", "example"), None),
                              (("account", "add", "a\nb", "--no-password"), None),
                              (("account", "add", "", "--no-password"), None)):
             with self.subTest(words=words):
                 self.bad(2, "see popgate (account|passwd) --help", *words, given=given)
         self.bad(1, "there is an account of that name already", "account", "add", "BOSS", "--no-password")
+        self.bad(1, "there is no account `who`", "account", "set", "who", "--folder", "x")
         self.bad(1, "there is no account `who`", "passwd", "who", given="x\n")
         self.bad(1, "the password is empty", "passwd", "boss", given="\n")
         self.bad(1, "the password is empty", "passwd", "boss", given="")
         self.bad(1, "longer than 511", "passwd", "boss", given="x" * 512 + "\n")
-        self.bad(1, "NUL or CR", "passwd", "boss", given="a\0b\n")
+        self.bad(1, "the password holds NUL or CR", "passwd", "boss", given="a\0b\n")
+
+    def test_bad_values_are_refused_before_anything_is_asked_in_the_words_of_the_file(self):
+        self.write(OTHERS)
+        for words, told in ((("--backend", "exmple"), "`backend` in `accounts`: there is no backend `exmple`: did you mean `example`?"),
+                            (("--secret-file", "relative"), "`secret_file` takes an absolute path here"),
+                            (("--secret-file", "/a", "--oauth", "b"), "`oauth` in `accounts`: there is another source of the secret"),
+                            (("--network", "10.0.0.1/8"), "`networks` in `accounts`: `10.0.0.1/8` is no network"),
+                            (("--max-sessions", "x"), "`max_sessions` in `accounts` takes a number, not a string"),
+                            (("--login-delay", "86401"), "`login_delay` in `accounts` is 86401: it must be from 0 to 86400"),
+                            (("--folders", "a"), "`folders` in `accounts` has no use: no route has a `folder_delimiter`")):
+            for verb in (("add", "x"), ("set", "boss")):
+                with self.subTest(words=words, verb=verb):
+                    self.bad(2, "^popgate account: " + re.escape(told), "account", *verb, *words, given=None)
+
+    def test_each_key_has_a_way(self):
+        """What the file takes, a new account can be given and an old one; and it can be taken away."""
+        key = self.gate.path("key")
+        with open(key, "w", encoding="ascii") as file:
+            file.write("A" * 43 + "=\n")
+        os.chmod(key, 0o600)
+        self.gate.sections.update(token_key_file=key, oauth=[{"name": "p", "preset": "microsoft", "client_id": "x"}])
+        self.gate.sections["routes"][0]["folder_delimiter"] = "+"
+        self.gate.write_config()
+        scram = "4096:QUFB$" + "A" * 43 + "=:" + "A" * 43 + "="
+        ways = {"disabled": ([], None, "true"), "hash": ([], "$5$x", '"$5$x"'), "scram_sha_256": ([], scram, f'"{scram}"'),
+                "scram_sha_1": ([], f"4096:QUFB${'A' * 27}=:{'A' * 27}=", f'"4096:QUFB${"A" * 27}=:{"A" * 27}="'),
+                "secret": ([], 'a "b\\', '"a \\"b\\\\"'), "backend": (["example"], None, '"example"'),
+                "upstream_user": (["n\u00e9"], None, '"n\u00e9"'), "folder": (["F"], None, '"F"'),
+                "upstream_secret": ([], "s", '"s"'), "oauth": (["p"], None, '"p"'), "max_sessions": (["3"], None, "3"),
+                "max_octets": (["5000000000"], None, "5000000000"), "login_delay": (["60"], None, "60"),
+                "auth_user": (["m"], None, '"m"'), "secret_file": (["/x"], None, '"/x"'),
+                "secret_credential": (["c"], None, '"c"'), "folders": (["A", "\\Junk"], None, '( "A", "\\\\Junk" )'),
+                "networks": (["::1", "10.0.0.0/8"], None, '( "::1", "10.0.0.0/8" )'),
+                "secret_command": (["/bin/echo", "a\tb c"], None, '( "/bin/echo", "a\\x09b c" )')}
+        self.write("accounts = ( { user = \"x\"; nothing_like_any = 1; } );\n")
+        known = set(re.findall(r"`(\w+)`", self.run_verb("check").stderr.partition("it takes")[2]))
+        self.assertEqual(known, set(ways) | {"user", "devices"})
+        self.write('accounts = (\n  { user = "ann"; disabled = true; hash = "*"; }, # she\n  # and\n  { user = "bob"; }\n);\n')
+        before = self.text()
+        for name, (arguments, given, written) in ways.items():
+            with self.subTest(name):
+                option = "--" + name.replace("_", "-")
+                words = [word for argument in arguments for word in (option, argument)] or [option]
+                proof = [] if name in ("hash", "secret", "scram_sha_1", "scram_sha_256") else ["--device", "d"]
+                self.good("account", "add", "new", *words, *proof, given=given and given + "\n")
+                self.assertIn(f"\n  \t{name} = {written};\n", self.text())
+                self.good("account", "remove", "new")
+                self.assertEqual(self.text(), before)
+                self.good("account", "set", "ANN", *words, given=given and given + "\n")
+                self.assertIn(f"{name} = {written};", self.text())
+                if name not in ("disabled", "hash"):
+                    self.assertEqual(self.text().replace(f" {name} = {written};", ""), before)
+                    self.good("account", "set", "ann", "--unset", option[2:])
+                    self.assertEqual(self.text(), before)
+                self.write(before)
+        self.good("account", "set", "ann", "--unset", "hash", "--unset", "disabled", "--folder", "X", "--unset", "auth_user")
+        self.assertEqual(self.text(), before.replace(' disabled = true; hash = "*";', ' folder = "X";'))
+
+    def test_secrets_are_asked_for_one_after_the_other(self):
+        self.good("account", "add", "ann", "--upstream-secret", "--scram", given="here\nthere\n")
+        self.assertIn('upstream_secret = "there";', self.text())
+        self.assertNotIn("here\"", self.text().replace("there", ""))
+        self.good("account", "add", "bob", "--secret", "--upstream-secret", "--folder", "x", given="plain\nup\n")
+        self.assertRegex(self.text(), r'secret = "plain";\s+upstream_secret = "up";\s+folder = "x";')
+        self.bad(1, "upstream_secret is empty", "account", "set", "bob", "--upstream-secret", given="")
+        self.bad(1, "accounts: `hash` in `accounts` is no hash of a password", "account", "set", "bob", "--hash", given="plain\n")
+        self.bad(1, "because then: `upstream_secret` in `accounts`: there is another source of the secret already",
+                 "account", "set", "bob", "--secret-file", "/x")
+        self.good("account", "set", "bob", "--unset", "upstream-secret", "--secret-file", "/x")
+        self.assertNotIn('"up"', self.text())
+        self.bad(1, "because then: the account `bob` opens its mailbox by itself", "account", "set", "bob", "--unset", "secret")
+        self.gate.start()
+        self.assertRegex(self.login("ann", "there"), AUTH)
+        self.gate.stop()
+
+    def test_line_ends_stay_those_of_the_file(self):
+        self.write(OTHERS)
+        with open(self.file, "w", encoding="utf-8", newline="\r\n") as file:
+            file.write(OTHERS)
+        self.good("account", "add", "ann", "--no-password", "--folder", "x")
+        self.good("account", "set", "boss", "--networks", "::1", "--networks", "::2")
+        self.good("account", "device", "add", "last", "phone")
+        with open(self.file, "rb") as file:
+            text = file.read()
+        self.assertEqual(text.count(b"\n"), text.count(b"\r\n"))
+        self.assertIn(b'\t\tuser = "ann";\r\n', text.replace(b"  \t", b"\t\t"))
+
+    def test_token_is_told_of_that_is_to_be_allowed_and_one_that_is_left(self):
+        self.gate.sections.update(token_key_file="/key", oauth=[
+            {"name": "own", "preset": "microsoft", "client_id": "x"},
+            {"name": "all", "preset": "microsoft", "client_id": "x", "tenant": "t", "grant": "client_credentials",
+             "client_secret_file": "/secret"}])
+        self.gate.write_config()
+        login, left = "popgate oauth login ann\n", "popgate oauth logout"
+        for words, has in ((("add", "ann", "--oauth", "own", "--device", "d"), login), (("set", "ann", "--oauth", "all"), left),
+                           (("set", "ann", "--oauth", "own", "--folder", "x"), login), (("set", "ann", "--folder", "y"), None),
+                           (("set", "ann", "--oauth", "all"), left), (("remove", "ann"), None),
+                           (("add", "ann", "--oauth", "own", "--device", "d"), login), (("remove", "ann"), left)):
+            with self.subTest(words=words):
+                told = self.run_verb("account", *words).stderr
+                self.assertEqual([text in told for text in (login, left)], [text == has for text in (login, left)], told)
 
     def test_enabling_what_anybody_could_use_is_refused(self):
         self.good("account", "add", "ann", "--no-password", "--disabled", "--secret-file", "/etc/x")

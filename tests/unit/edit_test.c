@@ -88,6 +88,35 @@ static void settings_are_added_as_the_others_stand(void **state)
 	finish(&edit, "accounts=({user=\"ann\"; hash = \"$x\";},{user:\"bob\",})\n");
 }
 
+static void line_ends_are_those_of_the_file(void **state)
+{
+	const char *why;
+	struct edit edit = start("accounts = (\r\n\t{\r\n\t\tuser = \"ann\"; # she\r\n\t}\r\n);\r\n");
+
+	(void)state;
+	assert_int_equal(edit_set(&edit, 0, "hash", "\"$x\"", &why), 0);
+	assert_string_equal(
+	    edit.text,
+	    "accounts = (\r\n\t{\r\n\t\tuser = \"ann\"; # she\r\n\t\thash = \"$x\";\r\n\t}\r\n);\r\n");
+	assert_int_equal(edit_add_account(&edit, "user = \"bob\";\nfolder = \"x\";", &why), 0);
+	assert_int_equal(edit_unset(&edit, 0, "hash", &why), 0);
+	finish(&edit, "accounts = (\r\n\t{\r\n\t\tuser = \"ann\"; # she\r\n\t},\r\n\t{\r\n\t\tuser = "
+		      "\"bob\";\r\n\t\tfolder = \"x\";\r\n\t}\r\n);\r\n");
+	edit = start("accounts = (\r\n);\r\n");
+	assert_int_equal(edit_add_account(&edit, "user = \"bob\";\nfolder = \"x\";", &why), 0);
+	assert_int_equal(edit_remove_account(&edit, 0, &why), 0);
+	finish(&edit, "accounts = (\r\n);\r\n");
+}
+
+static void control_characters_are_quoted(void **state)
+{
+	char *quoted = edit_quote("a\n\"\\\x7f\xc3\xa4");
+
+	(void)state;
+	assert_string_equal(quoted, "\"a\\x0a\\\"\\\\\\x7f\xc3\xa4\"");
+	free(quoted);
+}
+
 static void settings_are_taken_away(void **state)
 {
 	const char *why;
@@ -448,6 +477,8 @@ int main(void)
 	    cmocka_unit_test(folders_count_when_accounts_are_compared),
 	    cmocka_unit_test(settings_are_replaced_in_their_place),
 	    cmocka_unit_test(settings_are_added_as_the_others_stand),
+	    cmocka_unit_test(line_ends_are_those_of_the_file),
+	    cmocka_unit_test(control_characters_are_quoted),
 	    cmocka_unit_test(settings_are_taken_away),
 	    cmocka_unit_test(accounts_come_and_go),
 	    cmocka_unit_test(devices_come_and_go),
