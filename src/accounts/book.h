@@ -24,6 +24,8 @@ struct book {
  * `make` says so. 0, or -1 with a fault in report. End with book_close in any case. */
 int book_open(struct book *book, const struct conf *conf, bool make, struct conf_report *report);
 void book_close(struct book *book);
+/* Reads the text of an open file, whose size is known. The caller frees it, once it is wiped. 0, or -1 with *why_r. */
+int book_read_text(int fd, size_t size, struct edit *text_r, const char **why_r);
 /* Replaces the file, if the text reads back as what the accounts are to be; else nothing is changed. 0, or -1 with a
  * fault in report. */
 int book_save(struct book *book);
@@ -37,6 +39,8 @@ int book_set(struct book *book, size_t account, const struct account_value *valu
 int book_unset(struct book *book, size_t account, const char *key);
 /* Behind all others. */
 int book_add(struct book *book, const char *user, const struct account_value *values, size_t count);
+/* All accounts of the file at `path`, which is one like the book's, as they stand there. */
+int book_import(struct book *book, const char *path, size_t *count_r);
 int book_remove(struct book *book, size_t account);
 int book_add_device(struct book *book, size_t account, const char *name, const struct device_key *key);
 int book_remove_device(struct book *book, size_t account, const char *name);

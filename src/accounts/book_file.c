@@ -80,24 +80,24 @@ static const char *name_of(const struct book *book)
 
 /* ---- reading ---- */
 
-static int read_text(struct book *book, int fd)
+int book_read_text(int fd, size_t size, struct edit *text_r, const char **why_r)
 {
-	size_t size = (size_t)book->status.st_size;
 	char *text = malloc(size + 1);
 	ssize_t got = 0;
 
+	*why_r = "out of memory";
 	if (text == NULL)
-		return fault(book, "out of memory", 0);
+		return -1;
 	for (size_t at = 0; at < size; at += (size_t)got) {
 		got = read(fd, text + at, size - at);
 		if (got <= 0) {
+			*why_r = got < 0 ? strerror(errno) : "changed while it was being read: try again";
 			free(text);
-			return fault(book, got < 0 ? "cannot be read" : "changed while it was being read: try again",
-				     got < 0 ? errno : 0);
+			return -1;
 		}
 	}
 	text[size] = '\0';
-	book->edit = (struct edit){text, size};
+	*text_r = (struct edit){text, size};
 	return 0;
 }
 
@@ -135,13 +135,14 @@ static int check_kind(const struct book *book)
 static int read_file(struct book *book)
 {
 	int fd = openat(book->folder, name_of(book), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	const char *why;
 	int result;
 
 	if (fd < 0)
 		return fault(book, "cannot be read", errno);
 	result = fstat(fd, &book->status) != 0 ? fault(book, "cannot be read", errno) : check_kind(book);
-	if (result == 0)
-		result = read_text(book, fd);
+	if (result == 0 && book_read_text(fd, (size_t)book->status.st_size, &book->edit, &why) != 0)
+		result = fault(book, why, 0);
 	close(fd);
 	if (result != 0)
 		return -1;

@@ -73,7 +73,7 @@ static int insert(struct edit *edit, size_t at, const char *inserted)
 	if (text == NULL)
 		return -1;
 	for (; *inserted != '\0'; inserted++) {
-		if (*inserted == '\n')
+		if (*inserted == '\n' && (out == text || out[-1] != '\r'))
 			*out++ = '\r';
 		*out++ = *inserted;
 	}
@@ -247,13 +247,15 @@ int edit_unset(struct edit *edit, size_t account, const char *key, const char **
 
 /* ---- elements of a list ---- */
 
-/* "{ a = 1; }"; or with lines each line of it with the indentation and a tab. */
+/* "{ a = 1; }"; or with lines each line of it with the indentation and a tab. What has brackets stays as it is. */
 static char *write_group(const char *group, const char *indent, bool lines)
 {
 	char *text = NULL;
 	size_t size;
 	FILE *stream;
 
+	if (*group == '{')
+		return strdup(group);
 	if (!lines)
 		return asprintf(&text, "{ %s }", group) < 0 ? NULL : text;
 	if ((stream = open_memstream(&text, &size)) == NULL)

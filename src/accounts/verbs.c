@@ -31,12 +31,13 @@ const char accounts_account_help[] =
     "Usage: popgate account add USER [OPTIONS]\n"
     "       popgate account set USER [OPTIONS] [--unset KEY]\n"
     "       popgate account remove | disable | enable USER\n"
+    "       popgate account import FILE\n"
     "       popgate account list\n"
     "       popgate account device add | remove USER NAME\n"
     "       popgate account device list [USER]\n"
     "\nEdits the accounts file, and leaves everything else in it as it stands. A new\n"
     "account's password is asked for as by `popgate passwd`; a device's is made and\n"
-    "printed, this once.\n\n"
+    "printed, this once. Import adds all accounts of another accounts file.\n\n"
     "  of add and set, keys of the account (popgate-accounts(5)):\n"
     "      --backend NAME, --upstream-user NAME, --folder NAME\n"
     "                         where the mailbox is (default: as the routes say)\n"
@@ -71,6 +72,7 @@ struct run {
 	char device[DEVICE_PASSWORD_SIZE];
 	bool had_tokens; /* the account that was removed, or changed */
 	bool wants_token;
+	size_t imported;
 	const char *verb;
 };
 
@@ -135,6 +137,11 @@ static int change_add(struct run *run)
 	return run->password.data == NULL ? 0 : proof_set(&run->book, account, &run->password, options->scram);
 }
 
+static int change_import(struct run *run)
+{
+	return book_import(&run->book, run->options.words[0], &run->imported);
+}
+
 static int change_set(struct run *run)
 {
 	const struct accounts_options *options = &run->options;
@@ -197,10 +204,10 @@ static int change_device_remove(struct run *run)
 struct change {
 	const char *name;	      /* behind `popgate account`; NULL: `popgate passwd` */
 	int (*make)(struct run *run); /* NULL: only shows */
-	const char *done;
-	int words;	/* who only shows may be given less */
-	unsigned takes; /* options */
-	bool asks;	/* for a password */
+	const char *done;	      /* of the account; NULL: of several */
+	int words;		      /* who only shows may be given less */
+	unsigned takes;		      /* options */
+	bool asks;		      /* for a password */
 };
 
 static const struct change changes[] = {
@@ -209,6 +216,7 @@ static const struct change changes[] = {
     {"remove", change_remove, "is removed", 1, 0, false},
     {"disable", change_disable, "is disabled", 1, 0, false},
     {"enable", change_enable, "is enabled", 1, 0, false},
+    {"import", change_import, NULL, 1, 0, false},
     {"list", NULL, NULL, 0, 0, false},
     {"device add", change_device_add, "has a new device", 2, 0, false},
     {"device remove", change_device_remove, "has a device less", 2, 0, false},
@@ -234,7 +242,10 @@ static int finish(struct run *run, const struct change *change, accounts_reload_
 	if (run->device[0] != '\0')
 		printf("%s\n", run->device);
 	tell_tokens(run);
-	fprintf(stderr, "%s: the account `%s` %s", run->book.path, run->options.words[0], change->done);
+	if (change->done == NULL)
+		fprintf(stderr, "%s: %zu accounts were added", run->book.path, run->imported);
+	else
+		fprintf(stderr, "%s: the account `%s` %s", run->book.path, run->options.words[0], change->done);
 	if (run->options.reload) {
 		fputs("\n", stderr);
 		book_close(&run->book); /* let the lock go: the reload may take its time */
@@ -246,7 +257,7 @@ static int finish(struct run *run, const struct change *change, accounts_reload_
 
 static int edit(struct run *run, const struct change *change, accounts_reload_fn *reload)
 {
-	bool makes = change->make == change_add;
+	bool makes = change->make == change_add || change->make == change_import;
 	int result = PROCESS_EXIT_FAILURE;
 
 	if (book_open(&run->book, run->conf, makes, &run->report) == 0 && change->make(run) == 0 &&
@@ -373,8 +384,9 @@ static int begin(struct run *run, const struct change *change, int argc, char **
 		fputs(change == &password_change ? accounts_passwd_help : accounts_account_help, stdout);
 	} else if (run->options.word_count > change->words ||
 		   (run->options.word_count < change->words && change->make != NULL)) {
-		result = usage(run->verb, change->words == 0   ? "it takes no name"
-					  : change->words == 1 ? "it takes one name, the user's"
+		result = usage(run->verb, change->words == 0		  ? "it takes no name"
+					  : change->make == change_import ? "it takes one file"
+					  : change->words == 1		  ? "it takes one name, the user's"
 							       : "it takes the user's name and the device's");
 	} else {
 		process_keep_private();
@@ -419,5 +431,6 @@ int accounts_account(int argc, char **argv, accounts_reload_fn *reload)
 			return PROCESS_EXIT_OK;
 		}
 	}
-	return usage(run.verb, "add, set, remove, list, disable, enable, device add, device remove, or device list?");
+	return usage(run.verb,
+		     "add, set, import, remove, list, disable, enable, device add, device remove, or device list?");
 }

@@ -275,6 +275,48 @@ class Editing(VerbsCase):
         self.assertEqual(text.count(b"\n"), text.count(b"\r\n"))
         self.assertIn(b'\t\tuser = "ann";\r\n', text.replace(b"  \t", b"\t\t"))
 
+    def test_import_adds_what_another_file_has(self):
+        more = self.gate.path("more")
+
+        def write_more(text, mode=0o600):
+            with open(more, "w", encoding="utf-8", newline="") as file:
+                file.write(text)
+            os.chmod(more, mode)
+        write_more('# new\naccounts = (\n  # ann\n  { user = "ann"; /* she */ hash = "$5$x";\n    folder = "a\\"}"; },\n'
+                   '{ user = "bob"; upstream_secret = "s"; secret = "p" } # he\n);\n')
+        self.good("account", "import", more)  # a first file, too
+        self.assertEqual(self.users(), ["ann", "bob"])
+        self.write(OTHERS)
+        self.good("account", "import", more)
+        self.assertEqual(self.text(), OTHERS.replace(
+            '"a\\\\\\"b" } //', '"a\\\\\\"b" }, //').replace(
+                "end\n", 'end\n\t{ user = "ann"; /* she */ hash = "$5$x";\n    folder = "a\\"}"; },\n'
+                '\t{ user = "bob"; upstream_secret = "s"; secret = "p" }\n'))
+        self.bad(1, "more:4: there is an account `ann` already\n.*more:6: there is an account `bob` already\n.*nothing was changed",
+                 "account", "import", more)
+        write_more('accounts = ( { user = "BOSS"; } );\n')
+        self.bad(1, "there is an account `BOSS` already", "account", "import", more)
+        write_more('accounts = ( { user = "eve"; folder = 5; } );\n')
+        self.bad(1, "more:1: `folder` in `accounts` takes a string, not a number", "account", "import", more)
+        write_more('accounts = ( { user = "eve"; } );\n', 0o640)
+        self.bad(1, "more: others than its owner may use the accounts file", "account", "import", more)
+        self.bad(1, "cannot be read", "account", "import", more + "less")
+        self.bad(2, "it takes one file", "account", "import")
+        os.mkdir(self.gate.path("else"))
+        more = self.gate.path("else/more")
+        write_more('accounts = ( { user = "eve"; secret_file = "x"; hash = "*"; } );\n')
+        self.bad(1, "does not read back as it was meant", "account", "import", more)
+        write_more('accounts = ( );\n')
+        before = self.text()
+        self.good("account", "import", more)
+        self.assertEqual(self.text(), before)
+        with open(self.file, "w", encoding="utf-8", newline="\r\n") as file:
+            file.write(OTHERS)
+        write_more('accounts = ( { user = "eve";\r\n\t\tdisabled = true; }, { user = "abe";\n } );\r\n')
+        self.good("account", "import", more)
+        with open(self.file, "rb") as file:
+            self.assertNotRegex(file.read(), rb"[^\r]\n|\r\r")
+
     def test_token_is_told_of_that_is_to_be_allowed_and_one_that_is_left(self):
         self.gate.sections.update(token_key_file="/key", oauth=[
             {"name": "own", "preset": "microsoft", "client_id": "x"},
@@ -504,16 +546,16 @@ class Reload(VerbsCase):
         ends, replies = threading.Event(), []
 
         def go_on(number):
-            while not ends.is_set():
+            """As many logins as come in life, not as many as the machine can do: it has accounts to read."""
+            while not ends.wait(0.02):
                 replies.append(self.login(f"bob{number}", "password"))
         threads = [threading.Thread(target=go_on, args=(n,), daemon=True) for n in range(3)]
         for thread in threads:
             thread.start()
         many.write(self.file, 50000)
-        for _ in range(3):
+        for _ in range(2):
             self.assertEqual(self.good("reload"), "popgate: reloaded\n")
-        self.good("account", "add", "carl", "--no-password")
-        self.good("account", "disable", "carl", "--reload")
+        self.good("account", "add", "carl", "--no-password", "--disabled", "--reload")
         ends.set()
         for thread in threads:
             thread.join(20)

@@ -1,0 +1,122 @@
+/* import - the accounts of another file, which is read as the book's own is, and whose text is taken over as it stands.
+ * Runs in the verbs that edit accounts. */
+#include "accounts/book.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "accounts/layout.h"
+#include "common/secret.h"
+
+static int fail(const struct book *book, const char *path, const char *why)
+{
+	conf_report_add(book->report, path, 0, "%s; nothing was changed", why == NULL ? "out of memory" : why);
+	return -1;
+}
+
+static int read_text(const struct book *book, const char *path, struct edit *text_r)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	const char *why = "cannot be read";
+	struct stat status;
+	int result = -1;
+
+	if (fd >= 0 && fstat(fd, &status) == 0 && S_ISREG(status.st_mode))
+		result = book_read_text(fd, (size_t)status.st_size, text_r, &why);
+	if (fd >= 0)
+		close(fd);
+	return result == 0 ? 0 : fail(book, path, why);
+}
+
+/* The groups of the list, with their brackets, for the caller to wipe and free. */
+static char *write_groups(const struct edit *edit, const char **why_r)
+{
+	struct layout layout = {0};
+	char *groups = NULL;
+	size_t size, list;
+	FILE *stream = NULL;
+
+	*why_r = NULL;
+	if (layout_read(&layout, edit->text, edit->size, why_r) == 0)
+		stream = open_memstream(&groups, &size);
+	list = stream == NULL ? LAYOUT_NONE : layout_member(&layout, edit->text, 0, "accounts");
+	for (size_t i = list == LAYOUT_NONE ? LAYOUT_NONE : layout.nodes[list].first; i != LAYOUT_NONE;
+	     i = layout.nodes[i].next)
+		fprintf(stream, "%s%.*s", i == layout.nodes[list].first ? "" : ",\n\t",
+			(int)(layout.nodes[i].end - layout.nodes[i].start), edit->text + layout.nodes[i].start);
+	layout_free(&layout);
+	if (stream != NULL && fclose(stream) == 0)
+		return groups;
+	free(groups);
+	return NULL;
+}
+
+static int check_names(const struct book *book, const char *path, const struct accounts *more)
+{
+	size_t known = 0;
+
+	for (size_t i = 0; i < more->count; i++) {
+		if (accounts_find(book->accounts, more->items[i].user) == NULL)
+			continue;
+		conf_report_add(book->report, path, more->items[i].line, "there is an account `%.64s` already",
+				more->items[i].user);
+		known++;
+	}
+	return known == 0 ? 0 : fail(book, path, "what is there already is not replaced");
+}
+
+/* Takes the accounts over. */
+static int push(struct book *book, struct accounts *more)
+{
+	struct accounts *all = account_table_new(book->accounts->count + more->count),
+			*parts[] = {book->accounts, more};
+
+	if (all == NULL)
+		return -1;
+	for (size_t part = 0; part < 2; part++) {
+		for (size_t i = 0; i < parts[part]->count; i++)
+			(void)account_table_add(all, &parts[part]->items[i]);
+		parts[part]->count = 0; /* they have moved */
+	}
+	accounts_free(&book->accounts);
+	book->accounts = all;
+	return 0;
+}
+
+static int add(struct book *book, const char *path, struct accounts *more, const struct edit *text)
+{
+	const char *why = NULL;
+	char *groups = write_groups(text, &why);
+	int result = -1;
+
+	if (groups != NULL && (*groups == '\0' || edit_add_account(&book->edit, groups, &why) == 0))
+		result = push(book, more);
+	if (groups != NULL)
+		secret_wipe(groups, strlen(groups));
+	free(groups);
+	return result == 0 ? 0 : fail(book, path, why);
+}
+
+int book_import(struct book *book, const char *path, size_t *count_r)
+{
+	struct conf conf = *book->conf;
+	struct edit text = {0};
+	struct accounts *more;
+	int result = -1;
+
+	conf.accounts_file = (char *)path;
+	more = accounts_read(&conf, book->report);
+	if (more == NULL)
+		return -1;
+	*count_r = more->count;
+	if (check_names(book, path, more) == 0 && read_text(book, path, &text) == 0)
+		result = add(book, path, more, &text);
+	if (text.text != NULL)
+		secret_wipe(text.text, text.size);
+	free(text.text);
+	accounts_free(&more);
+	return result;
+}
