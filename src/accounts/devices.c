@@ -16,7 +16,7 @@
 /* What the lines are made of. */
 struct table {
 	struct uses *uses; /* NULL: nothing was ever noted, or it cannot be known */
-	bool unknown;
+	bool unknown, tsv;
 	int user_width, device_width; /* of the columns; no user_width: there is none */
 	FILE *stream;
 };
@@ -51,6 +51,10 @@ static void open_uses(struct table *table, struct conf *conf)
 
 static void print(const struct table *table, const char *user, const char *device, const char *when, const char *from)
 {
+	if (table->tsv) {
+		fprintf(table->stream, "%s\t%s\t%s\t%s\n", user, device, when, from);
+		return;
+	}
 	if (table->user_width > 0)
 		fprintf(table->stream, "%-*s  ", table->user_width, user);
 	fprintf(table->stream, "%-*s  %-20s  %s\n", table->device_width, device, when, from);
@@ -71,7 +75,10 @@ static void print_device(struct table *table, const struct account *account, con
 		stamp_write(use.when, when);
 	else if (table->unknown)
 		snprintf(when, sizeof(when), "unknown");
-	print(table, user, name, when, use.address);
+	if (table->tsv)
+		print(table, account->user, device->name, when, use.address);
+	else
+		print(table, user, name, when, use.address);
 }
 
 static void widen(int *width, const char *name)
@@ -98,9 +105,9 @@ static void print_account(struct table *table, const struct account *account)
 		print_device(table, account, &account->devices[i]);
 }
 
-void devices_list(const struct accounts *accounts, const struct account *one, struct conf *conf, FILE *stream)
+void devices_list(const struct accounts *accounts, const struct account *one, struct conf *conf, bool tsv, FILE *stream)
 {
-	struct table table = {.stream = stream, .device_width = (int)strlen("DEVICE")};
+	struct table table = {.stream = stream, .tsv = tsv, .device_width = (int)strlen("DEVICE")};
 	const struct account *first = one == NULL ? accounts->items : one;
 	const size_t count = one == NULL ? accounts->count : 1;
 
@@ -109,7 +116,8 @@ void devices_list(const struct accounts *accounts, const struct account *one, st
 	for (size_t i = 0; i < count; i++)
 		measure(&table, &first[i], one == NULL);
 	open_uses(&table, conf);
-	print(&table, "USER", "DEVICE", "LAST USED", "FROM");
+	if (!tsv)
+		print(&table, "USER", "DEVICE", "LAST USED", "FROM");
 	for (size_t i = 0; i < count; i++)
 		print_account(&table, &first[i]);
 	uses_close(&table.uses);

@@ -106,3 +106,24 @@ void list_accounts(const struct accounts *accounts, const struct conf *conf, FIL
 		print(&row, widths, stream);
 	}
 }
+
+static const char *or_nothing(const char *text)
+{
+	return text == NULL ? "" : text;
+}
+
+void list_accounts_tsv(const struct accounts *accounts, const struct conf *conf, FILE *stream)
+{
+	char proofs[ROOM];
+
+	for (size_t i = 0; i < accounts->count; i++) {
+		const struct account *account = &accounts->items[i];
+		bool by_route = account->backend == ACCOUNT_BY_ROUTE;
+
+		fill_proofs(account, proofs, sizeof(proofs));
+		fprintf(stream, "%s\t%s\t%zu\t%s\t%s\t%s\t%s\t%s\n", account->user, proofs, account->device_count,
+			by_route ? "" : conf->backends[account->backend].name, or_nothing(account->upstream_user),
+			or_nothing(account->folder), or_nothing(conf_source_key(account->source.kind)),
+			account->disabled ? "disabled" : "");
+	}
+}

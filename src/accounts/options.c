@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum id { ID_RELOAD = 256, ID_SCRAM, ID_DEVICE, ID_NO_PASSWORD, ID_UNSET, ID_KEY };
+enum id { ID_RELOAD = 256, ID_SCRAM, ID_DEVICE, ID_NO_PASSWORD, ID_UNSET, ID_TSV, ID_KEY };
 
 static const struct {
 	struct option option;
@@ -18,6 +18,7 @@ static const struct {
     {{"device", required_argument, NULL, ID_DEVICE}, OPTIONS_NEW},
     {{"no-password", no_argument, NULL, ID_NO_PASSWORD}, OPTIONS_NEW},
     {{"unset", required_argument, NULL, ID_UNSET}, OPTIONS_UNSET},
+    {{"tsv", no_argument, NULL, ID_TSV}, OPTIONS_TSV},
 };
 
 #define OTHERS		(sizeof(others) / sizeof(others[0]))
@@ -134,6 +135,8 @@ static int take(struct accounts_options *options, const struct table *table, int
 		options->reload = true;
 	} else if (option == ID_SCRAM) {
 		options->scram = true;
+	} else if (option == ID_TSV) {
+		options->tsv = true;
 	} else if (option == ID_NO_PASSWORD) {
 		options->no_password = true;
 	} else {

@@ -13,10 +13,11 @@
 #define OPTIONS_KEYS  2u /* of an account */
 #define OPTIONS_NEW   4u /* how a new one is proved */
 #define OPTIONS_UNSET 8u
+#define OPTIONS_TSV   16u
 
 struct accounts_options {
 	const char *file; /* NULL: the built-in one */
-	bool help, reload, scram;
+	bool help, reload, scram, tsv;
 	const char *device;
 	bool no_password;
 	struct account_value *values; /* in their order; text NULL: to be asked for */

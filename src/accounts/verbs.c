@@ -32,12 +32,13 @@ const char accounts_account_help[] =
     "       popgate account set USER [OPTIONS] [--unset KEY]\n"
     "       popgate account remove | disable | enable USER\n"
     "       popgate account import FILE\n"
-    "       popgate account list\n"
+    "       popgate account list [--tsv]\n"
     "       popgate account device add | remove USER NAME\n"
-    "       popgate account device list [USER]\n"
+    "       popgate account device list [--tsv] [USER]\n"
     "\nEdits the accounts file, and leaves everything else in it as it stands. A new\n"
     "account's password is asked for as by `popgate passwd`; a device's is made and\n"
-    "printed, this once. Import adds all accounts of another accounts file.\n\n"
+    "printed, this once. Import adds all accounts of another accounts file.\n"
+    "Lists for programs have tabs and no heading (--tsv).\n\n"
     "  of add and set, keys of the account (popgate-accounts(5)):\n"
     "      --backend NAME, --upstream-user NAME, --folder NAME\n"
     "                         where the mailbox is (default: as the routes say)\n"
@@ -217,10 +218,10 @@ static const struct change changes[] = {
     {"disable", change_disable, "is disabled", 1, 0, false},
     {"enable", change_enable, "is enabled", 1, 0, false},
     {"import", change_import, NULL, 1, 0, false},
-    {"list", NULL, NULL, 0, 0, false},
+    {"list", NULL, NULL, 0, OPTIONS_TSV, false},
     {"device add", change_device_add, "has a new device", 2, 0, false},
     {"device remove", change_device_remove, "has a device less", 2, 0, false},
-    {"device list", NULL, NULL, 1, 0, false},
+    {"device list", NULL, NULL, 1, OPTIONS_TSV, false},
 };
 static const struct change password_change = {NULL, change_password, "has a new password", 1, OPTIONS_SCRAM, true};
 
@@ -283,9 +284,9 @@ static int show(struct run *run, const struct change *change)
 	}
 	account = run->options.word_count == 0 ? NULL : accounts_find(accounts, run->options.words[0]);
 	if (change->words == 0)
-		list_accounts(accounts, run->conf, stdout);
+		(run->options.tsv ? list_accounts_tsv : list_accounts)(accounts, run->conf, stdout);
 	else if (account != NULL || run->options.word_count == 0)
-		devices_list(accounts, account, run->conf, stdout);
+		devices_list(accounts, account, run->conf, run->options.tsv, stdout);
 	else
 		result = failed(run->verb, "there is no such account");
 	accounts_free(&accounts);

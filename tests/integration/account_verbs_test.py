@@ -141,6 +141,12 @@ class Editing(VerbsCase):
                          [["USER", "DEVICE", "LAST USED", "FROM"], ["bob", "phone", "never", "-"],
                           ["bob", "desk top", "never", "-"]])
         self.assertNotRegex(shown, r"\$|first secret")
+        self.assertEqual([line.split("\t") for line in self.good("account", "list", "--tsv").split("\n")],
+                         [["ann", "hash,scram-sha-1,scram-sha-256", "0", "example", "a.b", "In\u00e9", "", ""],
+                          ["bob", "devices", "2", "", "", "", "secret_file", ""],
+                          ["off", "upstream", "0", "", "", "", "", "disabled"], [""]])
+        self.assertEqual(self.good("account", "device", "list", "bob", "--tsv"),
+                         "bob\tphone\tnever\t-\nbob\tdesk top\tnever\t-\n")
 
     def test_passwd_renews_everything_that_the_old_password_opens(self):
         self.write('accounts = ( { user = "ann"; secret = "old"; scram_sha_256 = "4096:QUFB$' + "A" * 43 + "=:" + "A" * 43 +
@@ -243,7 +249,8 @@ class Editing(VerbsCase):
                     self.good("account", "set", "ann", "--unset", option[2:])
                     self.assertEqual(self.text(), before)
                 self.write(before)
-        self.good("account", "set", "ann", "--unset", "hash", "--unset", "disabled", "--folder", "X", "--unset", "auth_user")
+        self.good("account", "set", "ann", "--unset", "hash", "--unset", "disabled", "--folder", "Y", "--folder", "X",
+                  "--unset", "auth_user")
         self.assertEqual(self.text(), before.replace(' disabled = true; hash = "*";', ' folder = "X";'))
 
     def test_secrets_are_asked_for_one_after_the_other(self):
