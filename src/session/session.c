@@ -80,6 +80,15 @@ static int unable(const struct popgate_session *session, const char *what, struc
 	return -1;
 }
 
+/* Refused as a wrong one is: whoever has an account is told no more than that of a token of his own. Where it is none of
+ * the client's, the broker knows better. */
+static int refuse_token(const struct popgate_session *session, struct popgate_error *error)
+{
+	(void)unable(session, "OAuth token", error);
+	error->status = POPGATE_AUTH;
+	return -1;
+}
+
 /* What the plugin is to open the mailbox with, as far as it can. A user who was proved here needs no further proof
  * where the plugin can do without; else the password that he gave goes on. */
 static int settle_secret(struct popgate_session *session, struct popgate_error *error)
@@ -90,12 +99,12 @@ static int settle_secret(struct popgate_session *session, struct popgate_error *
 		session->secret_kind = POPGATE_NONE;
 		(void)secret_set(&session->secret, "", 0);
 	}
+	if (session->secret_kind == POPGATE_TOKEN && (takes & POPGATE_TAKES_TOKEN) == 0)
+		return refuse_token(session, error);
 	if (session->folder != NULL && (takes & POPGATE_TAKES_FOLDER) == 0)
 		return unable(session, "folder from the login", error);
 	if (session->auth_user != NULL && (takes & POPGATE_TAKES_MASTER) == 0)
 		return unable(session, "auth_user", error);
-	if (session->secret_kind == POPGATE_TOKEN && (takes & POPGATE_TAKES_TOKEN) == 0)
-		return unable(session, "OAuth token", error);
 	if (session->secret_kind == POPGATE_NONE && (takes & POPGATE_TAKES_NONE) == 0)
 		return unable(session, "login without a secret: the account needs one for the upstream", error);
 	return 0;

@@ -322,7 +322,9 @@ class Token(MechanismCase):
         self.assertIn("x " + encode(f"user=ann\1auth=Bearer {TOKEN}\1\1"), self.server.received)
 
     def test_a_token_is_never_shown_as_a_password(self):
-        self.assertRegex(self.show("AUTH=PLAIN AUTH=LOGIN AUTH=SCRAM-SHA-256"), PERMANENT)
+        """It is refused as a wrong one, which is all that somebody hears whose password is in the accounts."""
+        self.assertRegex(self.show("AUTH=PLAIN AUTH=LOGIN AUTH=SCRAM-SHA-256"), AUTH)
+        self.assertIn("the server offers no mechanism for an OAuth token", self.gate.log())
         self.assertEqual(self.shown(), [])
 
     def test_a_refusal_is_explained_and_answered(self):
