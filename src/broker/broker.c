@@ -11,19 +11,6 @@
 #include "common/log.h"
 #include "common/sandbox.h"
 
-static void on_front_message(void *context, struct ipc_inbox *inbox)
-{
-	struct broker_front *front = context;
-	const struct message *message = &inbox->message;
-
-	if (message->type == MESSAGE_LOGIN)
-		login_begin(front->broker, front, inbox);
-	else if (message->type == MESSAGE_RESPONSE)
-		login_respond(front->broker, front, &message->u.response);
-	else if (message->type == MESSAGE_CANCEL)
-		login_cancel(front->broker, front, message->u.cancel.id);
-}
-
 static void on_front_closed(void *context)
 {
 	struct broker_front *front = context, **at = &front->broker->fronts;
@@ -34,6 +21,22 @@ static void on_front_closed(void *context)
 	login_front_lost(front->broker, front);
 	channel_free(&front->channel);
 	free(front);
+}
+
+static void on_front_message(void *context, struct ipc_inbox *inbox)
+{
+	struct broker_front *front = context;
+	const struct message *message = &inbox->message;
+
+	if (message->type == MESSAGE_LOGIN && login_begin(front->broker, front, inbox) != 0) {
+		log_say(POPGATE_LOG_WARN, NULL,
+			"a front has sent a login that its listener does not offer: it is left");
+		on_front_closed(front);
+	} else if (message->type == MESSAGE_RESPONSE) {
+		login_respond(front->broker, front, &message->u.response);
+	} else if (message->type == MESSAGE_CANCEL) {
+		login_cancel(front->broker, front, message->u.cancel.id);
+	}
 }
 
 static void add_front(struct broker *broker, int fd)

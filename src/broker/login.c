@@ -15,6 +15,7 @@
 #include "broker/workers.h"
 #include "common/deadline.h"
 #include "common/log.h"
+#include "common/mechanism.h"
 #include "pop3/bearer.h"
 
 #define SPAWNS_MAX   16 /* messages that may wait for the spawner: each has three descriptors */
@@ -268,8 +269,7 @@ static struct login *login_new(struct broker *broker, struct broker_front *front
 	login->front = front;
 	login->id = message->id;
 	login->flags = message->flags;
-	login->listener =
-	    message->listener < broker->process->conf->listener_count ? message->listener : CONF_ANY_LISTENER;
+	login->listener = message->listener;
 	login->stream = login->page = -1;
 	log_session_id(login->id, login->name);
 	copy_text(login->peer, sizeof(login->peer), &message->peer);
@@ -289,24 +289,41 @@ static void refuse_unborn(const struct broker_front *front, uint64_t id)
 	(void)channel_send(front->channel, &message, NULL);
 }
 
-void login_begin(struct broker *broker, struct broker_front *front, struct ipc_inbox *inbox)
+/* Whether a front that is ours could have sent it. What accounts can be proved by, it may not know yet. */
+static bool is_offered(const struct conf *conf, const struct message_login *message)
+{
+	struct mechanism_facts facts = {.binding = message->tls.size > 0, .proofs = UINT32_MAX};
+	enum mechanism mechanism;
+
+	if (message->listener >= conf->listener_count ||
+	    !mechanism_find((const char *)message->mechanism.data, message->mechanism.size, &mechanism))
+		return false;
+	facts.listed = conf->listeners[message->listener].mechanisms;
+	facts.cleartext = message->tls.size > 0 || conf->listeners[message->listener].cleartext_login;
+	return (mechanism_offered(&facts) & MECHANISM_BIT(mechanism)) != 0;
+}
+
+int login_begin(struct broker *broker, struct broker_front *front, struct ipc_inbox *inbox)
 {
 	const struct message_login *message = &inbox->message.u.login;
 	struct login *login = NULL;
 
+	if (!is_offered(broker->process->conf, message))
+		return -1;
 	if (login_find(broker, message->id) == NULL)
 		login = login_new(broker, front, message);
 	if (login == NULL) {
 		refuse_unborn(front, message->id);
-		return;
+		return 0;
 	}
 	login->stream = ipc_take(inbox, 0);
 	login->page = ipc_take(inbox, 1);
 	if (login->stream < 0 || login->page < 0) {
 		login_refuse_for(login, POPGATE_TEMP, "no descriptor is free");
-		return;
+		return 0;
 	}
 	take_sasl(login, exchange_begin(login, message));
+	return 0;
 }
 
 void login_respond(struct broker *broker, const struct broker_front *front, const struct message_response *response)

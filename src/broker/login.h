@@ -68,8 +68,9 @@ struct login {
 	char mechanism[33];
 };
 
-/* A front's LOGIN, RESPONSE and CANCEL. LOGIN's descriptors are taken out of inbox. */
-void login_begin(struct broker *broker, struct broker_front *front, struct ipc_inbox *inbox);
+/* A front's LOGIN, RESPONSE and CANCEL. LOGIN's descriptors are taken out of inbox. -1: no listener of ours offers that,
+ * and nothing was done. */
+int login_begin(struct broker *broker, struct broker_front *front, struct ipc_inbox *inbox);
 void login_respond(struct broker *broker, const struct broker_front *front, const struct message_response *response);
 void login_cancel(struct broker *broker, const struct broker_front *front, uint64_t id);
 /* The front has gone: logins under way end, open sessions are merely counted on. */

@@ -14,6 +14,8 @@
 
 #define HASH	      "$y$j9T$abcdefghijklmnopqrstu/$GOBj9MnQX2XXRYb4Fyz9668D5epsKc/lpFQOxVhyXjA"
 #define ID	      7
+#define ACCOUNTS      "accounts = \"a.conf\";\n"
+#define TLS	      "tls = { certificate = \"c.pem\"; key = \"k.pem\"; };\n"
 #define DOMAIN_ROUTES "routes = ({ users = \"*@example.org\"; backend = \"main\"; });\n"
 
 static struct process process;
@@ -31,8 +33,7 @@ static void ended(void *context)
 	(void)context;
 }
 
-/* Without accounts names without a domain have no route. */
-static int begin(bool with_accounts)
+static int begin(const char *text)
 {
 	struct conf_report report = {0};
 	int ends[2];
@@ -40,14 +41,12 @@ static int begin(bool with_accounts)
 	support_write("a.conf", "accounts = ({ user = \"ann\"; hash = \"" HASH "\"; }, { user = \"bob\"; hash = \"" HASH
 				"\"; });\n");
 	assert_int_equal(chmod("a.conf", 0600), 0);
-	process =
-	    (struct process){.conf = support_read(with_accounts ? "accounts = \"a.conf\";\n" LISTENERS BACKENDS ROUTES
-								: LISTENERS BACKENDS DOMAIN_ROUTES),
-			     .throttle = throttle_new(),
-			     .usage = usage_new()};
+	process = (struct process){.conf = support_read(text), .throttle = throttle_new(), .usage = usage_new()};
 	broker = (struct broker){.process = &process, .base = channel_base()};
-	broker.accounts = with_accounts ? accounts_read(process.conf, &report) : NULL;
-	assert_true((broker.accounts != NULL) == with_accounts);
+	if (process.conf->accounts_file != NULL) {
+		broker.accounts = accounts_read(process.conf, &report);
+		assert_non_null(broker.accounts);
+	}
 	broker.tries.throttle = process.throttle;
 	assert_int_equal(ipc_pair(ends), 0);
 	at_front = ends[1];
@@ -62,13 +61,27 @@ static int begin(bool with_accounts)
 static int begin_with_accounts(void **state)
 {
 	(void)state;
-	return begin(true);
+	return begin(ACCOUNTS LISTENERS BACKENDS ROUTES);
 }
 
+/* Names without a domain have no route. */
 static int begin_without(void **state)
 {
 	(void)state;
-	return begin(false);
+	return begin(LISTENERS BACKENDS DOMAIN_ROUTES);
+}
+
+static int begin_with_listeners(void **state)
+{
+	(void)state;
+	support_write("c.pem", "");
+	support_write("k.pem", "");
+	assert_int_equal(chmod("k.pem", 0600), 0);
+	return begin(
+	    "listeners = ({ address = \"127.0.0.1\"; port = 1110; tls = \"none\"; cleartext_login = true; },\n"
+	    "{ address = \"127.0.0.1\"; port = 1111; tls = \"starttls\"; },\n"
+	    "{ address = \"127.0.0.1\"; port = 1112; tls = \"none\"; mechanisms = [ \"APOP\" ]; });\n" TLS ACCOUNTS
+		BACKENDS ROUTES);
 }
 
 static int end(void **state)
@@ -89,20 +102,27 @@ static int end(void **state)
 	return 0;
 }
 
-/* The front's LOGIN, with a password. */
-static void log_in(const char *user)
+/* The front's LOGIN, with a password. 0, or -1: no front of ours would send it. */
+static int log_in_by(const char *mechanism, uint32_t listener, const char *tls, const char *user)
 {
 	struct ipc_inbox inbox = {.message.type = MESSAGE_LOGIN,
 				  .fds = {open("/dev/null", O_RDONLY), open("/dev/null", O_RDONLY), -1}};
 	struct message_login *login = &inbox.message.u.login;
 
 	login->id = ID;
+	login->listener = listener;
 	login->peer = message_text("192.0.2.1");
-	login->mechanism = message_text("USER");
+	login->tls = message_text(tls);
+	login->mechanism = message_text(mechanism);
 	login->user = message_text(user);
 	login->response = message_text("secret");
 	login->flags = LOGIN_HAS_RESPONSE;
-	login_begin(&broker, &front, &inbox);
+	return login_begin(&broker, &front, &inbox);
+}
+
+static void log_in(const char *user)
+{
+	assert_int_equal(log_in_by("USER", 0, "", user), 0);
 }
 
 /* The same, whose password is here. Returns the number of the job that the helper gets. */
@@ -198,6 +218,40 @@ static void test_a_name_without_route_is_refused_as_late_as_others(void **state)
 	}
 }
 
+/* What the listener does not offer comes from a front that has been taken over. */
+static void test_only_what_the_listener_offers_is_a_login(void **state)
+{
+	static const struct {
+		const char *mechanism;
+		uint32_t listener;
+		const char *tls;
+		int result;
+	} cases[] = {
+	    {"USER", 0, "", 0},
+	    {"user", 0, "TLSv1.3", 0},
+	    {"XOAUTH2", 0, "", -1},
+	    {"XOAUTH2", 0, "TLSv1.3", -1},
+	    {"PLAIN", 1, "", -1},
+	    {"PLAIN", 1, "TLSv1.3", 0},
+	    {"SCRAM-SHA-256-PLUS", 1, "", -1},
+	    {"USER", 2, "", -1},
+	    {"APOP", 2, "", 0},
+	    {"PLAIN", 2, "TLSv1.3", -1},
+	    {"USER", 3, "", -1},
+	    {"USER", UINT32_MAX, "", -1},
+	    {"NONSENSE", 0, "", -1},
+	    {"", 0, "", -1},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		assert_int_equal(log_in_by(cases[i].mechanism, cases[i].listener, cases[i].tls, "ann"),
+				 cases[i].result);
+		login_cancel(&broker, &front, ID);
+		(void)verdict();
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -207,6 +261,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_a_helper_that_dies_refuses_whom_it_was_asked_about,
 					    begin_with_accounts, end),
 	    cmocka_unit_test_setup_teardown(test_a_name_without_route_is_refused_as_late_as_others, begin_without, end),
+	    cmocka_unit_test_setup_teardown(test_only_what_the_listener_offers_is_a_login, begin_with_listeners, end),
 	};
 
 	return cmocka_run_group_tests_name("login", tests, support_enter, support_leave);
