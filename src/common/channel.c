@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "common/log.h"
@@ -238,5 +239,8 @@ int channel_send(struct channel *channel, const struct message *message, const i
 		}
 	}
 	secret_wipe(buffer, size);
+	/* whoever waits for what it says would wait in vain: the owner learns that as if the other end had gone */
+	if (result != 0 && fd_count == 0)
+		(void)shutdown(channel->fd, SHUT_RDWR);
 	return result;
 }

@@ -136,7 +136,7 @@ static void ask_response(struct client *client, const struct authorization_step 
 	if (front_ask(client->front, &message, NULL) == 0)
 		client->state = CLIENT_ASKING;
 	else
-		refuse(client, POPGATE_TEMP);
+		refuse(client, POPGATE_TEMP); /* the channel ends, and with it what the broker knows of the login */
 }
 
 static void take_step(struct client *client, const struct authorization_step *step)

@@ -153,18 +153,17 @@ static void a_slow_peer(void **state)
 	uint64_t sent = 0, first;
 
 	begin(&end, *state);
-	while (send_id(&end, sent) == 0)
-		assert_true(++sent < 10 * QUEUE);
+	for (; channel_queued(end.channel) < QUEUE; sent++)
+		assert_int_equal(send_id(&end, sent), 0);
 	assert_true(sent > QUEUE);
-	assert_int_equal(end.closed, 0);
-	turn(&end);
-	assert_int_equal(send_id(&end, 0), -1); /* still full */
 	/* Once it has read some, more can be sent, behind the others. */
-	for (first = 0; send_id(&end, sent) != 0; first++) {
+	for (first = 0; channel_queued(end.channel) == QUEUE; first++) {
 		assert_true(first < 1000);
 		assert_peer_hears(&end, first);
 		turn(&end);
 	}
+	assert_int_equal(send_id(&end, sent), 0);
+	assert_int_equal(end.closed, 0);
 	sent++;
 	for (; first < sent; first++) {
 		turn(&end);
@@ -179,6 +178,33 @@ static void a_slow_peer(void **state)
 	}
 	assert_int_equal(send_id(&end, 7), 0);
 	assert_peer_hears(&end, 7);
+	finish(&end);
+}
+
+/* A message that would be lost, such as that a login is to be forgotten, ends the channel for both. */
+static void a_peer_that_reads_nothing(void **state)
+{
+	struct message message = {.type = MESSAGE_LOG};
+	struct ipc_inbox inbox;
+	struct end end;
+	uint64_t heard = 0;
+	int zero = open("/dev/zero", O_RDONLY);
+
+	begin(&end, *state);
+	while (channel_queued(end.channel) < QUEUE)
+		assert_int_equal(send_id(&end, 0), 0);
+	assert_int_equal(channel_send(end.channel, &message, &zero), -1); /* that, its sender sees to */
+	turn(&end);
+	assert_int_equal(end.closed, 0);
+	assert_int_equal(send_id(&end, 0), -1);
+	assert_int_equal(end.closed, 0); /* never inside a send */
+	turn(&end);
+	assert_int_equal(end.closed, 1);
+	while (ipc_receive(end.peer, &inbox) == IPC_OK)
+		heard++;
+	assert_in_range(heard, 1, QUEUE);
+	assert_int_equal(ipc_receive(end.peer, &inbox), IPC_CLOSED);
+	close(zero);
 	finish(&end);
 }
 
@@ -404,6 +430,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(messages_come_and_go),
 	    cmocka_unit_test(a_slow_peer),
+	    cmocka_unit_test(a_peer_that_reads_nothing),
 	    cmocka_unit_test(the_queue_keeps_its_order),
 	    cmocka_unit_test(queued_descriptors),
 	    cmocka_unit_test(freed_in_a_message),
