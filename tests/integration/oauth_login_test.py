@@ -1,15 +1,13 @@
 """`popgate oauth`: how a person is led through a login, by device and by browser."""
 
-import http.client
 import os
 import pty
-import re
+import socket
 import subprocess
 import threading
-import urllib.parse
 
 import tap
-from oauthcase import OAuthCase
+from oauthcase import BrowserLogin, OAuthCase
 from oauthserver import OAuthServer, always
 
 OK = rb"^\+OK"
@@ -23,7 +21,7 @@ class Device(OAuthCase):
         """RFC 8628, 3.5."""
         self.provide()
         self.server.device_script = ["authorization_pending", "authorization_pending", "ok"]
-        said = self.log_in()
+        said = self.log_in_by_device()
         self.assertIn("WDJB-MJHT", said)
         self.assertIn("Waiting", said)
         self.assertIn("popgate oauth status ann", said)
@@ -35,7 +33,7 @@ class Device(OAuthCase):
         times = []
         self.server.device_script = ["slow_down", "ok"]
         self.server.on["/token"] = lambda form: times.append(os.times().elapsed)
-        self.log_in()
+        self.log_in_by_device()
         self.assertEqual(len(times), 2)
         self.assertGreater(times[1] - times[0], 5.5)
 
@@ -109,39 +107,14 @@ class Device(OAuthCase):
 
 
 class Browser(OAuthCase):
-    def begin(self, *words, stdin=subprocess.DEVNULL):
+    def begin(self, *words, stdin=subprocess.DEVNULL, provider=None):
         """Starts a login; the address for the browser, taken apart."""
-        self.provide()
-        self.process = subprocess.Popen((self.gate.program, "oauth", "login", "ann", "--browser", *words, "-c",
-                                         self.gate.config_file), stdin=stdin, stdout=subprocess.PIPE,
-                                        stderr=subprocess.STDOUT, text=True)
-        self.addCleanup(self.process.stdout.close)
-        self.addCleanup(self.process.wait)
-        self.addCleanup(self.process.kill)
-        self.said = ""
-        while "Waiting" not in self.said:
-            line = self.process.stdout.readline()
-            if not line:
-                raise AssertionError(self.said)
-            self.said += line
-        url = urllib.parse.urlsplit(re.search(r"^https://\S+", self.said, re.M).group())
-        self.assertEqual(url.path, "/authorize")
-        self.query = dict(urllib.parse.parse_qsl(url.query))
-        return self.query
-
-    def visit(self, target):
-        """What the browser is answered."""
-        connection = http.client.HTTPConnection("127.0.0.1", urllib.parse.urlsplit(self.query["redirect_uri"]).port, timeout=10)
-        connection.request("GET", target)
-        answer = connection.getresponse()
-        answer.read()
-        connection.close()
-        return answer.status
-
-    def end(self, status=0):
-        self.said += self.process.stdout.read()
-        self.assertEqual(self.process.wait(20), status, self.said)
-        return self.said
+        self.provide(provider=provider)
+        self.browser = BrowserLogin(self.gate, *words, stdin=stdin)
+        self.addCleanup(self.browser.close)
+        self.assertEqual(self.browser.url.path, "/authorize")
+        self.visit, self.end = self.browser.visit, self.browser.end
+        return self.browser.query
 
     def test_code_with_proof_key_by_the_loopback(self):
         query = self.begin()
@@ -169,19 +142,17 @@ class Browser(OAuthCase):
         self.end()
 
     def test_connection_that_says_nothing_holds_nobody_up_for_long(self):
-        import socket
         query = self.begin()
-        port = urllib.parse.urlsplit(query["redirect_uri"]).port
-        with socket.create_connection(("127.0.0.1", port)):
+        with socket.create_connection(("127.0.0.1", self.browser.port)):
             self.assertEqual(self.visit("/?" + self.server.allow(query)), 200)
         self.end()
 
     def test_address_can_be_pasted(self):
         query = self.begin(stdin=subprocess.PIPE)
-        self.process.stdin.write("what?\n" + query["redirect_uri"] + "/?" + self.server.allow(query) + "\n")
-        self.process.stdin.close()
+        self.browser.process.stdin.write("what?\n" + query["redirect_uri"] + "/?" + self.server.allow(query) + "\n")
+        self.browser.process.stdin.close()
         self.assertIn("Done", self.end())
-        self.assertIn("not the address", self.said)
+        self.assertIn("not the address", self.browser.said)
 
     def test_person_who_says_no_in_the_browser(self):
         query = self.begin()
@@ -190,13 +161,12 @@ class Browser(OAuthCase):
         self.assertEqual(self.rows(), [])
 
     def test_port_can_be_chosen(self):
-        import socket
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
         query = self.begin("--port", str(port))
         self.assertEqual(query["redirect_uri"], f"http://127.0.0.1:{port}")
-        self.assertIn(f"ssh -L {port}:127.0.0.1:{port}", self.said)
+        self.assertIn(f"ssh -L {port}:127.0.0.1:{port}", self.browser.said)
         self.visit("/?" + self.server.allow(query))
         self.end()
 

@@ -2,7 +2,6 @@
 is."""
 
 import os
-import time
 import unittest
 
 import dovecot
@@ -33,7 +32,7 @@ active_value = true
 
 @unittest.skipUnless(dovecot.available(), "needs Dovecot")
 class Mail(OAuthCase):
-    def begin(self, auth, lifetime=3600):
+    def begin(self, auth, lifetime=3600, movable=False):
         server = OAuthServer(tls=False, lifetime=lifetime)
         path = os.path.join(server.folder, "oauth2.conf")
         with open(path, "w", encoding="ascii") as file:
@@ -43,7 +42,7 @@ class Mail(OAuthCase):
         self.addCleanup(self.mail.stop)
         self.mail.start()
         self.mail.append("ann", [b"Subject: by token\r\n\r\ntext\r\n"])
-        self.provide(server=server, provider={"insecure_loopback": True},
+        self.provide(server=server, provider={"insecure_loopback": True}, movable=movable,
                      backends=[imap_backend(self.mail, security="tls", auth=auth)])
         self.log_in()
         self.gate.start()
@@ -78,8 +77,8 @@ class Mail(OAuthCase):
         self.gate.stop()
 
     def test_token_that_the_mail_server_refuses_is_renewed_within_the_login(self):
-        self.begin("xoauth2")
-        time.sleep(31)  # of one that is younger the server would refuse the next as well
+        self.begin("xoauth2", movable=True)
+        self.later(31)  # of one that is younger the server would refuse the next as well
         self.server.accept()
         self.assertEqual(self.read_mail(), b"Subject: by token")
         self.assertEqual(len(self.asked()), 1)

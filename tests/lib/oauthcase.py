@@ -1,14 +1,22 @@
 """What the tests of OAuth share: a provider, and a gateway whose plugin takes its tokens."""
 
+import atexit
 import base64
+import functools
 import glob
+import http.client
 import os
+import re
 import shutil
 import sqlite3
+import subprocess
+import tempfile
+import urllib.parse
 
 import plugincase
 from gateway import PLUGINS, PROGRAM
 from oauthserver import OAuthServer
+from shim import Shim
 from upstreamcase import UpstreamCase
 
 
@@ -18,15 +26,71 @@ def without_oauth():
         return b"tokens.sqlite" not in file.read()
 
 
+@functools.cache
+def token_plugin():
+    """The module, built once."""
+    folder = tempfile.mkdtemp(prefix="popgate-token-", dir="/tmp")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return plugincase.build(folder, "token", os.path.join(plugincase.SOURCE, "tests/integration/token_plugin.c"))
+
+
+class BrowserLogin:
+    """`popgate oauth login --browser` of a gateway's account, up to where it waits for the browser."""
+
+    def __init__(self, gate, *words, user="ann", stdin=subprocess.DEVNULL):
+        self.process = subprocess.Popen((gate.program, "oauth", "login", user, "--browser", *words, "-c", gate.config_file),
+                                        stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                                        env={**os.environ, **gate.environment})
+        self.said = ""
+        try:
+            while "Waiting" not in self.said:
+                line = self.process.stdout.readline()
+                if not line:
+                    raise AssertionError(self.said)
+                self.said += line
+        except BaseException:
+            self.close()
+            raise
+        self.url = urllib.parse.urlsplit(re.search(r"^https?://\S+", self.said, re.M).group())
+        self.query = dict(urllib.parse.parse_qsl(self.url.query))
+        self.port = urllib.parse.urlsplit(self.query["redirect_uri"]).port
+
+    def visit(self, target, host="127.0.0.1"):
+        """What the browser is answered."""
+        connection = http.client.HTTPConnection(host, self.port, timeout=10)
+        connection.request("GET", target)
+        answer = connection.getresponse()
+        answer.read()
+        connection.close()
+        return answer.status
+
+    def end(self, status=0):
+        """All that it said, when it ends so."""
+        self.said += self.process.stdout.read()
+        if self.process.wait(60) != status:
+            raise AssertionError(self.said)
+        return self.said
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+
+
 class OAuthCase(UpstreamCase):
     """Accounts ann and others, with the local password `local`."""
+
+    clock = None
 
     def setUp(self):
         if without_oauth():
             self.skipTest("popgate was built without OAuth")
 
-    def provide(self, *, users=("ann",), provider=None, server=None, backends=None, **sections):
-        """Prepares all; `provider`: settings of it."""
+    def provide(self, *, users=("ann",), provider=None, server=None, backends=None, movable=False, **sections):
+        """Prepares all; `provider`: settings of it; `movable`: later() will be called."""
+        if movable:
+            self.clock, self.ahead = Shim(clock_alone=True), 0
+            sections["environment"] = self.clock.environment
         self.server = server or OAuthServer()
         self.addCleanup(self.server.close)
         gate = self.prepare(backends or [{"name": "mail", "plugin": "token", "accepts": self.server.accepts}], **sections)
@@ -49,15 +113,29 @@ class OAuthCase(UpstreamCase):
         os.mkdir(folder)
         for path in glob.glob(os.path.join(PLUGINS, "*.so")):
             shutil.copy(path, folder)
-        plugincase.build(folder, "token", os.path.join(plugincase.SOURCE, "tests/integration/token_plugin.c"))
+        shutil.copy(token_plugin(), folder)
         self.gate.sections["plugin_directory"] = self.gate.plugins = folder
 
     def popgate(self, *words, status=0, said=""):
         """Runs a verb; what it prints."""
         return plugincase.popgate(*words, "-c", self.gate.config_file, status=status, said=said)[status != 0]
 
+    def later(self, seconds):
+        """So much later by the wall clock, which all of popgate's dates are of."""
+        self.ahead += seconds
+        self.clock.set_clock(self.ahead)
+
     def log_in(self, user="ann"):
-        """Has the owner allow it, by device."""
+        """Has the owner allow it, in a browser, which takes no time; what is said."""
+        login = BrowserLogin(self.gate, user=user)
+        try:
+            login.visit("/?" + self.server.allow(login.query))
+            return login.end()
+        finally:
+            login.close()
+
+    def log_in_by_device(self, user="ann"):
+        """The same by device, which takes a second."""
         return self.popgate("oauth", "login", user, "--device")
 
     def rows(self):

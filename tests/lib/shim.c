@@ -1,5 +1,6 @@
 /* shim - preloaded into popgate by tests: lets one allocation of one of its processes fail, and shifts the wall clock.
- * What it does stands in a file that the test maps too (shim.py). */
+ * What it does stands in a file that the test maps too (shim.py). CLOCK_ALONE leaves the allocation functions to others,
+ * as a sanitizer has its own. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -27,12 +28,7 @@ struct control {
 	char syslog[104];	/* stands for /dev/log; empty: nothing does */
 };
 
-extern void *__libc_malloc(size_t size);
-extern void *__libc_calloc(size_t count, size_t size);
-extern void *__libc_realloc(void *old, size_t size);
-
 static struct control *control;
-static char name[16] = "popgate";
 
 __attribute__((constructor)) static void begin(void)
 {
@@ -46,7 +42,15 @@ __attribute__((constructor)) static void begin(void)
 		control = page;
 }
 
+#ifndef CLOCK_ALONE
+
 /* ---- memory ---- */
+
+extern void *__libc_malloc(size_t size);
+extern void *__libc_calloc(size_t count, size_t size);
+extern void *__libc_realloc(void *old, size_t size);
+
+static char name[16] = "popgate";
 
 int prctl(int option, ...)
 {
@@ -104,6 +108,8 @@ void *reallocarray(void *old, size_t count, size_t size)
 	}
 	return __libc_realloc(old, octets);
 }
+
+#endif
 
 /* ---- the clock ---- */
 

@@ -4,7 +4,9 @@
     with Gateway([...], environment=shim.environment) as gate:
         shim.fail("session", 7)          # the seventh allocation of every session from now on
         ...
-        shim.clock = 10 * YEAR"""
+        shim.set_clock(10 * YEAR)
+
+Shim(clock_alone=True) lets no allocation fail, and works beside a sanitizer too."""
 
 import atexit
 import mmap
@@ -21,10 +23,10 @@ _AT, _CALLS, _FAILED, _MORE, _CLOCK, _SYSLOG = 16, 24, 32, 40, 48, 56
 
 
 class Shim:
-    _module = None
+    _modules = {}
 
-    def __init__(self):
-        if SANITIZED:
+    def __init__(self, clock_alone=False):
+        if SANITIZED and not clock_alone:
             raise unittest.SkipTest("a sanitizer has allocation functions of its own")
         self.folder = tempfile.mkdtemp(prefix="popgate-shim-", dir="/tmp")
         os.chmod(self.folder, 0o755)
@@ -35,20 +37,24 @@ class Shim:
         os.chmod(path, 0o666)
         with open(path, "r+b") as file:
             self.page = mmap.mmap(file.fileno(), 4096)
-        self.environment = {"LD_PRELOAD": self._build(), "POPGATE_SHIM": path}
+        self.environment = {"LD_PRELOAD": self._build("-DCLOCK_ALONE" if clock_alone else "-UCLOCK_ALONE"),
+                            "POPGATE_SHIM": path}
+        if SANITIZED:  # it wants to be loaded first
+            self.environment["ASAN_OPTIONS"] = ":".join(filter(None, (os.environ.get("ASAN_OPTIONS"),
+                                                                      "verify_asan_link_order=0")))
 
     @classmethod
-    def _build(cls):
-        if cls._module is None:
+    def _build(cls, flag):
+        if flag not in cls._modules:
             folder = tempfile.mkdtemp(prefix="popgate-shim-", dir="/tmp")
             os.chmod(folder, 0o755)
             atexit.register(shutil.rmtree, folder, True)
             module = os.path.join(folder, "shim.so")
             source = os.path.join(os.path.dirname(os.path.abspath(__file__)), "shim.c")
-            subprocess.run((*os.environ.get("CC", "cc").split(), "-shared", "-fPIC", "-O1", "-fno-builtin", "-o", module,
-                            source), check=True)
-            cls._module = module
-        return cls._module
+            subprocess.run((*os.environ.get("CC", "cc").split(), "-shared", "-fPIC", "-O1", "-fno-builtin", flag, "-o",
+                            module, source), check=True)
+            cls._modules[flag] = module
+        return cls._modules[flag]
 
     def _get(self, offset):
         return struct.unpack_from("q", self.page, offset)[0]
