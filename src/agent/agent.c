@@ -201,7 +201,7 @@ static enum process_exit prepare(struct agent *agent)
 		return PROCESS_EXIT_FAILURE;
 	sandbox_begin();
 	if (agent->oauth != NULL)
-		(void)oauth_judge_store(agent->oauth, &report);
+		(void)oauth_begin_store(agent->oauth, &report);
 	return process_tell_faults(&report) ? PROCESS_EXIT_CONF : PROCESS_EXIT_OK;
 }
 

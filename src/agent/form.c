@@ -45,6 +45,13 @@ void form_add(struct form *form, const char *name, const char *value)
 	encode(form, value);
 }
 
+void form_add_pair(struct form *form, const char *name, const char *value)
+{
+	encode(form, name);
+	put(form, ':');
+	encode(form, value);
+}
+
 void form_clear(struct form *form)
 {
 	secret_wipe(form->text, sizeof(form->text));

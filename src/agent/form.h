@@ -6,7 +6,7 @@
 
 #include "common/secret.h"
 
-#define FORM_MAX (SECRET_MAX - 1)
+#define FORM_MAX 65535 /* octets: the longest identifier, secret and token have room, all of it encoded */
 
 /* Zero-initialise; end with form_clear. */
 struct form {
@@ -17,6 +17,8 @@ struct form {
 
 /* Adds `name=value`, encoded; value NULL: nothing. */
 void form_add(struct form *form, const char *name, const char *value);
+/* Adds `name:value`, each encoded. */
+void form_add_pair(struct form *form, const char *name, const char *value);
 void form_clear(struct form *form);
 /* Undoes the encoding of a query's value in place. -1: it is ill-formed, or has a NUL. */
 int form_decode(char *value);

@@ -114,13 +114,13 @@ static size_t take_header(const char *data, size_t one, size_t count, void *cont
 
 /* ---- the request ---- */
 
-static CURLcode prepare(CURL *curl, const struct conf_provider *provider, const char *url, const struct secret *form,
+static CURLcode prepare(CURL *curl, const struct conf_provider *provider, const struct http_request *request,
 			struct receiving *receiving, struct curl_slist *headers)
 {
 	const long protocols = provider->insecure ? CURLPROTO_HTTPS | CURLPROTO_HTTP : CURLPROTO_HTTPS;
 	CURLcode code = CURLE_OK;
 
-	code |= lib.easy_setopt(curl, CURLOPT_URL, url);
+	code |= lib.easy_setopt(curl, CURLOPT_URL, request->url);
 	code |= lib.easy_setopt(curl, CURLOPT_PROTOCOLS, protocols);
 	code |= lib.easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
 	code |= lib.easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 1L);
@@ -137,8 +137,8 @@ static CURLcode prepare(CURL *curl, const struct conf_provider *provider, const 
 	code |= lib.easy_setopt(curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	code |= lib.easy_setopt(curl, CURLOPT_USERAGENT, "popgate/" PACKAGE_VERSION);
 	code |= lib.easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
-	code |= lib.easy_setopt(curl, CURLOPT_POSTFIELDSIZE, (long)form->size);
-	code |= lib.easy_setopt(curl, CURLOPT_POSTFIELDS, (const char *)form->data);
+	code |= lib.easy_setopt(curl, CURLOPT_POSTFIELDSIZE, (long)request->size);
+	code |= lib.easy_setopt(curl, CURLOPT_POSTFIELDS, request->body);
 	code |= lib.easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_body);
 	code |= lib.easy_setopt(curl, CURLOPT_WRITEDATA, receiving);
 	code |= lib.easy_setopt(curl, CURLOPT_HEADERFUNCTION, take_header);
@@ -165,23 +165,43 @@ static int perform(CURL *curl, const char *url, const struct receiving *receivin
 		   : (answer_r->status = status, answer_r->retry_after = receiving->retry_after, 0);
 }
 
-int http_post(const struct conf_provider *provider, const char *url, const struct secret *form,
-	      struct http_answer *answer_r, struct popgate_error *error)
+/* The lines of the head; the caller's to wipe and free. NULL: no memory. */
+static struct curl_slist *make_head(const char *more)
+{
+	struct curl_slist *head = lib.slist_append(NULL, "Accept: application/json"), *longer;
+
+	if (head == NULL || more == NULL)
+		return head;
+	longer = lib.slist_append(head, more);
+	if (longer == NULL)
+		lib.slist_free_all(head);
+	return longer;
+}
+
+static void free_head(struct curl_slist *head)
+{
+	for (struct curl_slist *line = head; line != NULL; line = line->next)
+		secret_wipe(line->data, strlen(line->data));
+	lib.slist_free_all(head);
+}
+
+int http_post(const struct conf_provider *provider, const struct http_request *request, struct http_answer *answer_r,
+	      struct popgate_error *error)
 {
 	struct receiving *receiving = calloc(1, sizeof(*receiving));
-	struct curl_slist *headers = NULL;
+	struct curl_slist *head = NULL;
 	CURL *curl = lib.global_init == NULL || receiving == NULL ? NULL : lib.easy_init();
 	int result = -1;
 
 	*answer_r = (struct http_answer){0};
 	if (curl != NULL)
-		headers = lib.slist_append(NULL, "Accept: application/json");
-	if (headers == NULL || prepare(curl, provider, url, form, receiving, headers) != CURLE_OK)
+		head = make_head(request->header);
+	if (head == NULL || prepare(curl, provider, request, receiving, head) != CURLE_OK)
 		(void)fault_set(error, POPGATE_TEMP, "libcurl cannot be used: out of memory, or too old");
 	else
-		result = perform(curl, url, receiving, answer_r, error);
-	if (headers != NULL)
-		lib.slist_free_all(headers);
+		result = perform(curl, request->url, receiving, answer_r, error);
+	if (head != NULL)
+		free_head(head);
 	if (curl != NULL)
 		lib.easy_cleanup(curl);
 	if (receiving != NULL)

@@ -12,6 +12,12 @@
 
 #define HTTP_TIME 15000 /* milliseconds for the whole */
 
+struct http_request {
+	const char *url, *body;
+	size_t size;	    /* of the body */
+	const char *header; /* one more line of the head; NULL: none */
+};
+
 struct http_answer {
 	long status;
 	int64_t retry_after; /* seconds that the server asks to wait; 0: it asks for nothing */
@@ -20,9 +26,9 @@ struct http_answer {
 
 /* Loads libcurl; before a sandbox is entered. 0, or -1 with the remedy. */
 int http_load(struct popgate_error *error);
-/* Sends a form. *answer_r becomes the caller's to clear. 0, or -1: TEMP; PERM: not https. */
-int http_post(const struct conf_provider *provider, const char *url, const struct secret *form,
-	      struct http_answer *answer_r, struct popgate_error *error);
+/* Sends a form by POST. *answer_r becomes the caller's to clear. 0, or -1: TEMP; PERM: not https. */
+int http_post(const struct conf_provider *provider, const struct http_request *request, struct http_answer *answer_r,
+	      struct popgate_error *error);
 void http_clear(struct http_answer *answer);
 
 #endif

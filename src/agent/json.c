@@ -70,7 +70,9 @@ void json_free(struct json **json)
 
 bool json_has(const struct json *json, const char *name)
 {
-	return cJSON_GetObjectItemCaseSensitive(json->object, name) != NULL;
+	const cJSON *item = cJSON_GetObjectItemCaseSensitive(json->object, name);
+
+	return item != NULL && !cJSON_IsNull(item);
 }
 
 const char *json_string(const struct json *json, const char *name, size_t most)

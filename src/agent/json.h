@@ -18,7 +18,7 @@ void json_free(struct json **json);
 /* The string of that name, 1 to `most` octets of UTF-8 without control characters; it lives as long as json. NULL:
  * there is none. */
 const char *json_string(const struct json *json, const char *name, size_t most);
-/* Whether there is a value of that name, whatever it is. */
+/* Whether there is a value of that name, whatever it is but null. */
 bool json_has(const struct json *json, const char *name);
 /* A whole number from 0 to `most`, also one that is written as a string; larger ones are `most`. 0, or -1: there is
  * none. */

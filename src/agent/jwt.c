@@ -3,38 +3,32 @@
 
 #include <cjson/cJSON.h>
 #include <openssl/err.h>
+#include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
+#include <openssl/x509.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "agent/pkce.h"
+#include "agent/source.h"
 #include "common/base64.h"
 
 #define LIFETIME      600 /* seconds */
-#define SIGNATURE_MAX 1024
-#define PART_MAX      4096
+#define SIGNATURE_MAX (JWT_BITS_MOST / 8)
+#define HEADER_MAX    512
+#define CLAIMS_MAX    8192 /* the longest identifier twice, each octet escaped, and an endpoint, in base64 */
 
 /* ---- the key ---- */
 
-/* What others may read is no secret. */
-static FILE *open_key(const char *path, struct conf_report *report)
-{
-	FILE *file = fopen(path, "re");
-	struct stat status;
-
-	if (file == NULL) {
-		conf_report_add(report, path, 0, "the key cannot be read");
-		return NULL;
-	}
-	if (fstat(fileno(file), &status) == 0 && (status.st_mode & 077) == 0)
-		return file;
-	conf_report_add(report, path, 0, "others than its owner may use the key: chmod 600 it");
-	fclose(file);
-	return NULL;
-}
+/* What OpenSSL makes of both. */
+struct parsed {
+	X509 *certificate;
+	EVP_PKEY *key;
+};
 
 /* NOLINTNEXTLINE(readability-non-const-parameter): pem_password_cb */
 static int no_password(char *buffer, int size, int writing, void *context)
@@ -43,40 +37,116 @@ static int no_password(char *buffer, int size, int writing, void *context)
 	return -1;
 }
 
-int jwt_key_read(const struct conf_provider *provider, struct jwt_key *key_r, struct conf_report *report)
+/* What cannot be read is NULL. */
+static void parse(const struct jwt_key *texts, struct parsed *parsed_r)
 {
-	FILE *file = fopen(provider->certificate, "re");
-	struct jwt_key key = {0};
+	BIO *certificate = BIO_new_mem_buf(texts->certificate.data, (int)texts->certificate.size);
+	BIO *key = BIO_new_mem_buf(texts->key.data, (int)texts->key.size);
 
-	if (file != NULL) {
-		key.certificate = PEM_read_X509(file, NULL, no_password, NULL);
-		fclose(file);
-	}
-	if (key.certificate == NULL)
-		conf_report_add(report, provider->certificate, 0, "is no certificate in PEM that can be read");
-	file = open_key(provider->key, report);
-	if (file != NULL) {
-		key.key = PEM_read_PrivateKey(file, NULL, no_password, NULL);
-		fclose(file);
-		if (key.key == NULL || EVP_PKEY_get_base_id(key.key) != EVP_PKEY_RSA)
-			conf_report_add(report, provider->key, 0, "is no RSA key in PEM without a password");
-		else if (key.certificate != NULL && X509_check_private_key(key.certificate, key.key) != 1)
-			conf_report_add(report, provider->key, 0, "is not the key of %s", provider->certificate);
-		else if (key.certificate != NULL) {
-			*key_r = key;
-			return 0;
-		}
-	}
+	*parsed_r = (struct parsed){0};
+	if (certificate != NULL && texts->certificate.size > 0)
+		parsed_r->certificate = PEM_read_bio_X509(certificate, NULL, no_password, NULL);
+	if (key != NULL && texts->key.size > 0)
+		parsed_r->key = PEM_read_bio_PrivateKey(key, NULL, no_password, NULL);
+	BIO_free(certificate);
+	BIO_free(key);
 	ERR_clear_error();
-	jwt_key_free(&key);
+}
+
+static void free_parsed(struct parsed *parsed)
+{
+	X509_free(parsed->certificate);
+	EVP_PKEY_free(parsed->key);
+}
+
+enum verdict { GOOD, NO_CERTIFICATE, NO_KEY, WRONG_SIZE, OTHER_KEY };
+
+static enum verdict judge(const struct parsed *parsed)
+{
+	const int bits = parsed->key == NULL ? 0 : EVP_PKEY_get_bits(parsed->key);
+
+	if (parsed->certificate == NULL)
+		return NO_CERTIFICATE;
+	if (parsed->key == NULL || EVP_PKEY_get_base_id(parsed->key) != EVP_PKEY_RSA)
+		return NO_KEY;
+	if (bits < JWT_BITS_LEAST || bits > JWT_BITS_MOST)
+		return WRONG_SIZE;
+	return X509_check_private_key(parsed->certificate, parsed->key) == 1 ? GOOD : OTHER_KEY;
+}
+
+static int read_both(const struct conf_provider *provider, struct jwt_key *key, struct popgate_error *certificate,
+		     struct popgate_error *error)
+{
+	*certificate = *error = (struct popgate_error){0};
+	return source_read_text(provider->certificate, false, &key->certificate, certificate) |
+	       source_read_text(provider->key, true, &key->key, error);
+}
+
+/* In a process of its own, which reads them itself: OpenSSL leaves pieces of a key where it has been, and who goes on
+ * here has children that must not have them. */
+static enum verdict judge_apart(const struct conf_provider *provider)
+{
+	struct popgate_error certificate, error;
+	struct jwt_key key = {0};
+	struct parsed parsed;
+	const pid_t pid = fork();
+	int status = 0;
+
+	if (pid == 0) {
+		if (read_both(provider, &key, &certificate, &error) != 0)
+			_exit(NO_KEY);
+		parse(&key, &parsed);
+		_exit((int)judge(&parsed));
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
+		return NO_KEY;
+	return (enum verdict)WEXITSTATUS(status);
+}
+
+static int tell(const struct conf_provider *provider, enum verdict verdict, struct conf_report *report)
+{
+	switch (verdict) {
+	case GOOD:
+		return 0;
+	case NO_CERTIFICATE:
+		conf_report_add(report, provider->certificate, 0, "is no certificate in PEM that can be read");
+		break;
+	case NO_KEY:
+		conf_report_add(report, provider->key, 0, "is no RSA key in PEM without a password");
+		break;
+	case WRONG_SIZE:
+		conf_report_add(report, provider->key, 0, "must be an RSA key of %d to %d bits", JWT_BITS_LEAST,
+				JWT_BITS_MOST);
+		break;
+	case OTHER_KEY:
+		conf_report_add(report, provider->key, 0, "is not the key of %s", provider->certificate);
+		break;
+	}
 	return -1;
 }
 
-void jwt_key_free(struct jwt_key *key)
+int jwt_key_read(const struct conf_provider *provider, struct jwt_key *key_r, struct conf_report *report)
 {
-	X509_free(key->certificate);
-	EVP_PKEY_free(key->key);
-	*key = (struct jwt_key){0};
+	struct popgate_error certificate, error;
+	struct jwt_key key = {0};
+
+	if (read_both(provider, &key, &certificate, &error) == 0 &&
+	    tell(provider, judge_apart(provider), report) == 0) {
+		*key_r = key;
+		return 0;
+	}
+	if (certificate.text[0] != '\0')
+		conf_report_add(report, provider->file, provider->line, "certificate %s", certificate.text);
+	if (error.text[0] != '\0')
+		conf_report_add(report, provider->file, provider->line, "key %s", error.text);
+	jwt_key_clear(&key);
+	return -1;
+}
+
+void jwt_key_clear(struct jwt_key *key)
+{
+	secret_clear(&key->certificate);
+	secret_clear(&key->key);
 }
 
 /* ---- the text ---- */
@@ -96,7 +166,7 @@ static int encode(cJSON *object, char *out, size_t size)
 	return result;
 }
 
-static int make_header(const struct jwt_key *key, enum conf_assertion how, char *out, size_t size)
+static int make_header(const struct parsed *key, enum conf_assertion how, char *out, size_t size)
 {
 	unsigned char digest[EVP_MAX_MD_SIZE];
 	char thumbprint[BASE64_ENCODED_SIZE(EVP_MAX_MD_SIZE)];
@@ -131,7 +201,7 @@ static int make_claims(const char *client, const char *audience, int64_t now, ch
 	return encode(object, out, size);
 }
 
-static int sign(const struct jwt_key *key, enum conf_assertion how, const char *text, unsigned char *signature,
+static int sign(const struct parsed *key, enum conf_assertion how, const char *text, unsigned char *signature,
 		size_t *size)
 {
 	EVP_MD_CTX *context = EVP_MD_CTX_new();
@@ -146,10 +216,10 @@ static int sign(const struct jwt_key *key, enum conf_assertion how, const char *
 	return good ? 0 : -1;
 }
 
-int jwt_assertion(const struct jwt_key *key, enum conf_assertion how, const char *client, const char *audience,
-		  int64_t now, struct secret *text_r)
+static int make_text(const struct parsed *key, enum conf_assertion how, const char *client, const char *audience,
+		     int64_t now, struct secret *text_r)
 {
-	char header[PART_MAX], claims[PART_MAX], text[2 * PART_MAX + BASE64_ENCODED_SIZE(SIGNATURE_MAX) + 2];
+	char header[HEADER_MAX], claims[CLAIMS_MAX], text[HEADER_MAX + CLAIMS_MAX + BASE64_ENCODED_SIZE(SIGNATURE_MAX)];
 	unsigned char signature[SIGNATURE_MAX];
 	size_t size = sizeof(signature), used;
 
@@ -162,4 +232,17 @@ int jwt_assertion(const struct jwt_key *key, enum conf_assertion how, const char
 	text[used++] = '.';
 	base64_encode_url(signature, size, text + used);
 	return secret_set(text_r, text, strlen(text));
+}
+
+int jwt_assertion(const struct jwt_key *key, enum conf_assertion how, const char *client, const char *audience,
+		  int64_t now, struct secret *text_r)
+{
+	struct parsed parsed;
+	int result = -1;
+
+	parse(key, &parsed);
+	if (parsed.certificate != NULL && parsed.key != NULL)
+		result = make_text(&parsed, how, client, audience, now, text_r);
+	free_parsed(&parsed);
+	return result;
 }

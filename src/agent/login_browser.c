@@ -7,15 +7,15 @@
 #include <unistd.h>
 
 #include "agent/form.h"
+#include "agent/landing.h"
 #include "agent/pkce.h"
-#include "agent/redirect.h"
 #include "common/deadline.h"
 #include "common/fault.h"
 
 struct browser {
 	char state[PKCE_SIZE], verifier[PKCE_SIZE], challenge[PKCE_SIZE];
 	char redirect[64];
-	int listener;
+	struct landing landing;
 };
 
 /* What the provider is asked for. 0 or -1: too long. */
@@ -38,9 +38,9 @@ static int make_query(const struct login_options *options, const struct browser 
 	return query->full ? -1 : 0;
 }
 
-static void show(const struct login_options *options, const struct browser *browser, unsigned port,
-		 const struct form *query)
+static void show(const struct login_options *options, const struct browser *browser, const struct form *query)
 {
+	const unsigned port = browser->landing.port;
 	const char *endpoint = options->provider->authorization_endpoint;
 
 	printf("\nOpen this address in a browser:\n\n%s%c%s\n\n", endpoint, strchr(endpoint, '?') == NULL ? '?' : '&',
@@ -54,19 +54,18 @@ static void show(const struct login_options *options, const struct browser *brow
 	fflush(stdout);
 }
 
-static int prepare(const struct login_options *options, struct browser *browser, unsigned *port_r,
-		   struct popgate_error *error)
+static int prepare(const struct login_options *options, struct browser *browser, struct popgate_error *error)
 {
-	browser->listener = -1;
+	/* Microsoft takes any port with a registered http://localhost, and with that name alone, which may be either */
+	const bool by_name = options->provider->preset == CONF_PRESET_MICROSOFT;
+
 	if (pkce_random(browser->state) != 0 || pkce_random(browser->verifier) != 0 ||
 	    pkce_challenge(browser->verifier, browser->challenge) != 0)
 		return fault_set(error, POPGATE_TEMP, "there are no random numbers");
-	browser->listener = redirect_listen(options->port, port_r, error);
-	if (browser->listener < 0)
+	if (landing_open(options->port, by_name, &browser->landing, error) != 0)
 		return -1;
-	/* Microsoft takes any port with a registered http://localhost, and with that name alone */
-	snprintf(browser->redirect, sizeof(browser->redirect), "http://%s:%u",
-		 options->provider->preset == CONF_PRESET_MICROSOFT ? "localhost" : "127.0.0.1", *port_r);
+	snprintf(browser->redirect, sizeof(browser->redirect), "http://%s:%u", by_name ? "localhost" : "127.0.0.1",
+		 browser->landing.port);
 	return 0;
 }
 
@@ -84,19 +83,19 @@ int login_by_browser(const struct login_options *options, struct token *token, s
 {
 	struct form *query = calloc(1, sizeof(*query));
 	char code[REDIRECT_CODE] = "";
-	struct browser browser = {0};
-	unsigned port = 0;
-	int result = prepare(options, &browser, &port, error);
+	struct browser browser = {.landing = {.listeners = {-1, -1}}};
+	const struct redirect_expected expected = {
+	    .state = browser.state, .issuer = options->provider->issuer, .issuer_told = options->provider->issuer_told};
+	int result = prepare(options, &browser, error);
 
 	if (result == 0 && (query == NULL || make_query(options, &browser, query) != 0))
 		result = fault_set(error, POPGATE_PERM, "the address would be too long, or memory is short");
 	if (result == 0) {
-		show(options, &browser, port, query);
-		result = redirect_await(browser.listener, STDIN_FILENO, browser.state, deadline_in(LOGIN_PATIENCE),
-					code, error);
+		show(options, &browser, query);
+		result =
+		    landing_await(&browser.landing, STDIN_FILENO, &expected, deadline_in(LOGIN_PATIENCE), code, error);
 	}
-	if (browser.listener >= 0)
-		close(browser.listener);
+	landing_close(&browser.landing);
 	if (result == 0)
 		result = exchange(options, &browser, code, token, error);
 	secret_wipe(&browser, sizeof(browser));

@@ -48,6 +48,7 @@ static int wait_for(const struct login_options *options, const struct grant_devi
 			return 0;
 		case GRANT_DENIED:
 		case GRANT_REVOKED:
+		case GRANT_SPOILED: /* the code is spent */
 			return -1;
 		case GRANT_PENDING:
 			failures = 0;

@@ -8,6 +8,7 @@
 #include "agent/seal.h"
 #include "agent/source.h"
 #include "agent/store.h"
+#include "common/log.h"
 
 static int read_key(struct oauth *oauth, struct conf_report *report)
 {
@@ -70,6 +71,12 @@ struct oauth *oauth_new(const struct conf *conf, struct conf_report *report)
 	return oauth;
 }
 
+static void clear_client(struct oauth_client *client)
+{
+	secret_clear(&client->secret);
+	jwt_key_clear(&client->key);
+}
+
 void oauth_free(struct oauth **oauth)
 {
 	struct oauth *old = *oauth;
@@ -77,10 +84,8 @@ void oauth_free(struct oauth **oauth)
 	*oauth = NULL;
 	if (old == NULL)
 		return;
-	for (size_t i = 0; i < old->conf->provider_count; i++) {
-		secret_clear(&old->clients[i].secret);
-		jwt_key_free(&old->clients[i].key);
-	}
+	for (size_t i = 0; i < old->conf->provider_count; i++)
+		clear_client(&old->clients[i]);
 	secret_clear(&old->key);
 	free(old->clients);
 	free(old);
@@ -95,17 +100,30 @@ static void copy(const struct secret *secret, unsigned char *data, size_t room, 
 
 void oauth_lend(const struct oauth *oauth, const struct conf_provider *provider, struct oauth_loan *loan_r)
 {
+	const struct oauth_client *client = oauth_client(oauth, provider);
+
 	copy(&oauth->key, loan_r->key, sizeof(loan_r->key), &loan_r->key_size);
-	copy(&oauth_client(oauth, provider)->secret, loan_r->client, sizeof(loan_r->client), &loan_r->client_size);
+	copy(&client->secret, loan_r->client, sizeof(loan_r->client), &loan_r->client_size);
+	copy(&client->key.certificate, loan_r->certificate, sizeof(loan_r->certificate), &loan_r->certificate_size);
+	copy(&client->key.key, loan_r->signing, sizeof(loan_r->signing), &loan_r->signing_size);
+}
+
+static int take(struct secret *secret, const unsigned char *data, size_t size)
+{
+	return size == 0 ? 0 : secret_set(secret, data, size);
 }
 
 int oauth_take(struct oauth *oauth, const struct conf_provider *provider, struct oauth_loan *loan)
 {
 	struct oauth_client *client = &oauth->clients[provider - oauth->conf->providers];
-	int result = secret_set(&oauth->key, loan->key, loan->key_size);
+	int result;
 
-	if (result == 0 && loan->client_size > 0)
-		result = secret_set(&client->secret, loan->client, loan->client_size);
+	for (size_t i = 0; i < oauth->conf->provider_count; i++)
+		clear_client(&oauth->clients[i]);
+	result = secret_set(&oauth->key, loan->key, loan->key_size);
+	result |= take(&client->secret, loan->client, loan->client_size);
+	result |= take(&client->key.certificate, loan->certificate, loan->certificate_size);
+	result |= take(&client->key.key, loan->signing, loan->signing_size);
 	secret_wipe(loan, sizeof(*loan));
 	return result;
 }
@@ -113,13 +131,30 @@ int oauth_take(struct oauth *oauth, const struct conf_provider *provider, struct
 int oauth_judge_store(const struct oauth *oauth, struct conf_report *report)
 {
 	struct popgate_error error = {0};
-	struct store *store = store_open(oauth->conf->state_directory, &oauth->key, STORE_PATIENCE, &error);
 
-	if (store == NULL) {
+	if (store_judge(oauth->conf->state_directory, &oauth->key, STORE_PATIENCE, &error) == STORE_GOOD)
+		return 0;
+	conf_report_add(report, oauth->conf->source, 0, "%s", error.text);
+	return -1;
+}
+
+int oauth_begin_store(const struct oauth *oauth, struct conf_report *report)
+{
+	struct popgate_error error = {0};
+	struct log_line line;
+
+	switch (store_judge(oauth->conf->state_directory, &oauth->key, STORE_PATIENCE, &error)) {
+	case STORE_GOOD:
+		break;
+	case STORE_REFUSED:
 		conf_report_add(report, oauth->conf->source, 0, "%s", error.text);
 		return -1;
+	case STORE_USELESS:
+		log_begin(&line, POPGATE_LOG_WARN, "tokens_unusable", NULL);
+		log_text(&line, "msg", error.text);
+		log_end(&line);
+		break;
 	}
-	store_close(&store);
 	return 0;
 }
 

@@ -12,10 +12,12 @@
 #include "agent/store.h"
 #include "common/account.h"
 #include "common/deadline.h"
+#include "common/fault.h"
 #include "common/stamp.h"
 #include "common/text.h"
 
-#define LOCK_WAIT 20000
+#define LOCK_WAIT  20000
+#define READ_TRIES 4
 
 struct scene {
 	const struct oauth_order *order;
@@ -59,29 +61,39 @@ static const struct account *find(const struct scene *scene, const char *action)
 
 /* ---- login ---- */
 
+/* The serial number of the token that is there, as far as that can be read; 0. Others who have the store for a while
+ * are waited for, a number that is used twice would be taken for what was refused. */
+static uint64_t serial_before(const struct scene *scene, const char *provider, const char *user)
+{
+	struct popgate_error error = {.status = POPGATE_PERM};
+	struct token before = {0};
+	uint64_t serial = 0;
+	int found = store_get(scene->store, provider, user, &before, &error);
+
+	for (int tries = 1; found < 0 && error.status == POPGATE_TEMP && tries < READ_TRIES; tries++)
+		found = store_get(scene->store, provider, user, &before, &error);
+	if (found == 0)
+		serial = before.serial;
+	token_clear(&before);
+	return serial;
+}
+
 /* What counts from now on; whoever asks for a token of it just now is waited for. */
 static int keep(const struct scene *scene, const struct account *account, struct token *token,
 		struct popgate_error *error)
 {
 	const char *provider = provider_of(scene, account)->name; /* fanalyzer: find() has seen to it */
-	struct popgate_error damaged;
-	struct token before = {0};
 
-	if (token->refresh.size == 0) {
-		error->status = POPGATE_PERM;
-		snprintf(error->text, sizeof(error->text),
-			 "%s gave a token that cannot be refreshed: the scope must ask for offline access, or the "
-			 "application be allowed it",
-			 provider);
-		return -1;
-	}
+	if (token->refresh.size == 0)
+		return fault_set(error, POPGATE_PERM,
+				 "%s gave a token that cannot be refreshed: the scope must ask for offline access, or "
+				 "the application be allowed it",
+				 provider);
 	if (store_lock(scene->store, provider, account->user, deadline_in(LOCK_WAIT), error) != 0)
 		return -1;
-	if (store_get(scene->store, provider, account->user, &before, &damaged) == 0)
-		token->serial = before.serial + 1; /* no session has this one yet */
-	token_clear(&before);
+	token->serial = serial_before(scene, provider, account->user) + 1; /* no session has this one yet */
 	token->login = (int64_t)time(NULL);
-	return store_put(scene->store, provider, account->user, token, error);
+	return store_keep(scene->store, provider, account->user, token, error);
 }
 
 /* By what: as was asked for, else by device, where the provider has that. NULL: it has not. */
@@ -283,7 +295,8 @@ static int run(struct scene *scene, size_t action, struct conf_report *report)
 	if (process_identity_assume(scene->order->identity) != 0)
 		return PROCESS_EXIT_FAILURE;
 	scene->store = store_open(conf->state_directory, &scene->oauth->key, STORE_PATIENCE, &error);
-	if (scene->store == NULL)
+	/* what is broken is told before a person logs in for nothing */
+	if (scene->store == NULL || store_look_through(scene->store, &error) != 0)
 		return complain(actions[action].name, &error);
 	return actions[action].run(scene);
 }

@@ -18,9 +18,7 @@
 #define RETRY_LAST    3600  /* whatever the provider says */
 #define LOCK_WAIT     20000 /* milliseconds: longer than a request takes */
 #define DOUBLINGS     6
-#define LOOK_PATIENCE 100  /* milliseconds: the agent has others to serve */
-#define KEEP_TRIES    4	   /* to write what came, each as long as others who have the store are waited for */
-#define KEEP_PAUSE    1000 /* milliseconds between them */
+#define LOOK_PATIENCE 100 /* milliseconds: the agent has others to serve */
 
 static int64_t now_seconds(void)
 {
@@ -140,19 +138,6 @@ static int put(struct store *store, const struct refresh *refresh, const struct 
 	return store_put(store, provider->name, refresh_owner(provider, refresh->account), token, error);
 }
 
-/* Others may have the store for a while, as who copies it, or the disk be full: what came must not be lost by that. */
-static int keep(struct store *store, const struct refresh *refresh, const struct token *token,
-		struct popgate_error *error)
-{
-	int result = put(store, refresh, token, error);
-
-	for (int tries = 1; result != 0 && tries < KEEP_TRIES; tries++) {
-		(void)poll(NULL, 0, KEEP_PAUSE);
-		result = put(store, refresh, token, error);
-	}
-	return result;
-}
-
 static void log_end_of(const struct refresh *refresh, const char *event, const struct popgate_error *error)
 {
 	struct log_line line;
@@ -177,11 +162,24 @@ static void postpone(struct token *token, int64_t wait)
 	token->retry = now_seconds() + pause;
 }
 
+static int keep(struct store *store, const struct refresh *refresh, const struct token *token,
+		struct popgate_error *error)
+{
+	const struct conf_provider *provider = refresh->provider;
+
+	return store_keep(store, provider->name, refresh_owner(provider, refresh->account), token, error);
+}
+
 static int take_refusal(struct store *store, const struct refresh *refresh, struct token *token,
 			enum grant_result result, struct popgate_error *error)
 {
 	struct popgate_error unwritten;
 
+	if (result == GRANT_SPOILED) {
+		if (keep(store, refresh, token, &unwritten) != 0)
+			log_end_of(refresh, "token_unwritten", &unwritten);
+		return -1;
+	}
 	if (result == GRANT_REVOKED && refresh->provider->grant == CONF_GRANT_REFRESH) {
 		token->revoked = true;
 		log_end_of(refresh, "token_revoked", error);

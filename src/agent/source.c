@@ -40,24 +40,61 @@ int source_take_line(const char *what, const char *text, size_t size, struct sec
 	return secret_set(secret_r, text, size) == 0 ? 0 : fault_set(error, POPGATE_TEMP, "out of memory");
 }
 
-/* What others may read is no secret. others: the rights that nobody may have. */
-static int read_line(const char *path, mode_t others, struct secret *secret, struct popgate_error *error)
+/* What others may read is no secret. others: the rights that nobody may have. A FIFO is not waited for. The descriptor,
+ * or -1. */
+static int open_file(const char *path, mode_t others, struct popgate_error *error)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	char text[MESSAGE_SECRET_MAX + 2];
 	struct stat status;
-	ssize_t got = -1;
-	int result;
 
 	if (fd < 0)
 		return fault_set(error, POPGATE_PERM, "%.150s: %s", path, strerror(errno));
-	if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode) || (status.st_mode & others) != 0)
-		result = fault_set(error, POPGATE_PERM,
-				   "%.150s: is no file, or others than its owner may use it: chmod 600 it", path);
-	else if ((got = read(fd, text, sizeof(text))) < 0)
+	if (fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && (status.st_mode & others) == 0)
+		return fd;
+	close(fd);
+	return fault_set(error, POPGATE_PERM,
+			 others == 0 ? "%.150s: is no file"
+				     : "%.150s: is no file, or others than its owner may use it: chmod 600 it",
+			 path);
+}
+
+static int read_line(const char *path, mode_t others, struct secret *secret, struct popgate_error *error)
+{
+	int fd = open_file(path, others, error);
+	char text[MESSAGE_SECRET_MAX + 2];
+	ssize_t got;
+	int result;
+
+	if (fd < 0)
+		return -1;
+	got = read(fd, text, sizeof(text));
+	if (got < 0)
 		result = fault_set(error, POPGATE_TEMP, "%.150s: %s", path, strerror(errno));
 	else
 		result = source_take_line(path, text, (size_t)got, secret, error);
+	secret_wipe(text, sizeof(text));
+	close(fd);
+	return result;
+}
+
+int source_read_text(const char *path, bool private, struct secret *text_r, struct popgate_error *error)
+{
+	int fd = open_file(path, private ? S_IRWXG | S_IRWXO : 0, error);
+	char text[SECRET_MAX + 1];
+	size_t size = 0;
+	ssize_t got = 1;
+	int result;
+
+	if (fd < 0)
+		return -1;
+	while (size < sizeof(text) && (got = read(fd, text + size, sizeof(text) - size)) > 0)
+		size += (size_t)got;
+	if (got < 0)
+		result = fault_set(error, POPGATE_TEMP, "%.150s: %s", path, strerror(errno));
+	else if (size > SECRET_MAX)
+		result = fault_set(error, POPGATE_PERM, "%.150s: is longer than %d octets", path, SECRET_MAX);
+	else
+		result = secret_set(text_r, text, size) == 0 ? 0 : fault_set(error, POPGATE_TEMP, "out of memory");
 	secret_wipe(text, sizeof(text));
 	close(fd);
 	return result;

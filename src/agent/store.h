@@ -17,10 +17,21 @@
 
 struct store;
 
+enum store_state {
+	STORE_GOOD,
+	STORE_REFUSED, /* the key is another, or the file somebody else's: a fault of whoever runs popgate */
+	STORE_USELESS  /* it is damaged, or cannot be read now: a fault that its own accounts alone have to bear */
+};
+
 /* Opens, and makes what is missing, as files that nobody else may use; the directory is there. Proves that the key is
  * the one that the store was made with. patience: milliseconds that others may have it, here and in what follows. NULL
- * with PERM or TEMP and words for the operator. */
+ * with PERM or TEMP and words for the operator; what is damaged stays as it is. */
 struct store *store_open(const char *directory, const struct secret *key, int patience, struct popgate_error *error);
+/* Opens it likewise, looks through all of it, and closes it. error: as above, unless it is good. */
+enum store_state store_judge(const char *directory, const struct secret *key, int patience,
+			     struct popgate_error *error);
+/* Looks through all of it. 0, or -1: damaged. */
+int store_look_through(struct store *store, struct popgate_error *error);
 void store_close(struct store **store);
 /* From here to store_unlock() or the end of the process no other has this account's lock. 0, or -1: TEMP, the deadline
  * has passed. One at a time. */
@@ -33,6 +44,10 @@ int store_get(struct store *store, const char *provider, const char *account, st
 /* On disk when it returns 0; as before when -1. */
 int store_put(struct store *store, const char *provider, const char *account, const struct token *token,
 	      struct popgate_error *error);
+/* As store_put(), for what must not be lost: others may have the store for a while, as who copies it, or the disk be
+ * full, so it is tried several times. */
+int store_keep(struct store *store, const char *provider, const char *account, const struct token *token,
+	       struct popgate_error *error);
 /* 0: it is no more. 1: there was none. -1. */
 int store_remove(struct store *store, const char *provider, const char *account, struct popgate_error *error);
 

@@ -25,6 +25,11 @@ int oauth_judge_store(const struct oauth *oauth, struct conf_report *report)
 	return -1;
 }
 
+int oauth_begin_store(const struct oauth *oauth, struct conf_report *report)
+{
+	return oauth_judge_store(oauth, report);
+}
+
 const struct conf_provider *oauth_provider(const struct oauth *oauth, const char *name)
 {
 	(void)oauth, (void)name;

@@ -122,6 +122,7 @@ struct conf_route {
 enum conf_preset { CONF_PRESET_GENERIC, CONF_PRESET_GOOGLE, CONF_PRESET_MICROSOFT, CONF_PRESET_YAHOO };
 enum conf_grant { CONF_GRANT_REFRESH, CONF_GRANT_CLIENT_CREDENTIALS };
 enum conf_assertion { CONF_ASSERTION_PS256, CONF_ASSERTION_RS256 };
+enum conf_client_auth { CONF_CLIENT_SECRET_POST, CONF_CLIENT_SECRET_BASIC };
 
 /* An OAuth 2.0 provider; what its preset knows is filled in. */
 struct conf_provider {
@@ -129,15 +130,18 @@ struct conf_provider {
 	enum conf_preset preset;
 	enum conf_grant grant;
 	char *client_id;
-	char *client_secret_file;      /* absolute; NULL: the client has none */
-	char *certificate, *key;       /* PEM files, absolute, of a client that proves itself by them; NULL */
-	enum conf_assertion assertion; /* how it signs then */
-	char *scope;		       /* NULL: none is asked for */
-	char *token_endpoint;	       /* https://...; http://127.0.0.1 where `insecure` */
-	char *device_endpoint;	       /* likewise; NULL: nobody can log in so */
-	char *authorization_endpoint;  /* likewise */
-	bool insecure;		       /* endpoints on the loopback may be in clear */
-	char *ca_file;		       /* absolute; NULL: the system's authorities */
+	char *client_secret_file;	   /* absolute; NULL: the client has none */
+	enum conf_client_auth client_auth; /* BASIC: there is a secret */
+	char *certificate, *key;	   /* PEM files, absolute, of a client that proves itself by them; NULL */
+	enum conf_assertion assertion;	   /* how it signs then */
+	char *scope;			   /* NULL: none is asked for */
+	char *token_endpoint;		   /* https://...; http://127.0.0.1 where `insecure` */
+	char *device_endpoint;		   /* likewise; NULL: nobody can log in so */
+	char *authorization_endpoint;	   /* likewise */
+	char *issuer;			   /* what it calls itself (RFC 9207); NULL: not known */
+	bool issuer_told;		   /* and says so in each answer to a browser */
+	bool insecure;			   /* endpoints on the loopback may be in clear */
+	char *ca_file;			   /* absolute; NULL: the system's authorities */
 	char *file;
 	unsigned line;
 };

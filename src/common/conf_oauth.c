@@ -20,6 +20,7 @@
 struct preset {
 	const char *scope, *client_scope;
 	const char *token, *device, *authorization;
+	const char *issuer; /* NULL: depends on the tenant */
 };
 
 static const struct preset presets[] = {
@@ -27,7 +28,8 @@ static const struct preset presets[] = {
     /* Google gives no access to mail for a login by code. */
     [CONF_PRESET_GOOGLE] = {.scope = "https://mail.google.com/",
 			    .token = "https://oauth2.googleapis.com/token",
-			    .authorization = "https://accounts.google.com/o/oauth2/v2/auth"},
+			    .authorization = "https://accounts.google.com/o/oauth2/v2/auth",
+			    .issuer = "https://accounts.google.com"},
     [CONF_PRESET_MICROSOFT] = {.scope = "https://outlook.office.com/IMAP.AccessAsUser.All offline_access",
 			       .client_scope = "https://outlook.office365.com/.default",
 			       .token = "https://login.microsoftonline.com/%s/oauth2/v2.0/token",
@@ -35,7 +37,8 @@ static const struct preset presets[] = {
 			       .authorization = "https://login.microsoftonline.com/%s/oauth2/v2.0/authorize"},
     [CONF_PRESET_YAHOO] = {.scope = "mail-w",
 			   .token = "https://api.login.yahoo.com/oauth2/get_token",
-			   .authorization = "https://api.login.yahoo.com/oauth2/request_auth"},
+			   .authorization = "https://api.login.yahoo.com/oauth2/request_auth",
+			   .issuer = "https://api.login.yahoo.com"},
 };
 
 struct reading {
@@ -95,10 +98,11 @@ static int judge_endpoint(const struct reading *r, const char *key, const char *
 		return 0;
 	if (r->provider->insecure && begins(url, "http://") && is_loopback(url + http))
 		return 0;
+	if (r->provider->insecure)
+		return fault(r, key, "must begin with https://, or with http:// and 127.0.0.1, [::1] or localhost");
 	return fault(r, key,
-		     r->provider->insecure
-			 ? "must begin with https://, or with http:// and 127.0.0.1, [::1] or localhost"
-			 : "must begin with https://: secrets go there");
+		     strcmp(key, "issuer") == 0 ? "must begin with https://"
+						: "must begin with https://: secrets go there");
 }
 
 /* The setting, or the preset's. */
@@ -140,8 +144,10 @@ static int fill_endpoints(const struct reading *r)
 	if (fill_endpoint(r, "token_endpoint", preset->token, tenant, &provider->token_endpoint) != 0 ||
 	    fill_endpoint(r, "device_endpoint", preset->device, tenant, &provider->device_endpoint) != 0 ||
 	    fill_endpoint(r, "authorization_endpoint", preset->authorization, tenant,
-			  &provider->authorization_endpoint) != 0)
+			  &provider->authorization_endpoint) != 0 ||
+	    fill_endpoint(r, "issuer", preset->issuer, tenant, &provider->issuer) != 0)
 		return -1;
+	provider->issuer_told = conf_settings_given(r->settings, "issuer");
 	if (provider->token_endpoint == NULL)
 		return fault(r, "token_endpoint", "is missing: the preset \"generic\" knows none");
 	if (provider->grant == CONF_GRANT_REFRESH && provider->device_endpoint == NULL &&
@@ -181,6 +187,8 @@ static int judge_client(const struct reading *r)
 			     "goes with the other of certificate and key");
 	if (provider->key != NULL && provider->client_secret_file != NULL)
 		return fault(r, "client_secret_file", "and certificate exclude each other: remove one");
+	if (provider->client_auth == CONF_CLIENT_SECRET_BASIC && provider->client_secret_file == NULL)
+		return fault(r, "client_auth", "is \"client_secret_basic\": then client_secret_file is needed");
 	if (provider->grant == CONF_GRANT_CLIENT_CREDENTIALS && provider->key == NULL &&
 	    provider->client_secret_file == NULL)
 		return fault(r, "grant",
@@ -217,6 +225,7 @@ static int fill(const struct reading *r, const struct conf *conf)
 	provider->preset = (enum conf_preset)conf_settings_choice(settings, "preset");
 	provider->grant = (enum conf_grant)conf_settings_choice(settings, "grant");
 	provider->assertion = (enum conf_assertion)conf_settings_choice(settings, "assertion");
+	provider->client_auth = (enum conf_client_auth)conf_settings_choice(settings, "client_auth");
 	provider->client_id = conf_settings_take(settings, "client_id");
 	provider->client_secret_file = conf_settings_take(settings, "client_secret_file");
 	provider->certificate = conf_settings_take(settings, "certificate");
@@ -252,6 +261,7 @@ void conf_provider_clear(struct conf_provider *provider)
 	free(provider->token_endpoint);
 	free(provider->device_endpoint);
 	free(provider->authorization_endpoint);
+	free(provider->issuer);
 	free(provider->ca_file);
 	free(provider->file);
 	memset(provider, 0, sizeof(*provider));

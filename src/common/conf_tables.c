@@ -15,7 +15,7 @@ const char *const conf_route_others[] = {"folders", CONF_SOURCE_OTHER, NULL};
 const char *const conf_backend_core[] = {"name", "plugin", NULL};
 
 /* In the order of enum conf_listener_tls, conf_profile, conf_log_target, popgate_log_level, conf_preset, conf_grant,
- * conf_assertion, conf_sandbox. */
+ * conf_assertion, conf_client_auth, conf_sandbox. */
 static const char *const tls_choices[] = {"none", "starttls", "implicit", NULL};
 static const char *const profiles[] = {"modern", "intermediate", "legacy", NULL};
 static const char *const log_targets[] = {"stderr", "syslog", "file", NULL};
@@ -23,6 +23,7 @@ static const char *const log_levels[] = {"warn", "info", "debug", NULL};
 static const char *const presets[] = {"generic", "google", "microsoft", "yahoo", NULL};
 static const char *const grants[] = {"refresh", "client_credentials", NULL};
 static const char *const assertions[] = {"PS256", "RS256", NULL};
+static const char *const client_auths[] = {"client_secret_post", "client_secret_basic", NULL};
 static const char *const sandbox_choices[] = {"auto", "off", "required", NULL};
 
 /* clang-format off */
@@ -85,6 +86,7 @@ const struct popgate_key conf_provider_keys[] = {
 	{"grant", POPGATE_KEY_CHOICE, 0, "refresh", 0, 0, grants, "a token of each user's, or one of the application's"},
 	{"client_id", POPGATE_KEY_STRING, REQUIRED, NULL, 0, 0, NULL, "the application's identifier there"},
 	{"client_secret_file", POPGATE_KEY_FILE, 0, NULL, 0, 0, NULL, "file with the application's secret"},
+	{"client_auth", POPGATE_KEY_CHOICE, 0, "client_secret_post", 0, 0, client_auths, "where requests have that secret: the form, or a header"},
 	{"certificate", POPGATE_KEY_FILE, 0, NULL, 0, 0, NULL, "PEM file: the application's certificate, instead of a secret"},
 	{"key", POPGATE_KEY_FILE, 0, NULL, 0, 0, NULL, "PEM file: its private key"},
 	{"assertion", POPGATE_KEY_CHOICE, 0, "PS256", 0, 0, assertions, "how it signs with that key"},
@@ -93,6 +95,7 @@ const struct popgate_key conf_provider_keys[] = {
 	{"token_endpoint", POPGATE_KEY_STRING, 0, NULL, 0, 0, NULL, "URL where tokens are given out"},
 	{"device_endpoint", POPGATE_KEY_STRING, 0, NULL, 0, 0, NULL, "URL where a login by code begins"},
 	{"authorization_endpoint", POPGATE_KEY_STRING, 0, NULL, 0, 0, NULL, "URL where a login by browser begins"},
+	{"issuer", POPGATE_KEY_STRING, 0, NULL, 0, 0, NULL, "what it calls itself in the answer to a browser's login"},
 	{"insecure_loopback", POPGATE_KEY_BOOL, 0, "false", 0, 0, NULL, "for tests: endpoints on the loopback without TLS"},
 	{"ca_file", POPGATE_KEY_FILE, 0, NULL, 0, 0, NULL, "certificates to trust instead of the system's"},
 	{0},

@@ -36,7 +36,8 @@ static int judge_file(const struct database *database, struct popgate_error *err
 
 static int open_file(struct database *database, int patience, struct popgate_error *error)
 {
-	const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_FULLMUTEX;
+	const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_FULLMUTEX |
+			  (database->kind->is_there ? 0 : SQLITE_OPEN_CREATE);
 	const mode_t mask = umask(077);
 	int code = sqlite3_open_v2(database->path, &database->sqlite, flags, NULL);
 

@@ -3,6 +3,8 @@
 #ifndef POPGATE_STATE_DATABASE_H
 #define POPGATE_STATE_DATABASE_H
 
+#include <stdbool.h>
+
 #include <popgate/plugin.h>
 #include <sqlite3.h>
 
@@ -11,6 +13,7 @@ struct database_kind {
 	const char *what;   /* "the token store" and the like, for messages */
 	const char *remedy; /* where it is damaged: what to do */
 	const char *schema; /* what is run each time, to make what is missing */
+	bool is_there;	    /* who opens it has seen to that: no file is made */
 };
 
 struct database {

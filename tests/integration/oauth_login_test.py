@@ -1,16 +1,26 @@
 """`popgate oauth`: how a person is led through a login, by device and by browser."""
 
+import contextlib
 import os
 import pty
 import socket
 import subprocess
 import threading
+import unittest
 
 import tap
 from oauthcase import BrowserLogin, OAuthCase
 from oauthserver import OAuthServer, always
 
 OK = rb"^\+OK"
+
+
+def has_ipv6():
+    try:
+        with socket.create_server(("::1", 0), family=socket.AF_INET6):
+            return True
+    except OSError:
+        return False
 
 
 class Device(OAuthCase):
@@ -141,11 +151,70 @@ class Browser(OAuthCase):
         self.assertEqual(self.visit("/?" + self.server.allow(query)), 200)
         self.end()
 
-    def test_connection_that_says_nothing_holds_nobody_up_for_long(self):
+    def test_connections_that_say_nothing_hold_nobody_up(self):
+        """As browsers open them in advance, or leave a request unfinished; of very many the oldest make way."""
         query = self.begin()
-        with socket.create_connection(("127.0.0.1", self.browser.port)):
-            self.assertEqual(self.visit("/?" + self.server.allow(query)), 200)
+        with contextlib.ExitStack() as stack:
+            for number in range(40):
+                idle = stack.enter_context(socket.create_connection(("127.0.0.1", self.browser.port)))
+                if number % 2:
+                    idle.sendall(b"GET /?")
+            self.assertEqual(self.visit("/?" + self.server.allow(query)), 200)  # each alone would be waited for longer
+            self.end()
+
+    def test_request_may_come_on_a_connection_opened_in_advance_and_in_pieces(self):
+        query = self.begin()
+        with socket.create_connection(("127.0.0.1", self.browser.port)) as early:
+            self.assertEqual(self.visit("/favicon.ico"), 404)
+            for piece in (b"GET /?", self.server.allow(query).encode(), b" HTTP/1.1\r\nHost: x\r"):
+                early.sendall(piece)
+                self.assertEqual(self.visit("/favicon.ico"), 404)
+            early.sendall(b"\n\r\n")
+            self.assertTrue(early.recv(100).startswith(b"HTTP/1.1 200"))
         self.end()
+
+    @unittest.skipUnless(has_ipv6(), "needs IPv6")
+    def test_localhost_may_be_either_loopback(self):
+        """Microsoft wants the name, and a browser takes what it finds for it."""
+        for host in ("::1", "127.0.0.1"):
+            with self.subTest(host=host):
+                query = self.begin(provider={"preset": "microsoft"})
+                self.assertEqual(query["redirect_uri"], f"http://localhost:{self.browser.port}")
+                self.assertEqual(self.visit("/?" + self.server.allow(query), host), 200)
+                self.end()
+        self.begin()
+        with self.assertRaises(ConnectionRefusedError):
+            self.visit("/", "::1")
+
+    @unittest.skipUnless(has_ipv6(), "needs IPv6")
+    def test_port_that_another_has_on_one_loopback_is_not_taken(self):
+        """The browser could end there, with the code."""
+        with socket.create_server(("::1", 0), family=socket.AF_INET6) as other:
+            self.provide(provider={"preset": "microsoft"})
+            port = other.getsockname()[1]
+            said = self.popgate("oauth", "login", "ann", "--browser", "--port", str(port), status=1)
+            self.assertRegex(said, f"cannot listen on ::1, port {port}")
+
+    def test_answer_of_another_issuer_is_refused(self):
+        """RFC 9207."""
+        for more, words in (("&iss=https%3A%2F%2Fother.example", "from another provider: https://other.example"),
+                            ("", "does not say which provider")):
+            with self.subTest(more=more):
+                query = self.begin(provider={"issuer": "https://login.example"})
+                self.visit("/?" + self.server.allow(query) + more)
+                self.assertIn(words, self.end(1))
+                self.assertEqual((self.asked("authorization_code"), self.rows()), ([], []))
+        query = self.begin(provider={"issuer": "https://login.example"})
+        self.visit("/?" + self.server.allow(query) + "&iss=https%3A%2F%2Flogin.example")
+        self.assertIn("Done", self.end())
+
+    def test_issuer_of_a_preset_is_known(self):
+        """But need not be told."""
+        for more, status in (("&iss=https%3A%2F%2Fother.example", 1), ("&iss=https%3A%2F%2Faccounts.google.com", 0), ("", 0)):
+            with self.subTest(more=more):
+                query = self.begin(provider={"preset": "google"})
+                self.visit("/?" + self.server.allow(query) + more)
+                self.end(status)
 
     def test_address_can_be_pasted(self):
         query = self.begin(stdin=subprocess.PIPE)

@@ -203,6 +203,16 @@ class Refresh(OAuthCase):
     def test_input_65_refresh_token_that_is_none(self):
         self.fails(always(200, {"access_token": "good", "refresh_token": ["x"]}), "refresh token that is malformed")
 
+    def test_input_65_new_refresh_token_beside_a_useless_access_token(self):
+        """The old one is spent: the new one is the only way on, however little else the answer is worth."""
+        self.fails(lambda form: (200, {**self.rotate(form), "access_token": "a\x01b"}), "no access token", wait=self.later,
+                   used=2)
+        self.fails(lambda form: (200, {**self.rotate(form), "token_type": "MAC"}), "another type", wait=self.later, used=2)
+
+    def rotate(self, form):
+        self.server.refresh_tokens.discard(form["refresh_token"])
+        return self.server.new_tokens()
+
     def test_input_65_other_type_of_token(self):
         self.fails(always(200, {"access_token": "good", "token_type": "MAC"}), "another type")
 
@@ -413,6 +423,31 @@ class Clients(OAuthCase):
         self.assertEqual(len(self.asked("client_credentials")), 1)
         self.assertEqual(self.asked("client_credentials")[0]["scope"], "mail offline")
         self.assertEqual([row[:2] for row in self.rows()], [("test", "")])
+        self.gate.stop()
+
+    def test_secret_in_the_header_of_each_request(self):
+        """RFC 6749, 2.3.1: client_secret_basic, whose identifier and secret are encoded before they are joined."""
+        pair = ("id:with space", "a:secret%&+/\u00e4")
+        self.provide(server=OAuthServer(basic=pair, lifetime=80))
+        self.gate.sections["oauth"][0].update(client_id=pair[0], client_secret_file=self.write_secret(pair[1]),
+                                              client_auth="client_secret_basic")
+        self.gate.write_config()
+        self.log_in_by_device()
+        self.log_in()
+        self.gate.start()
+        self.assertRegex(self.login("ann"), OK)
+        self.assertEqual({form["grant_type"].rpartition(":")[2] for path, form in self.server.asked if path == "/token"},
+                         {"device_code", "authorization_code", "refresh_token"})
+        for _, form in self.server.asked:
+            self.assertEqual({"client_id", "client_secret"} & set(form), set())
+        self.gate.sections["oauth"][0]["client_auth"] = "client_secret_post"
+        self.gate.write_config()
+        self.assertIn("invalid_client", self.popgate("oauth", "login", "ann", "--device", status=1))
+        self.assertNotIn("Authorization", self.server.heads[-1])
+        del self.gate.sections["oauth"][0]["client_secret_file"]
+        self.gate.sections["oauth"][0]["client_auth"] = "client_secret_basic"
+        self.gate.write_config()
+        self.assertIn("client_secret_file is needed", self.popgate("check", status=3))
         self.gate.stop()
 
     def test_application_proves_itself_with_a_key(self):

@@ -4,7 +4,7 @@ otherwise.
     with OAuthServer() as server:
         server.url("/token"), server.ca_file, server.refresh_tokens, server.asked
 
-`asked` holds each request as (path, {parameter: value}). A handler in `on` ("/token" and the like) replaces an answer: it
+`asked` holds each request as (path, {parameter: value}), `heads` the heads beside them. A handler in `on` ("/token" and the like) replaces an answer: it
 gets the parameters and returns (status, object or octets[, {header: value}]), or None for the usual; a list of handlers
 is used up one by one."""
 
@@ -43,10 +43,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         form = dict(urllib.parse.parse_qsl(body.decode(), keep_blank_values=True, strict_parsing=True))
         with owner.lock:
             owner.asked.append((self.path, form))
+            owner.heads.append(dict(self.headers))
             owner.under_way += 1
             owner.most_under_way = max(owner.most_under_way, owner.under_way)
         try:
-            answer = owner.answer(self.path, form)
+            answer = owner.answer(self.path, form, self.headers)
             status, content, headers = (*answer, {})[:3]
             octets = content if isinstance(content, bytes) else json.dumps(content).encode()
             self.send_response(status)
@@ -72,13 +73,15 @@ class _Server(http.server.ThreadingHTTPServer):
 
 
 class OAuthServer:
-    def __init__(self, *, tls=True, rotate=True, lifetime=3600):
-        """rotate: a refresh token is good once. lifetime: of access tokens, in seconds."""
+    def __init__(self, *, tls=True, rotate=True, lifetime=3600, basic=None, older=False):
+        """rotate: a refresh token is good once. lifetime: of access tokens, in seconds. basic: (identifier, secret) that
+        an application must have in the header of its requests, and not in the form. older: whether a mail server takes
+        access tokens before the last one too."""
         self.folder = tempfile.mkdtemp(prefix="popgate-oauth-", dir="/tmp")
         os.chmod(self.folder, 0o755)
         self.lock = threading.Lock()
-        self.rotate, self.lifetime, self.tls = rotate, lifetime, tls
-        self.asked, self.strange, self.on = [], [], {}
+        self.rotate, self.lifetime, self.tls, self.basic, self.older = rotate, lifetime, tls, basic, older
+        self.asked, self.heads, self.strange, self.on = [], [], [], {}
         self.under_way = self.most_under_way = 0
         self.refresh_tokens, self.access_tokens = set(), []
         self.accepts = os.path.join(self.folder, "accepts")  # where the tokens are that a mail server takes
@@ -132,7 +135,8 @@ class OAuthServer:
         os.rename(path + ".new", path)
 
     def new_tokens(self, refresh=True):
-        """What a good answer holds; the access token is taken by the mail server from now on, and no older one."""
+        """What a good answer holds; the access token is taken by the mail server from now on, and older ones
+        where `older` says so."""
         with self.lock:
             self.number += 1
             access, renewal = f"access-{self.number}-{os.urandom(4).hex()}", f"refresh-{self.number}-{os.urandom(8).hex()}"
@@ -141,12 +145,12 @@ class OAuthServer:
             if refresh:
                 self.refresh_tokens.add(renewal)
                 answer["refresh_token"] = renewal
-            self.accept(access)
+            self.accept(*(self.access_tokens if self.older else (access,)))
             return answer
 
     # ---- answers ---------------------------------------------------------------
 
-    def answer(self, path, form):
+    def answer(self, path, form, head):
         handler = self.on.get(path)
         if isinstance(handler, list):
             handler = handler.pop(0) if handler else None
@@ -154,10 +158,18 @@ class OAuthServer:
             answer = handler(form)
             if answer is not None:
                 return answer
-        return self.usual(path, form)
+        return self.usual(path, form, head)
 
-    def usual(self, path, form):
-        if form.get("client_id") != CLIENT:
+    def is_client(self, form, head):
+        if self.basic is None:
+            return form.get("client_id") == CLIENT and "Authorization" not in head
+        kind, _, pair = head.get("Authorization", "").partition(" ")
+        shown = base64.b64decode(pair, validate=True).decode("ascii").split(":")  # RFC 6749, 2.3.1
+        return kind == "Basic" and tuple(map(urllib.parse.unquote_plus, shown)) == self.basic and \
+            not {"client_id", "client_secret"} & set(form)
+
+    def usual(self, path, form, head):
+        if not self.is_client(form, head):
             return 401, {"error": "invalid_client"}
         if path == "/device":
             return self._begin_device()
@@ -174,7 +186,7 @@ class OAuthServer:
         return 200, self.new_tokens(refresh=self.rotate)
 
     def _by_client_credentials(self, form):
-        if form.get("client_secret") != SECRET and "client_assertion" not in form:
+        if self.basic is None and form.get("client_secret") != SECRET and "client_assertion" not in form:
             return 401, {"error": "invalid_client"}
         return 200, self.new_tokens(refresh=False)
 

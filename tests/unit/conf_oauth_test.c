@@ -39,7 +39,26 @@ static void presets_are_complete(void **state)
 	assert_int_equal(application->grant, CONF_GRANT_CLIENT_CREDENTIALS);
 	assert_int_equal(application->assertion, CONF_ASSERTION_RS256);
 	assert_string_equal(yahoo->scope, "mail-r");
+	assert_string_equal(google->issuer, "https://accounts.google.com");
+	assert_string_equal(yahoo->issuer, "https://api.login.yahoo.com");
+	assert_null(microsoft->issuer); /* it is each tenant's */
+	assert_false(google->issuer_told);
+	assert_int_equal(google->client_auth, CONF_CLIENT_SECRET_POST);
 	assert_null(yahoo->device_endpoint);
+	conf_free(&conf);
+}
+
+static void issuer_and_way_of_the_secret_are_taken(void **state)
+{
+	struct conf *conf =
+	    support_read(OAUTH(OWN "authorization_endpoint = \"https://login.example/a\"; issuer = "
+				   "\"https://login.example\"; client_secret_file = \"/s\"; client_auth = "
+				   "\"client_secret_basic\";"));
+
+	(void)state;
+	assert_string_equal(conf->providers[0].issuer, "https://login.example");
+	assert_true(conf->providers[0].issuer_told);
+	assert_int_equal(conf->providers[0].client_auth, CONF_CLIENT_SECRET_BASIC);
 	conf_free(&conf);
 }
 
@@ -70,6 +89,10 @@ static void what_cannot_work_is_refused(void **state)
 	     "needed"},
 	    {OAUTH("name = \"g\"; preset = \"google\"; client_id = \"c\"; key = \"/k\";"),
 	     "`key` in `oauth` goes with the other of certificate and key"},
+	    {OAUTH(OWN "device_endpoint = \"https://login.example/d\"; issuer = \"login.example\";"),
+	     "`issuer` in `oauth` must begin with https://"},
+	    {OAUTH(OWN "device_endpoint = \"https://login.example/d\"; client_auth = \"client_secret_basic\";"),
+	     "`client_auth` in `oauth` is \"client_secret_basic\": then client_secret_file is needed"},
 	    {OAUTH("name = \"a b\"; preset = \"google\"; client_id = \"c\";"),
 	     "`name` in `oauth` takes 1 to 64 letters, digits and `.-_`"},
 	};
@@ -90,6 +113,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(presets_are_complete),
+	    cmocka_unit_test(issuer_and_way_of_the_secret_are_taken),
 	    cmocka_unit_test(what_cannot_work_is_refused),
 	};
 
