@@ -22,6 +22,8 @@ static const char *status_name(unsigned status)
 		return "max_sessions";
 	if (status == REFUSAL_OCTETS)
 		return "max_octets";
+	if (status == REFUSAL_TOKEN)
+		status = POPGATE_PERM;
 	return status < sizeof(names) / sizeof(names[0]) ? names[status] : "unknown";
 }
 
@@ -73,7 +75,8 @@ void audit_accepted(const struct audit *audit, int64_t delay, bool kept)
 /* A provider that is down the operator must see. */
 void audit_refused(const struct audit *audit, unsigned status, int64_t delay, const char *why, size_t size)
 {
-	bool operator_acts = status == POPGATE_TEMP || status == POPGATE_PERM || status == POPGATE_PROTOCOL;
+	bool operator_acts =
+	    status == POPGATE_TEMP || status == POPGATE_PERM || status == POPGATE_PROTOCOL || status == REFUSAL_TOKEN;
 	struct log_line line;
 
 	begin(&line, operator_acts ? POPGATE_LOG_WARN : POPGATE_LOG_INFO, "login_failed", audit);

@@ -272,14 +272,22 @@ void login_fetched(struct login *login, const struct message_fetched *fetched)
 	}
 }
 
+/* To fronts: what its client is told of a credential that is not to be had. It has proved itself. */
+static unsigned refusal_of_fetch(const struct login *login, uint32_t status)
+{
+	if (status != POPGATE_PERM && status != POPGATE_AUTH)
+		return status;
+	return login->source->kind == CONF_SOURCE_OAUTH ? REFUSAL_TOKEN : POPGATE_PERM;
+}
+
 void login_not_fetched(struct login *login, const struct message_refused *refused)
 {
 	struct message message = {.type = MESSAGE_REFUSED, .u.refused = *refused};
 
 	message.u.refused.id = login->id;
 	if (login->state == LOGIN_FETCHING)
-		login_refuse(login, refused->status == POPGATE_AUTH ? POPGATE_PERM : refused->status,
-			     (const char *)refused->text.data, refused->text.size);
+		login_refuse(login, refusal_of_fetch(login, refused->status), (const char *)refused->text.data,
+			     refused->text.size);
 	else if (login->report != NULL)
 		(void)channel_send(login->report, &message, NULL);
 }

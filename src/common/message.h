@@ -121,7 +121,8 @@ struct message_opened {
 enum message_refusal {
 	REFUSAL_LOGIN_DELAY = 256, /* too soon after the last one */
 	REFUSAL_SESSIONS,	   /* too many at a time */
-	REFUSAL_OCTETS		   /* too much today */
+	REFUSAL_OCTETS,		   /* too much today */
+	REFUSAL_TOKEN		   /* there is no token for the mailbox, and none to be had by itself */
 };
 
 struct message_refused {

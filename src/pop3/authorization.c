@@ -425,6 +425,9 @@ const char *authorization_refusal(unsigned status)
 		return "[IN-USE] too many sessions of this user are open";
 	if (status == REFUSAL_OCTETS)
 		return "[SYS/TEMP] the quota of this day is used up, the next one begins at midnight UTC";
+	if (status == REFUSAL_TOKEN)
+		return "[SYS/PERM] popgate may not open this mailbox (any more), ask the administrator: popgate oauth "
+		       "status";
 	return status < sizeof(refusals) / sizeof(refusals[0]) ? refusals[status] : refusals[POPGATE_TEMP];
 }
 

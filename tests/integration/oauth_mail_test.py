@@ -88,7 +88,7 @@ class Mail(OAuthCase):
         self.begin("xoauth2")
         self.server.accept()
         self.gate.expect_warning(r"login_failed .*status=perm .*just made")
-        self.assertRegex(self.read_mail(), rb"^-ERR \[SYS/PERM\]")
+        self.assertRegex(self.read_mail(), rb"^-ERR \[SYS/PERM\] .*mailbox")
         self.gate.stop()
 
 

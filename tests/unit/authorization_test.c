@@ -531,6 +531,8 @@ static void refusals_tell_the_truth(void **state)
 	    {POPGATE_STOPPED + 1, "-ERR [SYS/TEMP] the mailbox cannot be reached now, try again later\r\n"},
 	    {REFUSAL_LOGIN_DELAY, "-ERR [LOGIN-DELAY] the last login was a short while ago, try again later\r\n"},
 	    {REFUSAL_SESSIONS, "-ERR [IN-USE] too many sessions of this user are open\r\n"},
+	    {REFUSAL_TOKEN, "-ERR [SYS/PERM] popgate may not open this mailbox (any more), ask the administrator: "
+			    "popgate oauth status\r\n"},
 	    {REFUSAL_OCTETS,
 	     "-ERR [SYS/TEMP] the quota of this day is used up, the next one begins at midnight UTC\r\n"},
 	    {UINT32_MAX, "-ERR [SYS/TEMP] the mailbox cannot be reached now, try again later\r\n"},
