@@ -17,6 +17,7 @@ import unittest
 
 import scramclient
 import tap
+from features import GSASL, needs_scram
 from gateway import CLEAR, IMPLICIT, PROGRAM, SANITIZED, STARTTLS
 from marker import marker, memory_places, places
 from pop3client import Client, trusting
@@ -27,10 +28,7 @@ WRONG = b"-ERR [AUTH] wrong name or password"
 MALFORMED = b"-ERR malformed credential"
 OPEN = rb"^\+OK 3 messages"
 SCRAMS = ("SCRAM-SHA-1", "SCRAM-SHA-256")
-with open(os.environ.get("builddir", ".") + "/config.h", encoding="utf-8") as _file:
-    GSASL = "#define HAVE_GSASL 1" in _file.read()
 NO_TLS = {**CLEAR, "cleartext_login": False, "mechanisms": ["APOP", "CRAM-MD5", *(SCRAMS if GSASL else ())]}
-needs_scram = unittest.skipUnless(GSASL, "built without GNU libgsasl")
 
 
 def apop(client, user, password):
