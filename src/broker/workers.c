@@ -9,7 +9,8 @@
 #include "broker/login.h"
 #include "common/log.h"
 
-#define JOBS_MAX 4096 /* under way with one worker */
+#define JOBS_MAX  4096 /* under way with one worker */
+#define NOTES_MAX 64   /* messages in the agent's channel, above which its time is for credentials alone */
 
 /* No worker is told whose it is, for a connection's next login has the id of the one before. */
 struct job {
@@ -213,6 +214,6 @@ void workers_note(const struct broker *broker, const struct device_key *device, 
 
 	message.u.used.device = message_octets(device->salt, sizeof(device->salt));
 	message.u.used.peer = message_text(peer);
-	if (agent != NULL)
+	if (agent != NULL && channel_queued(agent->channel) < NOTES_MAX)
 		(void)channel_send(agent->channel, &message, NULL);
 }
