@@ -222,7 +222,8 @@ check()
 	# In a shell of its own: whatever ends it, the summary follows.
 	if (prepare); then
 		rm -f "$build/test-suite.log"
-		if step tests make -C "$build" -j"$(($(jobs) + 1))" -O check; then
+		# most tests wait most of their time
+		if step tests make -C "$build" -j"$((2 * $(jobs) + 1))" -O check; then
 			result=0
 		elif [ -f "$build/test-suite.log" ]; then
 			grep -h -E '^(FAIL|ERROR|XPASS):' "$log" || :

@@ -1,6 +1,7 @@
 """etc/fail2ban: the filter takes wrong passwords, and no client can put another's address into them."""
 
 import base64
+import concurrent.futures
 import configparser
 import os
 import re
@@ -67,19 +68,24 @@ class Filter(upstreamcase.UpstreamCase):
                                {"users": "*", "backend": "example"}])
         gate.expect_warning("event=login_failed .*status=temp")
         with gate:
-            for name in HOSTILE:
-                cls.attempt(gate.ports[0], 2, name, "wrong")
-                cls.attempt(gate.ports[1], 0, name, "wrong", "::1")
-                cls.attempt(gate.ports[0], 3, f"down {name}", "wrong")
-                cls.attempt(gate.ports[0], 4, f"often {name}", "password")
-                cls.attempt(gate.ports[0], 4, f"often {name}", "password")
-                with Client(gate.port, source="127.0.0.5") as client:
-                    credential = base64.b64encode(b"\0" + (name or "x").encode() + b"\0password").decode()
-                    if client.command(f"AUTH PLAIN {credential}").startswith(b"+OK"):
-                        cls.attempt(gate.ports[0], 6, name, "password")
-                        client.command("QUIT")
+            with concurrent.futures.ThreadPoolExecutor(len(HOSTILE)) as pool:
+                for done in [pool.submit(cls.attempt_all, gate, name) for name in HOSTILE]:
+                    done.result()
             log = gate.log().splitlines()
         return log
+
+    @classmethod
+    def attempt_all(cls, gate, name):
+        cls.attempt(gate.ports[0], 2, name, "wrong")
+        cls.attempt(gate.ports[1], 0, name, "wrong", "::1")
+        cls.attempt(gate.ports[0], 3, f"down {name}", "wrong")
+        cls.attempt(gate.ports[0], 4, f"often {name}", "password")
+        cls.attempt(gate.ports[0], 4, f"often {name}", "password")
+        with Client(gate.port, source="127.0.0.5") as client:
+            credential = base64.b64encode(b"\0" + (name or "x").encode() + b"\0password").decode()
+            if client.command(f"AUTH PLAIN {credential}").startswith(b"+OK"):
+                cls.attempt(gate.ports[0], 6, name, "password")
+                client.command("QUIT")
 
     def refusals(self, status):
         """The fields of the lines with that status, whatever else stands in their names."""

@@ -3,7 +3,9 @@
 import concurrent.futures
 import os
 import re
+import shutil
 import subprocess
+import tempfile
 
 import tap
 from gateway import PROGRAM, SANITIZED
@@ -284,27 +286,42 @@ WAYS = {
 }
 # The ways that end a check in time: nothing else needs much of it.
 PATIENCE = 4
+AT_ONCE = 32  # runs: a check of a slow reader waits two seconds and a half in each
 CRASH = "with exit code 1" if SANITIZED else "by signal 11 (Segmentation fault)"
+
+
+# Ways in which nothing goes wrong, or nothing that a check could blame. The slowest is begun first.
+SOUND = ("slow-upstream", "needs-descriptors", "large", "writes-less", "no-octets", "empty", "offers-nothing", "takes-nothing")
+
+
+def run_way(folder, module, way):
+    """(exit status, verdicts)"""
+    settings = os.path.join(folder, f"{way}.conf")
+    with open(settings, "w", encoding="ascii") as file:
+        file.write(f'state = "{folder}/{way}"; way = "{way}";')
+    patience = PATIENCE if way.startswith("spin-") else 60
+    done = subprocess.run((PROGRAM, "plugin-test", module, "--settings", settings, "--user", "ann", "--destructive",
+                           "--deadline", str(patience)), input="open sesame\n", stdout=subprocess.PIPE,
+                          stderr=subprocess.DEVNULL, text=True, check=False)
+    return done.returncode, verdicts(done.stdout)
 
 
 class Wrong(FolderCase):
     """Each fault is found, by the checks that look for it, in these words."""
 
-    def run_way(self, way):
-        settings = self.write(f"{way}.conf", f'state = "{self.path(way)}"; way = "{way}";')
-        patience = PATIENCE if way.startswith("spin-") else 60
-        done = subprocess.run((PROGRAM, "plugin-test", self.module, "--settings", settings, "--user", "ann", "--destructive",
-                               "--deadline", str(patience)), input="open sesame\n", stdout=subprocess.PIPE,
-                              stderr=subprocess.DEVNULL, text=True, check=False)
-        return done.returncode, verdicts(done.stdout)
+    @classmethod
+    def setUpClass(cls):
+        folder = tempfile.mkdtemp(prefix="popgate-ways-", dir="/tmp")
+        cls.addClassCleanup(shutil.rmtree, folder)
+        os.chmod(folder, 0o755)
+        module, ways = build(folder, "shaky", SHAKY), (*SOUND, *WAYS)
+        with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
+            cls.found = dict(zip(ways, pool.map(lambda way: run_way(folder, module, way), ways)))
 
     def test_every_way(self):
-        self.module = build(self.folder, "shaky", SHAKY)
-        with concurrent.futures.ThreadPoolExecutor(12) as pool:
-            found = dict(zip(WAYS, pool.map(self.run_way, WAYS)))
         for way, (check, text, *others) in WAYS.items():
             with self.subTest(way=way):
-                status, told = found[way]
+                status, told = self.found[way]
                 failed = {name: verdict for name, verdict in told.items() if verdict.startswith("FAILED")}
                 self.assertEqual(status, 1, told)
                 self.assertEqual(list(failed), [check, *others])
@@ -312,50 +329,53 @@ class Wrong(FolderCase):
                 self.assertRegex(failed[check], f"^FAILED: {pattern}$")
 
     def test_what_a_sound_one_may_do(self):
-        self.module = build(self.folder, "shaky", SHAKY)
         nothing = "not tried: nothing was refused: the message came in "
         ways = {"needs-descriptors": ("close: after commit", "ok"), "large": ("fetch: headers", "ok"),
                 "writes-less": ("fetch: refused in the middle", f"{nothing}1 write"),
                 "no-octets": ("fetch: refused at once", f"{nothing}0 writes"),
                 "slow-upstream": ("fetch: slow reader", "ok")}
-        with concurrent.futures.ThreadPoolExecutor(len(ways)) as pool:
-            found = dict(zip(ways, pool.map(self.run_way, ways)))
         for way, (check, verdict) in ways.items():
             with self.subTest(way=way):
-                status, told = found[way]
+                status, told = self.found[way]
                 self.assertEqual((status, told[check]), (0, verdict), told)
 
     def test_what_is_no_fault(self):
-        self.module = build(self.folder, "shaky", SHAKY)
-        status, told = self.run_way("empty")
+        status, told = self.found["empty"]
         self.assertEqual((status, told["list"], told["fetch"], told["fetch: headers"]),
                          (0, "ok (0 messages, 0 octets)", "not tried: the maildrop has 0 messages, 1 are needed",
                           "not tried: `fetch` was not tried"))
-        status, told = self.run_way("offers-nothing")
+        status, told = self.found["offers-nothing"]
         self.assertEqual((status, told["prefetch: followed"], told["fetch: sizes"]),
                          (0, "not tried: not offered for this drop", "ok (not declared exact; 0 of 5 differ)"))
 
     def test_what_an_instance_does_not_take_is_not_asked_for(self):
-        self.module = build(self.folder, "shaky", SHAKY)
-        status, told = self.run_way("takes-nothing")
+        status, told = self.found["takes-nothing"]
         self.assertEqual((status, told["takes: a token"], told["takes: no secret"]),
                          (0, "not tried: the plugin takes no token", "not tried: the plugin takes no login without a secret"))
-        self.module = build(self.folder, "shaky", SHAKY, "-DDECLARED=POPGATE_TAKES_FOLDER")
-        status, told = self.run_way("none")
+        module = build(self.folder, "shaky", SHAKY, "-DDECLARED=POPGATE_TAKES_FOLDER")
+        status, told = run_way(self.folder, module, "none")
         self.assertEqual((status, told["takes"], told["takes: a folder"]),
                          (1, "FAILED: expected bits that are in capabilities too, came 0xe0 more", "ok"))
 
     def test_what_hangs_on_a_check_that_failed_is_not_tried(self):
-        self.module = build(self.folder, "shaky", SHAKY)
-        _, told = self.run_way("crash-list")
+        _, told = self.found["crash-list"]
         self.assertEqual({verdict for name, verdict in told.items() if name.startswith(("fetch", "list: "))},
                          {"not tried: `list` failed"})
         self.assertEqual(told["close: after open"], "ok")
 
+    def run_data(self, number, exported):
+        """What is said of a module whose data say that."""
+        folder = self.path(str(number))
+        os.mkdir(folder)
+        module = build(folder, "shaky", SHAKY, f"-DEXPORTED={exported}")
+        settings = self.write(f"settings.{number}", f'state = "{self.path("state")}";')
+        return subprocess.run((PROGRAM, "plugin-test", module, "--settings", settings), stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True, check=False).stdout
+
     def test_data(self):
         keys = ".keys = (const struct popgate_key[]){{%s}, {.name = NULL}}"
         key = '.name = "state", .help = "x"'
-        for exported, check, text in (
+        wrong = (
                 ('.version = NULL', "names", "expected a version of one line, came `NULL`"),
                 ('.version = ""', "names", "expected a version of one line, came ``"),
                 ('.summary = "one\\ntwo"', "names", "expected a summary of one line, came `one?two`"),
@@ -386,13 +406,12 @@ class Wrong(FolderCase):
                 (keys % f"{key}, .type = POPGATE_KEY_BOOL, .fallback = \"yes\"", "settings",
                  "expected a default that fits its key, came: the key table: `state` has a default that is neither true nor "
                  "false"),
-                (keys % f"{key}}}, {{{key}", "settings", "expected each key once, came `state` twice")):
+                (keys % f"{key}}}, {{{key}", "settings", "expected each key once, came `state` twice"))
+        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+            found = list(pool.map(self.run_data, range(len(wrong)), [exported for exported, _, _ in wrong]))
+        for (exported, check, text), report in zip(wrong, found):
             with self.subTest(exported=exported):
-                module = build(self.folder, "shaky", SHAKY, f"-DEXPORTED={exported}")
-                settings = self.write("settings", f'state = "{self.path("state")}";')
-                done = subprocess.run((PROGRAM, "plugin-test", module, "--settings", settings), stdout=subprocess.PIPE,
-                                      stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True, check=False)
-                self.assertIn(f"\n{check}: FAILED: {text}\n", done.stdout)
+                self.assertIn(f"\n{check}: FAILED: {text}\n", report)
 
     def test_what_the_loader_refuses(self):
         for name, flags, text in (
