@@ -2,6 +2,7 @@
  * Runs in the verbs that edit accounts. */
 #include "accounts/book.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,7 +21,7 @@ static int fail(const struct book *book, const char *path, const char *why)
 static int read_text(const struct book *book, const char *path, struct edit *text_r)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	const char *why = "cannot be read";
+	const char *why = fd < 0 ? strerror(errno) : "is no regular file";
 	struct stat status;
 	int result = -1;
 
@@ -108,14 +109,14 @@ int book_import(struct book *book, const char *path, size_t *count_r)
 	int result = -1;
 
 	conf.accounts_file = (char *)path;
-	more = accounts_read(&conf, book->report);
-	if (more == NULL)
+	if (read_text(book, path, &text) != 0)
 		return -1;
-	*count_r = more->count;
-	if (check_names(book, path, more) == 0 && read_text(book, path, &text) == 0)
+	more = accounts_read(&conf, book->report);
+	if (more != NULL && check_names(book, path, more) == 0) {
+		*count_r = more->count;
 		result = add(book, path, more, &text);
-	if (text.text != NULL)
-		secret_wipe(text.text, text.size);
+	}
+	secret_wipe(text.text, text.size);
 	free(text.text);
 	accounts_free(&more);
 	return result;

@@ -33,7 +33,7 @@ const char accounts_account_help[] =
     "       popgate account remove | disable | enable USER\n"
     "       popgate account import FILE\n"
     "       popgate account list [--tsv]\n"
-    "       popgate account device add | remove USER NAME\n"
+    "       popgate account device add | renew | remove USER NAME\n"
     "       popgate account device list [--tsv] [USER]\n"
     "\nEdits the accounts file, and leaves everything else in it as it stands. A new\n"
     "account's password is asked for as by `popgate passwd`; a device's is made and\n"
@@ -193,6 +193,17 @@ static int change_device_add(struct run *run)
 	return find(run, &account) != 0 ? -1 : make_device(run, account, run->options.words[1]);
 }
 
+/* In one step, for an account may have nothing else that proves it. */
+static int change_device_renew(struct run *run)
+{
+	const char *name = run->options.words[1];
+	size_t account;
+
+	return find(run, &account) != 0 || book_remove_device(&run->book, account, name) != 0
+		   ? -1
+		   : make_device(run, account, name);
+}
+
 static int change_device_remove(struct run *run)
 {
 	size_t account;
@@ -220,6 +231,7 @@ static const struct change changes[] = {
     {"import", change_import, NULL, 1, 0, false},
     {"list", NULL, NULL, 0, OPTIONS_TSV, false},
     {"device add", change_device_add, "has a new device", 2, 0, false},
+    {"device renew", change_device_renew, "has a new password for a device", 2, 0, false},
     {"device remove", change_device_remove, "has a device less", 2, 0, false},
     {"device list", NULL, NULL, 1, OPTIONS_TSV, false},
 };

@@ -91,7 +91,8 @@ static int check_file(const char *path, struct conf_report *report)
 	struct stat status;
 
 	if (stat(path, &status) != 0) {
-		conf_report_add(report, path, 0, "the accounts file cannot be read: %s", strerror(errno));
+		conf_report_add(report, path, 0, "the accounts file cannot be read: %s%s", strerror(errno),
+				errno == ENOENT ? "; `popgate account add` makes it" : "");
 		return -1;
 	}
 	if (!S_ISREG(status.st_mode)) {

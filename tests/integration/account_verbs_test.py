@@ -166,6 +166,9 @@ class Editing(VerbsCase):
         self.assertNotEqual(first, second)
         self.assertNotIn(first, self.text())
         self.bad(1, "there is a device of that name already", "account", "device", "add", "ann", "a")
+        self.bad(1, "there is no device of that name", "account", "device", "renew", "ann", "c")
+        self.assertRegex(self.good("account", "device", "renew", "ann", "a"), DEVICE)
+        self.assertEqual(len(re.findall(r'name = "a"', self.text())), 1)
         self.bad(1, "there is no device of that name", "account", "device", "remove", "ann", "c")
 
     def test_bad_command_lines_change_nothing(self):
@@ -307,7 +310,7 @@ class Editing(VerbsCase):
         self.bad(1, "more:1: `folder` in `accounts` takes a string, not a number", "account", "import", more)
         write_more('accounts = ( { user = "eve"; } );\n', 0o640)
         self.bad(1, "more: others than its owner may use the accounts file", "account", "import", more)
-        self.bad(1, "cannot be read", "account", "import", more + "less")
+        self.bad(1, "moreless: No such file or directory; nothing was changed", "account", "import", more + "less")
         self.bad(2, "it takes one file", "account", "import")
         os.mkdir(self.gate.path("else"))
         more = self.gate.path("else/more")

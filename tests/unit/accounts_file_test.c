@@ -175,7 +175,8 @@ static void faults_of_the_file(void **state)
 	assert_int_equal(unlink("a.conf"), 0);
 	assert_null(read_as_it_stands(&report));
 	faults = support_faults(&report);
-	assert_string_equal(faults, "a.conf: the accounts file cannot be read: No such file or directory\n");
+	assert_string_equal(faults, "a.conf: the accounts file cannot be read: No such file or directory; `popgate "
+				    "account add` makes it\n");
 	free(faults);
 }
 
