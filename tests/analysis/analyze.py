@@ -1,5 +1,5 @@
-"""`make analyze`: clang-tidy, gcc -fanalyzer and cppcheck over src and plugins, those of them that are installed.
-Any finding fails. An exception stands where it is made, with its reason: NOLINT or NOLINTNEXTLINE for clang-tidy,
+"""`make analyze`: clang-tidy, gcc -fanalyzer and cppcheck over src and plugins, mandoc over the manual pages, those of
+them that are installed. Any finding fails. An exception stands where it is made, with its reason: NOLINT or NOLINTNEXTLINE for clang-tidy,
 cppcheck-suppress for cppcheck, and for gcc, which has no word for it, `fanalyzer:` in a comment on the line.
 
     make analyze                           all of it
@@ -61,18 +61,35 @@ def cppcheck(*paths):
     return said if status != 0 else ""
 
 
-TOOLS = {"cppcheck": cppcheck, "gcc": gcc, "clang-tidy": clang_tidy}
+def mandoc(path):
+    """Whether other programs' pages are installed here is no matter of this one."""
+    _, said = run("mandoc", "-Tlint", path)
+    return "".join(line for line in said.splitlines(keepends=True)
+                   if line.startswith(f"mandoc: {path}:") and "referenced manual not found" not in line)
+
+
+TOOLS = {"cppcheck": cppcheck, "gcc": gcc, "clang-tidy": clang_tidy, "mandoc": mandoc}
+SOURCES, MANUALS = ("src/*.c", "src/*/*.c", "plugins/*/*.c"), ("doc/*.[1-9]",)
+
+
+def files_for(name, given):
+    """Those that were given and are of the tool's kind, or all."""
+    if given:
+        return [path for path in given if path.endswith((".c", ".h")) == (name != "mandoc")]
+    return sorted(os.path.relpath(path, TOP) for pattern in (MANUALS if name == "mandoc" else SOURCES)
+                  for path in glob.glob(os.path.join(TOP, pattern)))
 
 
 def main():
     tools = [word for word in sys.argv[1:] if word in TOOLS] or list(TOOLS)
-    files = [os.path.relpath(word, TOP) if os.path.isabs(word) else word for word in sys.argv[1:] if word not in TOOLS]
-    files = files or sorted(os.path.relpath(path, TOP) for pattern in ("src/*.c", "src/*/*.c", "plugins/*/*.c")
-                            for path in glob.glob(os.path.join(TOP, pattern)))
+    given = [os.path.relpath(word, TOP) if os.path.isabs(word) else word for word in sys.argv[1:] if word not in TOOLS]
     failed, ran = False, False
     for name in tools:
         if shutil.which(name) is None:
             print(f"{name}: not installed, left out")
+            continue
+        files = files_for(name, given)
+        if not files:
             continue
         ran = True
         with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -82,7 +99,7 @@ def main():
         print(f"{name}: {len(files)} files, " + ("findings" if findings else "clean"), flush=True)
         failed = failed or bool(findings)
     if not ran:
-        print("none of them is installed: apt-get install clang-tidy cppcheck gcc")
+        print("none of them is installed: apt-get install clang-tidy cppcheck gcc mandoc")
     sys.exit(1 if failed or not ran else 0)
 
 
