@@ -37,6 +37,9 @@ static void take_opened(struct login *login, const struct message *report)
 	if (login->state != LOGIN_LEFT)
 		policy_enter(login);
 	audit_accepted(&audit, login->held ? login->try.sent - login->try.begun : 0, login->reopening);
+	login->lock = report->u.opened.lock;
+	if (login->mailbox != NULL)
+		kept_end_others(&login->broker->kept, login->backend, login->mailbox, login->lock);
 	/* the session has them, and nobody else needs to open one */
 	opening_close_ends(login);
 	exchange_clear(&login->exchange);
@@ -85,7 +88,7 @@ static void end_trial(struct login *login)
 	unsigned refusal = policy_judge(login, POLICY_PROVED, &why);
 
 	login->reopening = login->trial = false;
-	kept_add(&login->broker->kept, login->backend, login->mailbox, &login->report);
+	kept_add(&login->broker->kept, login->backend, login->mailbox, login->lock, &login->report);
 	if (login->state == LOGIN_LEFT)
 		login_end(login);
 	else if (refusal != 0)
@@ -103,7 +106,7 @@ void login_take_report(void *context, struct ipc_inbox *inbox)
 	if (report->type == MESSAGE_ENDED || report->type == MESSAGE_KEPT)
 		policy_leave(login, report->u.ended.octets);
 	if (report->type == MESSAGE_KEPT && login->state == LOGIN_OPEN && login->mailbox != NULL) {
-		kept_add(&login->broker->kept, login->backend, login->mailbox, &login->report);
+		kept_add(&login->broker->kept, login->backend, login->mailbox, login->lock, &login->report);
 		login_end(login);
 		return;
 	}

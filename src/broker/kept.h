@@ -3,6 +3,7 @@
 #define POPGATE_BROKER_KEPT_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "common/channel.h"
 
@@ -17,11 +18,17 @@ struct kept_set {
 	size_t count, most;
 };
 
-/* Takes the channel to a session that keeps the drop of this backend's user. One that was kept of the same mailbox is
- * ended, and the oldest of all where there are too many. The session's end is noticed. */
-void kept_add(struct kept_set *set, size_t backend, const char *user, struct channel **report);
+/* A mailbox is the upstream's user, and behind a line's end the folder that was asked for; the case of ASCII letters
+ * doesn't count. One folder may be asked for in several ways: the lock, of its session's OPENED, tells.
+ *
+ * Takes the channel to a session that keeps the drop of this backend's mailbox. One that was kept of the same mailbox
+ * is ended, and the oldest of all where there are too many. The session's end is noticed. */
+void kept_add(struct kept_set *set, size_t backend, const char *mailbox, uint64_t lock, struct channel **report);
 /* The channel to the session that keeps this mailbox's drop; the caller's, with whatever it does to be called back.
  * NULL: there is none. */
-struct channel *kept_take(struct kept_set *set, size_t backend, const char *user);
+struct channel *kept_take(struct kept_set *set, size_t backend, const char *mailbox, uint64_t *lock_r);
+/* Ends those that are kept of this mailbox's user and are of the same folder, whatever it was called: another session
+ * has it open. */
+void kept_end_others(struct kept_set *set, size_t backend, const char *mailbox, uint64_t lock);
 
 #endif

@@ -56,6 +56,7 @@ struct login {
 	/* Where drops are kept: index in conf.backends, and what else names the mailbox. */
 	size_t backend;
 	char *mailbox;
+	uint64_t lock; /* that its session has told */
 	struct tries_one try;
 	struct policy policy;
 	struct event *timer; /* WAITING, REFUSED */
@@ -68,8 +69,8 @@ struct login {
 	char mechanism[33];
 };
 
-/* A front's LOGIN, RESPONSE and CANCEL. LOGIN's descriptors are taken out of inbox. -1: no listener of ours offers that,
- * and nothing was done. */
+/* A front's LOGIN, RESPONSE and CANCEL. LOGIN's descriptors are taken out of inbox. -1: no listener of ours offers
+ * that, and nothing was done. */
 int login_begin(struct broker *broker, struct broker_front *front, struct ipc_inbox *inbox);
 void login_respond(struct broker *broker, const struct broker_front *front, const struct message_response *response);
 void login_cancel(struct broker *broker, const struct broker_front *front, uint64_t id);

@@ -160,7 +160,7 @@ static int reopen(struct login *login)
 	if (asprintf(&login->mailbox, "%s\n%s", place->user, place->folder == NULL ? "" : place->folder) < 0)
 		login->mailbox = NULL; /* it will not be kept */
 	if (login->mailbox != NULL)
-		login->report = kept_take(&broker->kept, place->number, login->mailbox);
+		login->report = kept_take(&broker->kept, place->number, login->mailbox, &login->lock);
 	if (login->report == NULL)
 		return -1;
 	channel_give(login->report, login_take_report, login_lose_session, login);

@@ -114,6 +114,7 @@ struct message_ended { /* KEPT and ENDED */
 
 struct message_opened {
 	uint64_t id;
+	uint64_t lock;		   /* which one the session has: the folder, by whatever name it was asked for */
 	struct message_bytes text; /* what follows "+OK " */
 };
 

@@ -154,6 +154,7 @@ static int tell_opened(const struct child *child, const char *text)
 	struct message message = {.type = MESSAGE_OPENED};
 
 	message.u.opened.id = child->session.id;
+	message.u.opened.lock = child->session.lock.place;
 	message.u.opened.text = message_text(text);
 	return ipc_send(child->session.report, &message, NULL) == IPC_OK ? 0 : -1;
 }

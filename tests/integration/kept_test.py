@@ -78,6 +78,24 @@ class Imap(_Case):
         self.assertEqual(self.visit(dovecot.PASSWORD), letters(4))
         self.assertEqual(self.session(), kept)
 
+    def test_one_folder_by_several_names_is_kept_once(self):
+        """And is never in use for its owner."""
+        self.start(imap_backend(self.server), routes=[
+            {"users": "*", "backend": "main", "folder_delimiter": "+", "folders": ["INBOX", "Other"]}])
+        with self.server.imap(self.user) as mailbox:
+            mailbox.create("Other")
+        user = self.user
+        for name in (user, f"{user}+inbox", user, user.upper(), f"{user}+INBOX", f"{user.upper()}+inbox", user):
+            self.user = name
+            self.assertEqual(self.visit(dovecot.PASSWORD), letters(1, 2, 3, 4))
+            self.gate.wait_until(lambda: len(self.gate.pids("session")) == 1, "the others to end")
+        kept = self.session()
+        self.assertEqual(self.visit(dovecot.PASSWORD), letters(1, 2, 3, 4))
+        self.assertEqual(self.session(), kept)
+        self.user = f"{user}+Other"  # which is another one
+        self.assertEqual(self.visit(dovecot.PASSWORD), [])
+        self.assertEqual(len(self.gate.pids("session")), 2)
+
     def test_under_tls_on_both_sides(self):
         self.start(imap_backend(self.server, security="tls"), listeners=[IMPLICIT])
         for _ in range(3):

@@ -27,7 +27,7 @@ static void ended(void *context)
 }
 
 /* A session's drop, kept. Returns the session's end of the channel. */
-static int keep(struct kept_set *set, size_t backend, const char *user)
+static int keep_locked(struct kept_set *set, size_t backend, const char *user, uint64_t lock)
 {
 	struct channel *report;
 	int ends[2];
@@ -35,9 +35,14 @@ static int keep(struct kept_set *set, size_t backend, const char *user)
 	assert_int_equal(ipc_pair(ends), 0);
 	report = channel_new(base, ends[0], ignore, ended, NULL);
 	assert_non_null(report);
-	kept_add(set, backend, user, &report);
+	kept_add(set, backend, user, lock, &report);
 	assert_null(report);
 	return ends[1];
+}
+
+static int keep(struct kept_set *set, size_t backend, const char *user)
+{
+	return keep_locked(set, backend, user, 0);
 }
 
 /* Whether the broker has closed its end. */
@@ -52,7 +57,8 @@ static bool is_over(int session)
 /* Takes it, and lets it go. Whether there was one, and it was that session's. */
 static bool takes(struct kept_set *set, size_t backend, const char *user, int session)
 {
-	struct channel *report = kept_take(set, backend, user);
+	uint64_t lock;
+	struct channel *report = kept_take(set, backend, user, &lock);
 
 	if (report == NULL)
 		return false;
@@ -69,12 +75,12 @@ static void found_by_backend_and_user(void **state)
 	int ann = keep(&set, 0, "ann"), other = keep(&set, 1, "ann"), bob = keep(&set, 0, "bob");
 
 	(void)state;
-	assert_null(kept_take(&set, 2, "ann"));
-	assert_null(kept_take(&set, 0, "Ann"));
-	assert_null(kept_take(&set, 1, "bob"));
+	assert_false(takes(&set, 2, "ann", -1));
+	assert_false(takes(&set, 0, "annie", -1));
+	assert_false(takes(&set, 1, "bob", -1));
 	assert_true(takes(&set, 1, "ann", other));
-	assert_true(takes(&set, 0, "ann", ann));
-	assert_null(kept_take(&set, 0, "ann"));
+	assert_true(takes(&set, 0, "Ann", ann));
+	assert_false(takes(&set, 0, "ann", -1));
 	assert_true(takes(&set, 0, "bob", bob));
 	assert_int_equal(set.count, 0);
 	assert_null(set.oldest);
@@ -92,6 +98,41 @@ static void of_one_mailbox_the_newest_counts(void **state)
 	close(first);
 	assert_int_equal(set.count, 1);
 	assert_true(takes(&set, 0, "ann", second));
+}
+
+/* By its lock it is known whatever it was called; who locks what, only the user himself tells. */
+static void of_one_folder_the_others_are_ended(void **state)
+{
+	struct kept_set set = {.most = 10};
+	int plain = keep_locked(&set, 0, "ann\n", 7), named = keep_locked(&set, 0, "ANN\nINBOX", 7),
+	    other = keep_locked(&set, 0, "ann\nSent", 8), anne = keep_locked(&set, 0, "anne\n", 7),
+	    away = keep_locked(&set, 1, "ann\n", 7);
+	struct channel *report;
+	uint64_t lock = 0;
+
+	(void)state;
+	kept_end_others(&set, 0, "ann\n\\Inbox", 7);
+	assert_true(is_over(plain));
+	assert_true(is_over(named));
+	assert_int_equal(set.count, 3);
+	close(plain);
+	close(named);
+	assert_true(takes(&set, 0, "anne\n", anne));
+	assert_true(takes(&set, 1, "ann\n", away));
+	report = kept_take(&set, 0, "ann\nSENT", &lock);
+	assert_non_null(report);
+	assert_int_equal(lock, 8);
+	channel_free(&report);
+	close(other);
+	for (int i = 0; i < 5000; i++) { /* some of whom are neighbours in the table */
+		char user[20];
+		int session;
+
+		snprintf(user, sizeof(user), "user%d\n", i);
+		session = keep_locked(&set, 0, user, 7);
+		kept_end_others(&set, 0, "ann\n", 7);
+		assert_true(takes(&set, 0, user, session));
+	}
 }
 
 static void the_oldest_makes_way(void **state)
@@ -130,7 +171,7 @@ static void one_that_ends_is_forgotten(void **state)
 	close(bob);
 	event_base_loop(base, EVLOOP_NONBLOCK);
 	assert_int_equal(set.count, 2);
-	assert_null(kept_take(&set, 0, "bob"));
+	assert_false(takes(&set, 0, "bob", -1));
 	close(ann);
 	event_base_loop(base, EVLOOP_NONBLOCK);
 	assert_true(takes(&set, 0, "cid", cid));
@@ -175,11 +216,9 @@ static int base_free(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(found_by_backend_and_user),
-	    cmocka_unit_test(of_one_mailbox_the_newest_counts),
-	    cmocka_unit_test(the_oldest_makes_way),
-	    cmocka_unit_test(one_that_ends_is_forgotten),
-	    cmocka_unit_test(many),
+	    cmocka_unit_test(found_by_backend_and_user),	  cmocka_unit_test(of_one_mailbox_the_newest_counts),
+	    cmocka_unit_test(of_one_folder_the_others_are_ended), cmocka_unit_test(the_oldest_makes_way),
+	    cmocka_unit_test(one_that_ends_is_forgotten),	  cmocka_unit_test(many),
 	};
 
 	return cmocka_run_group_tests(tests, base_new, base_free);

@@ -47,7 +47,7 @@ static const struct {
     {MESSAGE_RESPONSE, "RESPONSE", 0, {{'8', 0}, {'o', 12288}}},
     {MESSAGE_CANCEL, "CANCEL", 0, {{'8', 0}}},
     {MESSAGE_CHALLENGE, "CHALLENGE", 0, {{'8', 0}, {'o', 12288}}},
-    {MESSAGE_OPENED, "OPENED", 0, {{'8', 0}, {'t', 400}}},
+    {MESSAGE_OPENED, "OPENED", 0, {{'8', 0}, {'8', 0}, {'t', 400}}},
     {MESSAGE_REFUSED, "REFUSED", 0, {{'8', 0}, {'4', 0}, {'t', 400}}},
     {MESSAGE_SPAWN, "SPAWN", 3, {{'8', 0}}},
     {MESSAGE_OPEN, "OPEN", 0, OPEN_FIELDS},
@@ -221,9 +221,11 @@ static void the_others_keep_their_fields(void **state)
 
 	message = (struct message){.type = MESSAGE_OPENED};
 	message.u.opened.id = 3;
+	message.u.opened.lock = UINT64_C(5) << 60;
 	message.u.opened.text = message_text("2 messages");
 	back = travel(&message);
 	assert_int_equal(back.u.opened.id, 3);
+	assert_true(back.u.opened.lock == UINT64_C(5) << 60);
 	assert_bytes(back.u.opened.text, "2 messages");
 
 	message = (struct message){.type = MESSAGE_RESPONSE};
@@ -315,7 +317,7 @@ static void lying_lengths_are_refused(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(lies) / sizeof(lies[0]); i++) {
 		build(&wire, MESSAGE_OPENED - 1, SIZE_MAX, 0, 0);
-		memcpy(wire.data + 12, &lies[i], 4);
+		memcpy(wire.data + 20, &lies[i], 4); /* behind type, id and lock */
 		assert_int_equal(decode_exactly(wire.data, wire.size, &message), -1);
 	}
 }
