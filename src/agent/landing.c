@@ -31,7 +31,7 @@ static int listen_on(int family, unsigned *port)
 	    .sin6_family = AF_INET6, .sin6_port = htons((uint16_t)*port), .sin6_addr = IN6ADDR_LOOPBACK_INIT};
 	const struct sockaddr *address =
 	    family == AF_INET ? (const struct sockaddr *)&v4 : (const struct sockaddr *)&v6;
-	struct sockaddr_in6 bound; /* the port of both kinds stands in one place */
+	struct sockaddr_in6 bound = {0}; /* the port of both kinds stands in one place */
 	socklen_t size = family == AF_INET ? sizeof(v4) : sizeof(v6), bound_size = sizeof(bound);
 	const int yes = 1;
 	int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), why;
@@ -100,37 +100,32 @@ struct connection {
 
 /* In the order of their coming. */
 struct visitors {
-	struct connection *all[CONNECTIONS];
+	struct connection all[CONNECTIONS];
 	size_t count;
 };
 
 static void dismiss(struct visitors *visitors, size_t i)
 {
-	struct connection *connection = visitors->all[i];
+	struct connection *connection = &visitors->all[i];
 
 	(void)shutdown(connection->fd, SHUT_WR);
 	close(connection->fd);
-	secret_wipe(connection, sizeof(*connection));
-	free(connection);
 	visitors->count--;
-	memmove(&visitors->all[i], &visitors->all[i + 1], (visitors->count - i) * sizeof(visitors->all[0]));
+	memmove(connection, connection + 1, (visitors->count - i) * sizeof(*connection));
+	secret_wipe(&visitors->all[visitors->count], sizeof(*connection));
 }
 
 static void admit(struct visitors *visitors, int listener)
 {
-	int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	struct connection *connection = fd < 0 ? NULL : calloc(1, sizeof(*connection));
+	const int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
-	if (connection == NULL) {
-		if (fd >= 0)
-			close(fd);
+	if (fd < 0)
 		return;
-	}
-	connection->fd = fd;
-	connection->deadline = deadline_in(CONNECTION_TIME);
 	if (visitors->count == CONNECTIONS)
 		dismiss(visitors, 0);
-	visitors->all[visitors->count++] = connection;
+	visitors->all[visitors->count].fd = fd;
+	visitors->all[visitors->count].deadline = deadline_in(CONNECTION_TIME);
+	visitors->count++;
 }
 
 static void answer(int fd, const char *status, const char *text)
@@ -191,7 +186,7 @@ static int serve_all(struct visitors *visitors, const struct pollfd *fds, const 
 	int result = 1;
 
 	for (size_t i = visitors->count; i > 0 && result == 1; i--) {
-		struct connection *connection = visitors->all[i - 1];
+		struct connection *connection = &visitors->all[i - 1];
 		bool over = now >= connection->deadline;
 
 		if (fds[i - 1].revents != 0)
@@ -241,9 +236,9 @@ static int watch(const struct landing *landing, int input, const struct visitors
 	int64_t until = deadline;
 
 	for (size_t i = 0; i < visitors->count; i++) {
-		fds[i] = (struct pollfd){.fd = visitors->all[i]->fd, .events = POLLIN};
-		if (visitors->all[i]->deadline < until)
-			until = visitors->all[i]->deadline;
+		fds[i] = (struct pollfd){.fd = visitors->all[i].fd, .events = POLLIN};
+		if (visitors->all[i].deadline < until)
+			until = visitors->all[i].deadline;
 	}
 	for (size_t i = 0; i < LANDING_LISTENERS; i++)
 		fds[count++] = (struct pollfd){.fd = landing->listeners[i], .events = POLLIN};
@@ -254,14 +249,16 @@ static int watch(const struct landing *landing, int input, const struct visitors
 int landing_await(const struct landing *landing, int input, const struct redirect_expected *expected, int64_t deadline,
 		  char code_r[REDIRECT_CODE], struct popgate_error *error)
 {
+	struct visitors *visitors = calloc(1, sizeof(*visitors));
 	struct pollfd fds[CONNECTIONS + OTHERS];
-	struct visitors visitors = {.count = 0};
 	int result = 1;
 
-	while (result == 1 && watch(landing, input, &visitors, fds, deadline) != 0) {
-		const struct pollfd *others = fds + visitors.count;
+	if (visitors == NULL)
+		return fault_set(error, POPGATE_TEMP, "out of memory");
+	while (result == 1 && watch(landing, input, visitors, fds, deadline) != 0) {
+		const struct pollfd *others = fds + visitors->count;
 
-		result = serve_all(&visitors, fds, expected, code_r, error);
+		result = serve_all(visitors, fds, expected, code_r, error);
 		if (result == 1 && input >= 0 && others[LANDING_LISTENERS].revents != 0)
 			result = take_lines(input, expected, code_r, error);
 		if (result == 2) {
@@ -270,9 +267,10 @@ int landing_await(const struct landing *landing, int input, const struct redirec
 		}
 		for (size_t i = 0; i < LANDING_LISTENERS && result == 1; i++)
 			if (others[i].revents != 0)
-				admit(&visitors, landing->listeners[i]);
+				admit(visitors, landing->listeners[i]);
 	}
-	while (visitors.count > 0)
-		dismiss(&visitors, visitors.count - 1);
+	while (visitors->count > 0)
+		dismiss(visitors, visitors->count - 1);
+	free(visitors);
 	return result <= 0 ? result : fault_set(error, POPGATE_TEMP, "nobody has answered in time: start again");
 }

@@ -16,7 +16,7 @@
 #include "common/stamp.h"
 #include "common/text.h"
 
-#define LOCK_WAIT  20000
+#define LOCK_WAIT  90000 /* milliseconds: as long as one who asks for a token may take */
 #define READ_TRIES 4
 
 struct scene {

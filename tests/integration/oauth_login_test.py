@@ -192,8 +192,11 @@ class Browser(OAuthCase):
         with socket.create_server(("::1", 0), family=socket.AF_INET6) as other:
             self.provide(provider={"preset": "microsoft"})
             port = other.getsockname()[1]
-            said = self.popgate("oauth", "login", "ann", "--browser", "--port", str(port), status=1)
-            self.assertRegex(said, f"cannot listen on ::1, port {port}")
+            done = subprocess.run((self.gate.program, "oauth", "login", "ann", "--browser", "--port", str(port), "-c",
+                                   self.gate.config_file), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                  stderr=subprocess.STDOUT, text=True, timeout=60, check=False)
+            self.assertEqual(done.returncode, 1)
+            self.assertRegex(done.stdout, f"cannot listen on ::1, port {port}")
 
     def test_answer_of_another_issuer_is_refused(self):
         """RFC 9207."""
