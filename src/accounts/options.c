@@ -45,10 +45,11 @@ static void swap_sign(char *text, char from, char to)
 
 static void add_key(struct table *table, const char *key, int has_argument)
 {
-	char *name = table->names[table->key_count];
+	char *name;
 
 	if (table->key_count == KEYS_MAX || strlen(key) >= NAME_MAX_OCTETS)
 		abort(); /* the table of keys has outgrown this one */
+	name = table->names[table->key_count];
 	memcpy(name, key, strlen(key) + 1);
 	swap_sign(name, '_', '-');
 	table->options[table->count++] = (struct option){name, has_argument, NULL, ID_KEY + (int)table->key_count};
@@ -152,6 +153,7 @@ int accounts_options_read(struct accounts_options *options, int argc, char **arg
 
 	options->values = calloc((size_t)argc + 1, sizeof(*options->values));
 	options->unset = calloc((size_t)argc + 1, sizeof(*options->unset));
+	options->value_count = options->unset_count = 0;
 	if (options->values == NULL || options->unset == NULL)
 		return -1;
 	fill(&table, takes);

@@ -101,14 +101,14 @@ static const struct {
     FIELD("scram_sha_1", scram_sha_1),
     FIELD("scram_sha_256", scram_sha_256),
     FIELD("secret", secret),
-    FIELD("devices", devices),
+    FIELD("devices", devices), /* NOLINT(bugprone-sizeof-expression): the pointer is what is moved */
     FIELD("devices", device_count),
     FIELD("backend", backend),
     FIELD("upstream_user", upstream_user),
     FIELD("folder", folder),
     FIELD("folders", folders),
     FIELD("auth_user", source.auth_user),
-    FIELD("networks", networks),
+    FIELD("networks", networks), /* NOLINT(bugprone-sizeof-expression): likewise */
     FIELD("networks", network_count),
     FIELD("max_sessions", max_sessions),
     FIELD("max_octets", max_octets),

@@ -177,7 +177,7 @@ static int read_devices(const struct reading *r)
 	if (count == 0)
 		return 0;
 	r->account->devices = calloc((size_t)count, sizeof(*r->account->devices));
-	if (r->account->devices == NULL) {
+	if (r->account->devices == NULL) { /* fanalyzer: account_clear gives it back */
 		conf_reader_no_memory(r->reader);
 		return -1;
 	}
