@@ -3,6 +3,7 @@
 
 #include <libconfig.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/conf_strings.h"
 
@@ -11,6 +12,14 @@ static int parse(const struct conf_reader *reader, config_setting_t *setting, co
 {
 	if (network_parse(text, network) == 0)
 		return 0;
+	if (strchr(text, '%') != NULL) {
+		conf_reader_fault(
+		    reader, setting,
+		    "`%s` in %s: `%.64s` names a link: write the address without %.64s, it is meant on every "
+		    "link",
+		    config_setting_name(setting), what, text, strchr(text, '%'));
+		return -1;
+	}
 	conf_reader_fault(reader, setting,
 			  "`%s` in %s: `%.64s` is no network: write 192.0.2.0/24 or 2001:db8::/32, with no bit set "
 			  "behind the prefix",

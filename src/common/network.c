@@ -66,11 +66,27 @@ int network_parse(const char *text, struct network *network_r)
 	return 0;
 }
 
+/* The address of a peer on one of our links has the link's name behind it. */
+static int parse_peer(const char *text, uint8_t address_r[16])
+{
+	char address[ADDRESS_ROOM];
+	size_t size = strcspn(text, "%");
+
+	if (text[size] == '\0')
+		return parse_address(text, address_r) == 0 ? -1 : 0;
+	if (size >= sizeof(address) || text[size + 1] == '\0')
+		return -1;
+	memcpy(address, text, size);
+	address[size] = '\0';
+	return parse_address(address, address_r) == 128 && address_r[0] == 0xfe && (address_r[1] & 0xc0) == 0x80 ? 0
+														 : -1;
+}
+
 bool network_holds(const struct network *network, const char *address)
 {
 	uint8_t octets[16];
 
-	if (parse_address(address, octets) == 0)
+	if (parse_peer(address, octets) != 0)
 		return false;
 	/* ::/0 and its like are of IPv6 alone */
 	if (is_mapped(octets) != (network->bits >= MAPPED && is_mapped(network->address)))

@@ -14,7 +14,7 @@ struct network {
 /* "192.0.2.0/24", "2001:db8::/32", or one address. 0, or -1: malformed, or with bits set behind the prefix. */
 int network_parse(const char *text, struct network *network_r);
 /* Whether a numeric address, without brackets and port, lies in it. An IPv4 address written as an IPv6 one is that IPv4
- * address. */
+ * address, and one of a link (fe80::1%eth0) is the same on every link. */
 bool network_holds(const struct network *network, const char *address);
 
 #endif

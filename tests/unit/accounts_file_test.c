@@ -311,6 +311,9 @@ static void faults_of_places_and_sources(void **state)
 	refused_account("networks = \"192.0.2.1/24\";",
 			"a.conf:2: `networks` in `accounts`: `192.0.2.1/24` is no network: write 192.0.2.0/24 or "
 			"2001:db8::/32, with no bit set behind the prefix\n");
+	refused_account("networks = \"fe80::1%eth0\";",
+			"a.conf:2: `networks` in `accounts`: `fe80::1%eth0` names a link: write the address without "
+			"%eth0, it is meant on every link\n");
 	refused_account("networks = ( \"::1\", 5 );",
 			"a.conf:2: `networks` in `accounts` takes strings that are not empty: "
 			"\"...\", or (\"...\", \"...\")\n");

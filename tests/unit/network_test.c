@@ -46,6 +46,22 @@ static void ipv6(void **state)
 	assert_false(holds("fe80::/10", "fec0::1"));
 }
 
+static void addresses_of_a_link(void **state)
+{
+	(void)state;
+	assert_true(holds("fe80::/10", "fe80::1%eth0"));
+	assert_true(holds("fe80::1", "fe80::1%3"));
+	assert_true(holds("::/0", "febf::1%eth0"));
+	assert_false(holds("fe80::1", "fe80::2%eth0"));
+	assert_false(holds("2001:db8::/32", "fe80::1%eth0"));
+	assert_false(holds("::/0", "2001:db8::1%eth0"));
+	assert_false(holds("::/0", "fec0::1%eth0"));
+	assert_false(holds("::/0", "fe80::1%"));
+	assert_false(holds("::/0", "%eth0"));
+	assert_false(holds("0.0.0.0/0", "192.0.2.1%eth0"));
+	assert_false(holds("::/0", "1111111111111111111111111111111111111111111111111111111111111111111111%eth0"));
+}
+
 /* An IPv4 address is the same however it is written, and no IPv6 network is meant for it. */
 static void ipv4_written_as_ipv6(void **state)
 {
@@ -123,6 +139,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(ipv4),
 	    cmocka_unit_test(ipv6),
+	    cmocka_unit_test(addresses_of_a_link),
 	    cmocka_unit_test(ipv4_written_as_ipv6),
 	    cmocka_unit_test(hostile_networks_are_none),
 	    cmocka_unit_test(hostile_addresses_lie_nowhere),
