@@ -7,6 +7,7 @@
 #include "broker/keyring.h"
 #include "broker/login.h"
 #include "broker/policy.h"
+#include "broker/proving.h"
 #include "broker/scram.h"
 #include "common/log.h"
 #include "common/sandbox.h"
@@ -112,6 +113,7 @@ static int read_accounts(struct broker *broker, const struct conf *conf)
 	broker->accounts = accounts_read(conf, &report);
 	if (process_tell_faults(&report) || broker->accounts == NULL)
 		return -1;
+	broker->usual_hash = proving_usual_hash(broker->accounts);
 	broker->keyring = keyring_new(broker->accounts, conf->accounts_file);
 	broker->scram = scram_library_new();
 	return broker->keyring == NULL ? -1 : 0;

@@ -35,6 +35,7 @@ struct broker {
 	struct kept_set kept;
 	struct workers workers;
 	struct accounts *accounts;	       /* NULL: there are none */
+	const char *usual_hash;		       /* the first account's that has one; NULL: none has */
 	bool delays;			       /* fronts tell clients of login_delay */
 	struct keyring *keyring;	       /* likewise */
 	struct scram_library *scram;	       /* NULL: not built in, or no accounts */

@@ -236,9 +236,10 @@ void course_begin(struct login *login)
 	const char *why = "the authorization identity is not the user";
 	enum proving proof = login->foreign ? PROVING_WRONG : proving_begin(login, &why);
 
-	/* a refusal that took no work shall take as long as the others, and not count among them */
 	if (proof == PROVING_ASKED || proof == PROVING_DONE || proof == PROVING_UPSTREAM)
 		login->try.sent = deadline_now();
+	/* any other refusal shall take as long as the upstream's, and not count among them */
+	login->try.upstream = proof == PROVING_UPSTREAM;
 	take_proof(login, proof, why);
 }
 

@@ -6,7 +6,7 @@
 #include "broker/opening.h"
 #include "broker/workers.h"
 
-/* No password has it; it costs what a password costs. */
+/* No password has it; it costs what a password costs, where no account has a hash. */
 static const char dummy[] = "$y$j9T$abcdefghijklmnopqrstu/$GOBj9MnQX2XXRYb4Fyz9668D5epsKc/lpFQOxVhyXjA";
 
 static enum proving ask(struct login *login, const char *hash, const char **why_r)
@@ -21,8 +21,10 @@ static enum proving ask(struct login *login, const char *hash, const char **why_
 
 static enum proving refuse(struct login *login, const char *because, const char **why_r)
 {
+	const char *usual = login->broker->usual_hash;
+
 	login->lost = because;
-	return ask(login, dummy, why_r);
+	return ask(login, usual != NULL ? usual : dummy, why_r);
 }
 
 static bool comes_from_there(const struct account *account, const char *peer)
@@ -58,6 +60,14 @@ static bool is_secret(const struct login *login)
 static bool is_hash(const char *hash)
 {
 	return hash != NULL && *hash == '$';
+}
+
+const char *proving_usual_hash(const struct accounts *accounts)
+{
+	for (size_t i = 0; i < accounts->count; i++)
+		if (is_hash(accounts->items[i].hash))
+			return accounts->items[i].hash;
+	return NULL;
 }
 
 /* Why whatever is proved does not count. NULL: it does. */

@@ -16,6 +16,8 @@ enum proving {
 /* Begins to prove the login, whose name and password are there. Sets login->account, and login->device. Who is not
  * there, or disabled, or comes from elsewhere, is found wrong after the work that a password costs. */
 enum proving proving_begin(struct login *login, const char **why_r);
+/* The hash that is checked for those who have none, so that they cost as much; NULL: any will do. */
+const char *proving_usual_hash(const struct accounts *accounts);
 /* The helper's word. DONE, WRONG or UNABLE. */
 enum proving proving_end(const struct login *login, enum message_verdict verdict, const char **why_r);
 

@@ -73,6 +73,7 @@ int64_t tries_ask(struct tries *tries, struct tries_one *one, int64_t now)
 	struct throttle_record record;
 
 	one->sent = 0;
+	one->upstream = false;
 	if (tries->most == 0)
 		return 0;
 	record = throttle_look(tries->throttle, &one->keys, now);
@@ -101,7 +102,8 @@ int64_t tries_refused(struct tries *tries, struct tries_one *one, int64_t now)
 	int64_t verdict = now;
 
 	if (tries->most > 0)
-		verdict = throttle_refused(tries->throttle, &one->keys, one->begun, one->sent, now, tries->most);
+		verdict = throttle_refused(tries->throttle, &one->keys, one->begun, one->sent, one->upstream, now,
+					   tries->most);
 	tries_end(tries, one);
 	return verdict;
 }

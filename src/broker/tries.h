@@ -21,7 +21,8 @@ struct tries {
 struct tries_one {
 	struct throttle_keys keys;
 	int64_t begun; /* when the credential was there; monotonic milliseconds */
-	int64_t sent;  /* when it went upstream; 0: not yet */
+	int64_t sent;  /* when it was tried; 0: not yet */
+	bool upstream; /* which is asked, and takes its time */
 	bool counted, proven, waiting;
 };
 

@@ -288,19 +288,20 @@ static int64_t draw_sample(struct throttle *throttle)
 }
 
 int64_t throttle_refused(struct throttle *throttle, const struct throttle_keys *keys, int64_t begun, int64_t sent,
-			 int64_t now, int64_t most)
+			 bool upstream, int64_t now, int64_t most)
 {
 	struct touched touched = touch(throttle, keys, now);
 	unsigned address = add(touched.address, now), user = add(touched.user, now), pair = add(touched.pair, now);
 	unsigned count = touched.proven ? pair : address > user ? address : user;
-	int64_t penalty = throttle_penalty(count, most), answered = now, verdict = begun + penalty;
-	int64_t next =
-	    (sent > 0 ? sent : now) + penalty; /* who has waited for his turn does not pay for the next one's */
+	int64_t tried = sent > 0 ? sent : now, penalty = throttle_penalty(count, most), verdict = begun + penalty;
+	int64_t answered = now,
+		next = tried + penalty; /* who has waited for his turn does not pay for the next one's */
 
-	if (sent > 0)
-		note_sample(throttle, now - sent);
+	if (upstream)
+		note_sample(throttle, now - tried);
 	else
-		answered += draw_sample(throttle);
+		answered = tried + draw_sample(throttle);
+	answered = answered < now ? now : answered;
 	if (verdict < answered)
 		verdict = answered;
 	postpone_all(&touched, next > verdict ? next : verdict);

@@ -51,10 +51,10 @@ struct throttle_keys throttle_identify_told(const struct throttle *throttle, con
 					    const char *user);
 struct throttle_record throttle_look(struct throttle *throttle, const struct throttle_keys *keys, int64_t now);
 
-/* A credential that came at `begun` was refused; `sent`: when it went upstream, 0 if it never did. Returns when the
- * verdict may leave: one that nobody was asked for takes as long as the others did lately. */
+/* A credential that came at `begun` was refused; `sent`: when it was tried, 0 if it never was; upstream: there. Returns
+ * when the verdict may leave: one that the upstream was not asked for takes as long as its own did lately. */
 int64_t throttle_refused(struct throttle *throttle, const struct throttle_keys *keys, int64_t begun, int64_t sent,
-			 int64_t now, int64_t most);
+			 bool upstream, int64_t now, int64_t most);
 /* It was accepted. */
 void throttle_accepted(struct throttle *throttle, const struct throttle_keys *keys, int64_t now);
 /* The client left before the verdict: no refusal, but the next try waits as after a first one. */

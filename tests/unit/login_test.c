@@ -10,9 +10,10 @@
 
 #include "broker/broker.h"
 #include "broker/login.h"
+#include "broker/proving.h"
 #include "common/deadline.h"
 
-#define HASH	      "$y$j9T$abcdefghijklmnopqrstu/$GOBj9MnQX2XXRYb4Fyz9668D5epsKc/lpFQOxVhyXjA"
+#define HASH	      "$y$j8T$abcdefghijklmnopqrstu/$GOBj9MnQX2XXRYb4Fyz9668D5epsKc/lpFQOxVhyXjA"
 #define ID	      7
 #define ACCOUNTS      "accounts = \"a.conf\";\n"
 #define TLS	      "tls = { certificate = \"c.pem\"; key = \"k.pem\"; };\n"
@@ -22,6 +23,7 @@ static struct process process;
 static struct broker broker;
 static struct broker_front front;
 static int at_front, at_helper; /* the other ends of their channels */
+static struct ipc_inbox helped;
 
 static void ignore(void *context, struct ipc_inbox *inbox)
 {
@@ -46,6 +48,7 @@ static int begin(const char *text)
 	if (process.conf->accounts_file != NULL) {
 		broker.accounts = accounts_read(process.conf, &report);
 		assert_non_null(broker.accounts);
+		broker.usual_hash = proving_usual_hash(broker.accounts);
 	}
 	broker.tries.throttle = process.throttle;
 	assert_int_equal(ipc_pair(ends), 0);
@@ -69,6 +72,14 @@ static int begin_without(void **state)
 {
 	(void)state;
 	return begin(LISTENERS BACKENDS DOMAIN_ROUTES);
+}
+
+/* No route is for all. */
+static int begin_with_few_routes(void **state)
+{
+	(void)state;
+	return begin(ACCOUNTS LISTENERS BACKENDS "routes = ({ users = \"ann\"; backend = \"main\"; }, "
+						 "{ users = \"bob\"; backend = \"main\"; });\n");
 }
 
 static int begin_with_listeners(void **state)
@@ -125,15 +136,23 @@ static void log_in(const char *user)
 	assert_int_equal(log_in_by("USER", 0, "", user), 0);
 }
 
-/* The same, whose password is here. Returns the number of the job that the helper gets. */
+/* The job that the helper gets. */
+static uint64_t take_check(void)
+{
+	const struct message_check *check = &helped.message.u.check;
+
+	assert_int_equal(ipc_receive(at_helper, &helped), IPC_OK);
+	assert_int_equal(helped.message.type, MESSAGE_CHECK);
+	assert_int_equal(check->hash.size, strlen(HASH));
+	assert_memory_equal(check->hash.data, HASH, strlen(HASH));
+	return check->id;
+}
+
+/* A login whose password is here. Returns the number of the job. */
 static uint64_t check(const char *user)
 {
-	struct ipc_inbox inbox;
-
 	log_in(user);
-	assert_int_equal(ipc_receive(at_helper, &inbox), IPC_OK);
-	assert_int_equal(inbox.message.type, MESSAGE_CHECK);
-	return inbox.message.u.check.id;
+	return take_check();
 }
 
 static void answer(uint64_t job, enum message_verdict verdict)
@@ -199,7 +218,7 @@ static void note_refusal(void)
 	int64_t now = deadline_now();
 
 	broker.tries.most = 1;
-	(void)throttle_refused(process.throttle, &keys, now - 333, now - 333, now, broker.tries.most);
+	(void)throttle_refused(process.throttle, &keys, now - 333, now - 333, true, now, broker.tries.most);
 }
 
 static void test_a_name_without_route_is_refused_as_late_as_others(void **state)
@@ -211,6 +230,28 @@ static void test_a_name_without_route_is_refused_as_late_as_others(void **state)
 		int told;
 
 		log_in("stranger");
+		while ((told = verdict()) < 0 && deadline_now() - begun < 3000)
+			event_base_loop(broker.base, EVLOOP_ONCE);
+		assert_int_equal(told, POPGATE_AUTH);
+		assert_true(deadline_now() - begun >= 333);
+	}
+}
+
+/* Who is not there, or leads nowhere, is the same work as who is: one check, of a hash that is as dear. And it takes as
+ * long as the upstream's refusals, since others are refused there. */
+static void test_whoever_is_wrong_costs_the_same(void **state)
+{
+	static const char *const names[] = {"ann", "stranger", "bob", "nobody@example.com", "lost"};
+
+	(void)state;
+	note_refusal();
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		int64_t begun = deadline_now();
+		uint64_t job = check(names[i]);
+		int told;
+
+		assert_int_equal(ipc_receive(at_helper, &helped), IPC_AGAIN);
+		answer(job, CHECK_WRONG);
 		while ((told = verdict()) < 0 && deadline_now() - begun < 3000)
 			event_base_loop(broker.base, EVLOOP_ONCE);
 		assert_int_equal(told, POPGATE_AUTH);
@@ -261,6 +302,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_a_helper_that_dies_refuses_whom_it_was_asked_about,
 					    begin_with_accounts, end),
 	    cmocka_unit_test_setup_teardown(test_a_name_without_route_is_refused_as_late_as_others, begin_without, end),
+	    cmocka_unit_test_setup_teardown(test_whoever_is_wrong_costs_the_same, begin_with_few_routes, end),
 	    cmocka_unit_test_setup_teardown(test_only_what_the_listener_offers_is_a_login, begin_with_listeners, end),
 	};
 

@@ -63,7 +63,7 @@ static int64_t refuse(const char *peer, const char *user)
 {
 	struct throttle_keys keys = keys_of(peer, user);
 
-	return throttle_refused(throttle, &keys, now, now, now, MOST) - now;
+	return throttle_refused(throttle, &keys, now, now, true, now, MOST) - now;
 }
 
 static void accept(const char *peer, const char *user)
@@ -119,9 +119,9 @@ static void a_slow_upstream_counts_as_part_of_the_penalty(void **state)
 	struct throttle_keys keys = keys_of("192.0.2.1", "ann");
 
 	(void)state;
-	assert_int_equal(throttle_refused(throttle, &keys, now - 500, now - 500, now, MOST), now + 1500);
+	assert_int_equal(throttle_refused(throttle, &keys, now - 500, now - 500, true, now, MOST), now + 1500);
 	now += 100 * SECOND;
-	assert_int_equal(throttle_refused(throttle, &keys, now - 9 * SECOND, now - SECOND, now, MOST), now);
+	assert_int_equal(throttle_refused(throttle, &keys, now - 9 * SECOND, now - SECOND, true, now, MOST), now);
 }
 
 /* Else all that wait for their turn would go at once. */
@@ -134,7 +134,7 @@ static void input_21_who_has_waited_makes_the_next_one_wait_as_long(void **state
 	refuse("192.0.2.1", "ann");
 	now += 4 * SECOND;
 	assert_int_equal(due("192.0.2.1", "ann"), 0);
-	assert_int_equal(throttle_refused(throttle, &keys, now - 6 * SECOND, now, now, MOST), now + 2 * SECOND);
+	assert_int_equal(throttle_refused(throttle, &keys, now - 6 * SECOND, now, true, now, MOST), now + 2 * SECOND);
 	assert_int_equal(due("192.0.2.1", "ann"), 8 * SECOND);
 }
 
@@ -214,11 +214,18 @@ static void input_22_what_no_upstream_was_asked_for_takes_as_long(void **state)
 	struct throttle_keys known = keys_of("192.0.2.1", "ann"), unknown = keys_of("192.0.2.2", "nobody");
 
 	(void)state;
-	assert_int_equal(throttle_refused(throttle, &unknown, now, 0, now, MOST), now + 2 * SECOND);
+	assert_int_equal(throttle_refused(throttle, &unknown, now, 0, false, now, MOST), now + 2 * SECOND);
 	now += 11 * MINUTE;
 	for (int i = 0; i < 16; i++)
-		throttle_refused(throttle, &known, now, now, now + 3 * SECOND, MOST);
-	assert_int_equal(throttle_refused(throttle, &unknown, now, 0, now, MOST), now + 3 * SECOND);
+		throttle_refused(throttle, &known, now, now, true, now + 3 * SECOND, MOST);
+	assert_int_equal(throttle_refused(throttle, &unknown, now, 0, false, now, MOST), now + 3 * SECOND);
+	/* the work that it was here is no work upstream, but takes its own part of that time */
+	now += 11 * MINUTE;
+	for (int i = 0; i < 100; i++, now += 11 * MINUTE)
+		assert_int_equal(throttle_refused(throttle, &unknown, now, now, false, now + SECOND, MOST),
+				 now + 3 * SECOND);
+	assert_int_equal(throttle_refused(throttle, &unknown, now, now, false, now + 5 * SECOND, MOST),
+			 now + 5 * SECOND);
 }
 
 static void networks(void **state)
