@@ -80,6 +80,19 @@ class Refresh(OAuthCase):
         self.assertEqual(len({form["refresh_token"] for form in self.asked()}), 1)
         self.gate.stop()
 
+    def test_longest_token_can_be_sent_again(self):
+        """Though each octet of it has to be encoded."""
+        self.provide(server=OAuthServer(lifetime=60))
+        longest = "%" * 8000
+        self.server.on["/token"] = [lambda form: (200, {**self.server.new_tokens(), "refresh_token": longest})]
+        self.log_in()
+        self.server.refresh_tokens.add(longest)
+        self.server.lifetime = 3600
+        self.gate.start()
+        self.assertRegex(self.login("ann"), OK)
+        self.assertEqual([form["refresh_token"] for form in self.asked()], [longest])
+        self.gate.stop()
+
     def test_wrong_local_password_never_touches_a_token(self):
         self.begin()
         before = self.rows()
