@@ -8,6 +8,7 @@ import http.client
 import os
 import re
 import shutil
+import signal
 import sqlite3
 import subprocess
 import tempfile
@@ -148,3 +149,24 @@ class OAuthCase(UpstreamCase):
     def asked(self, grant="refresh_token"):
         """The requests of that kind so far."""
         return [form for path, form in self.server.asked if path == "/token" and form["grant_type"].endswith(grant)]
+
+
+class RefreshCase(OAuthCase):
+    """A first token that must be refreshed at the first login."""
+
+    def begin(self, **options):
+        """A gateway that runs; ann has logged in at the provider, and her first token is a minute from its end."""
+        server = options.pop("server", None) or OAuthServer(lifetime=60)
+        self.provide(server=server, **options)
+        for account in self.accounts:
+            self.log_in(account["user"])
+        self.server.lifetime = 3600
+        self.gate.start()
+
+    def reload(self):
+        """Another generation, once it serves."""
+        before = set(self.gate.pids("agent"))
+        self.gate.write_config()
+        self.gate.signal(signal.SIGHUP)
+        self.gate.wait_until(lambda: self.gate.pids("agent") and not before & set(self.gate.pids("agent")),
+                             "the new generation alone")
