@@ -14,9 +14,9 @@
 #include "session/plugin_test_check.h"
 
 static const struct plugin_check *const tables[] = {
-    plugin_checks_data,	 plugin_checks_open,   plugin_checks_takes,	     plugin_checks_list,
-    plugin_checks_fetch, plugin_checks_stop,   plugin_checks_prefetch,	     plugin_checks_refresh,
-    plugin_checks_close, plugin_checks_commit, plugin_checks_refresh_commit,
+    plugin_checks_data,	 plugin_checks_open,	 plugin_checks_takes,	 plugin_checks_list,
+    plugin_checks_fetch, plugin_checks_stop,	 plugin_checks_prefetch, plugin_checks_refresh,
+    plugin_checks_close, plugin_checks_sessions, plugin_checks_commit,	 plugin_checks_refresh_commit,
 };
 
 struct report {

@@ -46,7 +46,8 @@ struct plugin_check {
 /* Tables, each ends with name NULL. */
 extern const struct plugin_check plugin_checks_data[], plugin_checks_open[], plugin_checks_list[],
     plugin_checks_fetch[], plugin_checks_stop[], plugin_checks_prefetch[], plugin_checks_close[],
-    plugin_checks_commit[], plugin_checks_refresh[], plugin_checks_refresh_commit[], plugin_checks_takes[];
+    plugin_checks_commit[], plugin_checks_refresh[], plugin_checks_refresh_commit[], plugin_checks_takes[],
+    plugin_checks_sessions[];
 
 /* Loads, reads the settings and configures, as far as the check needs it. */
 void plugin_test_prepare(struct plugin_test *test, const struct plugin_check *check);

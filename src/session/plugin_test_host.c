@@ -167,6 +167,7 @@ int probe_try(struct probe *probe, int64_t deadline, struct popgate_error *error
 	struct plugin_test *test = probe->test;
 	const struct popgate_open open = {.size = sizeof(open),
 					  .user = probe->session.upstream_user,
+					  .flags = probe->session.utf8 ? POPGATE_OPEN_UTF8 : 0,
 					  .deadline = deadline,
 					  .folder = probe->session.folder};
 	void *const nothing = &probe->session.drop; /* no drop of a plugin is there */

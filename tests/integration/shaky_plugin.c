@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #define MESSAGES 5
@@ -24,6 +25,7 @@
 struct shaky {
 	const struct popgate_host *host;
 	const char *way, *state;
+	int owner; /* a file */
 };
 
 struct drop {
@@ -32,7 +34,7 @@ struct drop {
 	size_t count, messages[MESSAGES], hinted;
 	int ready[2]; /* a pipe that can be read from */
 	int held[HELD];
-	bool refused, refreshed, fetched[MESSAGES];
+	bool refused, refreshed, utf8, fetched[MESSAGES];
 };
 
 static const struct popgate_key keys[] = {
@@ -90,6 +92,8 @@ static int configure(const struct popgate_host *host, const struct popgate_setti
 	if (is(shaky, "configure-asks-wrongly"))
 		(void)host->setting_int(settings, "way");
 	end(shaky, "configure");
+	if (is(shaky, "one-session"))
+		shaky->owner = memfd_create("owner", MFD_CLOEXEC);
 	if (is(shaky, "one-instance"))
 		shaky = one = one == NULL ? shaky : one;
 	*instance_r = shaky;
@@ -106,7 +110,9 @@ static void destroy(void *instance)
 		abort();
 	if (is(shaky, "one-instance"))
 		shaky->state = NULL;
-	else
+	else if (is(shaky, "one-session"))
+		close(shaky->owner);
+	if (!is(shaky, "one-instance"))
 		free(shaky);
 }
 
@@ -176,6 +182,23 @@ static int authenticate(struct drop *drop, const struct popgate_open *open, void
 								  : shaky->host->lock(drop->session, "INBOX", error);
 }
 
+/* A file that all sessions of an instance share, though each takes it for its own. */
+static void own(const struct shaky *shaky)
+{
+	pid_t self = getpid();
+
+	if (is(shaky, "one-session") && pwrite(shaky->owner, &self, sizeof(self), 0) != sizeof(self))
+		abort();
+}
+
+static bool is_own(const struct shaky *shaky)
+{
+	pid_t owner = 0;
+
+	return !is(shaky, "one-session") ||
+	       (pread(shaky->owner, &owner, sizeof(owner), 0) == sizeof(owner) && owner == getpid());
+}
+
 static int open_drop(void *instance, struct popgate_session *session, const struct popgate_open *open, void **drop_r,
 		     struct popgate_error *error)
 {
@@ -186,11 +209,14 @@ static int open_drop(void *instance, struct popgate_session *session, const stru
 		sleep(2);
 	if (shaky->host->now() >= open->deadline && !is(shaky, "open-ignores-deadline"))
 		return fail(error, is(shaky, "late-perm") ? POPGATE_PERM : POPGATE_TEMP, "too late");
+	if ((open->flags & POPGATE_OPEN_UTF8) && is(shaky, "utf8-refused"))
+		return fail(error, POPGATE_PERM, "no such letters");
 	if (drop == NULL || pipe2(drop->ready, O_CLOEXEC) != 0 || write(drop->ready[1], "x", 1) != 1)
 		return fail(error, POPGATE_TEMP, "no memory");
 	end(shaky, "open");
 	drop->shaky = shaky;
 	drop->session = session;
+	drop->utf8 = (open->flags & POPGATE_OPEN_UTF8) != 0;
 	for (size_t i = 0; i < HELD && is(shaky, "needs-descriptors"); i++)
 		if ((drop->held[i] = dup(drop->ready[0])) < 0)
 			return fail(error, POPGATE_TEMP, "no descriptor");
@@ -199,6 +225,7 @@ static int open_drop(void *instance, struct popgate_session *session, const stru
 			close_drop(drop);
 		return -1;
 	}
+	own(shaky);
 	if (!is(shaky, "no-drop"))
 		*drop_r = drop;
 	return 0;
@@ -235,8 +262,12 @@ static size_t text_of(const struct shaky *shaky, size_t message, char *text, siz
 	return (size_t)snprintf(text, size, "Subject: %zu\r\n\r\n%0*d\r\n.\r\n", message, width, 0);
 }
 
-static void odd_listing(const struct shaky *shaky, size_t i, char *id, size_t size, struct popgate_message *message)
+static void odd_listing(const struct drop *drop, size_t i, char *id, size_t size, struct popgate_message *message)
 {
+	const struct shaky *shaky = drop->shaky;
+
+	if (is(shaky, "utf8-ids") && drop->utf8)
+		snprintf(id, size, "utf8.%zu", i);
 	if (is(shaky, "double-id"))
 		snprintf(id, size, "id");
 	if (is(shaky, "long-id"))
@@ -276,7 +307,7 @@ static int list(void *context, popgate_list_fn *add, void *add_context, int64_t 
 		if (is_removed(shaky, i) || is(shaky, "empty") || (is(shaky, "unstable-count") && i == lists))
 			continue;
 		snprintf(id, sizeof(id), "id.%zu", i);
-		odd_listing(shaky, i, id, sizeof(id), &message);
+		odd_listing(drop, i, id, sizeof(id), &message);
 		drop->messages[drop->count++] = i;
 		if (add(add_context, &message) == 0 || is(shaky, "add-ignored"))
 			continue;
@@ -381,6 +412,8 @@ static int fetch(void *context, size_t position, int64_t lines, const struct pop
 	int64_t begun = shaky->host->now();
 
 	end(shaky, "fetch");
+	if (!is_own(shaky))
+		return fail(error, POPGATE_TEMP, "somebody else is here");
 	if (is(shaky, "slow-upstream") && wait_long(drop, message, pace, error) != 0)
 		return -1;
 	for (size_t at = 0; at < size; at += piece) {
