@@ -125,6 +125,8 @@ static int take(struct accounts_options *options, const struct table *table, int
 		const char *key = find_key(optarg);
 
 		options->unset[options->unset_count++] = key;
+		if (key == NULL)
+			options->why = "--unset takes a key of the account, and not `user`";
 		return key == NULL ? -1 : 0;
 	} else if (option == 'c') {
 		options->file = optarg;

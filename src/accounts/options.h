@@ -24,6 +24,7 @@ struct accounts_options {
 	size_t value_count;
 	const char **unset; /* keys, which are unset before values are set */
 	size_t unset_count;
+	const char *why; /* what is wrong, if getopt has not said it; NULL */
 	/* What is no option. */
 	char **words;
 	int word_count;

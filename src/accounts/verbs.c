@@ -305,6 +305,15 @@ static int show(struct run *run, const struct change *change)
 	return result;
 }
 
+/* What the table says of a key. */
+static const char *help_of(const char *name)
+{
+	for (const struct popgate_key *key = account_table_keys; key->name != NULL; key++)
+		if (strcmp(key->name, name) == 0)
+			return key->help;
+	return "";
+}
+
 static int ask_for(struct run *run, const char *what, const char *name, struct secret *secret_r)
 {
 	const char *why;
@@ -321,6 +330,7 @@ static int ask(struct run *run, const struct change *change)
 	struct accounts_options *options = &run->options;
 	int result = PROCESS_EXIT_OK;
 	size_t asked = 0;
+	char what[128];
 
 	if (change->asks && (change->make != change_add || add_asks(options)))
 		result = ask_for(run, "Password", "the password", &run->password);
@@ -331,7 +341,8 @@ static int ask(struct run *run, const struct change *change)
 			continue;
 		if (asked == SECRETS)
 			return failed(run->verb, "these are too many secrets");
-		result = ask_for(run, value->key, value->key, &run->secrets[asked]);
+		snprintf(what, sizeof(what), "%s (%s)", value->key, help_of(value->key));
+		result = ask_for(run, what, value->key, &run->secrets[asked]);
 		if (result == PROCESS_EXIT_OK)
 			value->text = (const char *)run->secrets[asked++].data;
 	}
@@ -392,7 +403,7 @@ static int begin(struct run *run, const struct change *change, int argc, char **
 
 	run->book.folder = -1;
 	if (accounts_options_read(&run->options, argc, argv, change->takes) != 0) {
-		result = usage(run->verb, "unknown or incomplete option");
+		result = usage(run->verb, run->options.why == NULL ? "unknown or incomplete option" : run->options.why);
 	} else if (run->options.help) {
 		fputs(change == &password_change ? accounts_passwd_help : accounts_account_help, stdout);
 	} else if (run->options.word_count > change->words ||
@@ -412,7 +423,9 @@ static int begin(struct run *run, const struct change *change, int argc, char **
 int accounts_passwd(int argc, char **argv, accounts_reload_fn *reload)
 {
 	struct run run = {.verb = "passwd"};
+	char name[] = "popgate passwd";
 
+	argv[0] = name; /* faults of options begin with it */
 	return begin(&run, &password_change, argc, argv, reload);
 }
 
@@ -431,10 +444,13 @@ static int takes(const struct change *change, int argc, char **argv)
 int accounts_account(int argc, char **argv, accounts_reload_fn *reload)
 {
 	struct run run = {.verb = "account"};
+	char name[] = "popgate account";
 
 	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
 		int taken = takes(&changes[i], argc, argv);
 
+		if (taken > 0)
+			argv[taken] = name;
 		if (taken > 0)
 			return begin(&run, &changes[i], argc - taken, argv + taken, reload);
 	}

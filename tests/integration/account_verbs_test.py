@@ -5,6 +5,7 @@ import os
 import pty
 import random
 import re
+import select
 import shutil
 import signal
 import stat
@@ -190,6 +191,8 @@ class Editing(VerbsCase):
                              (("account", "add", "", "--no-password"), None)):
             with self.subTest(words=words):
                 self.bad(2, "see popgate (account|passwd) --help", *words, given=given)
+        self.bad(2, "^popgate account: unrecognized option '--foldr'", "account", "set", "boss", "--foldr", "x")
+        self.bad(2, "^popgate account: --unset takes a key of the account", "account", "set", "boss", "--unset", "foldr")
         self.bad(1, "there is an account of that name already", "account", "add", "BOSS", "--no-password")
         self.bad(1, "there is no account `who`", "account", "set", "who", "--folder", "x")
         self.bad(1, "there is no account `who`", "passwd", "who", given="x\n")
@@ -200,7 +203,8 @@ class Editing(VerbsCase):
 
     def test_bad_values_are_refused_before_anything_is_asked_in_the_words_of_the_file(self):
         self.write(OTHERS)
-        for words, told in ((("--backend", "exmple"), "`backend` in `accounts`: there is no backend `exmple`: did you mean `example`?"),
+        for words, told in ((("--backend", "exmple"),
+                             "`backend` in `accounts`: there is no backend `exmple`: did you mean `example`?"),
                             (("--secret-file", "relative"), "`secret_file` takes an absolute path here"),
                             (("--secret-file", "/a", "--oauth", "b"), "`oauth` in `accounts`: there is another source of the secret"),
                             (("--network", "10.0.0.1/8"), "`networks` in `accounts`: `10.0.0.1/8` is no network"),
@@ -347,28 +351,47 @@ class Editing(VerbsCase):
         self.bad(1, f"{self.file}: nothing was changed, because then: the account `ann` opens its mailbox by itself",
                  "account", "enable", "ann")
 
+    def on_terminal(self, words, answers):
+        """(status, all that was shown). answers: what is typed in where that is asked."""
+        pid, terminal = pty.fork()
+        if pid == 0:
+            os.execv(self.gate.program, [self.gate.program, *words, "-c", self.gate.config_file])
+        shown, before = b"", 0
+        for ask, answer in answers:
+            while ask not in shown[before:]:
+                if not select.select([terminal], [], [], 60)[0]:
+                    os.kill(pid, signal.SIGKILL)
+                    self.fail(f"waited for {ask} after {shown}")
+                shown += os.read(terminal, 4096)
+            before = len(shown)
+            time.sleep(0.1)
+            os.write(terminal, answer + b"\n")
+        try:
+            while octets := os.read(terminal, 4096):
+                shown += octets
+        except OSError:
+            pass  # the other end has gone
+        os.close(terminal)
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), shown
+
     def test_password_is_asked_for_twice_on_a_terminal_without_echo(self):
         self.good("account", "add", "ann", "--no-password")
-        for second, status in (("a secret", 0), ("another", 1)):
+        for second, status in ((b"a secret", 0), (b"another", 1)):
             with self.subTest(second):
-                pid, terminal = pty.fork()
-                if pid == 0:
-                    os.execv(self.gate.program, [self.gate.program, "passwd", "ann", "-c", self.gate.config_file])
-                shown = b""
-                for ask, answer in ((b"Password of ann: ", "a secret"), (b"The same again: ", second)):
-                    while ask not in shown:
-                        shown += os.read(terminal, 4096)
-                    time.sleep(0.1)
-                    os.write(terminal, answer.encode() + b"\n")
-                try:
-                    while octets := os.read(terminal, 4096):
-                        shown += octets
-                except OSError:
-                    pass  # the other end has gone
-                os.close(terminal)
-                self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), status, shown)
+                done, shown = self.on_terminal(("passwd", "ann"), ((b"Password of ann: ", b"a secret"),
+                                                                   (b"The same again: ", second)))
+                self.assertEqual(done, status, shown)
                 self.assertNotIn(b"secret", shown)
                 self.assertIn(b"two differ" if status else b"has a new password", shown)
+
+    def test_other_secrets_are_asked_for_on_a_terminal_too(self):
+        again = b"The same again: "
+        done, shown = self.on_terminal(("account", "add", "ann", "--upstream-secret"), (
+            (b"Password of ann: ", b"key of the house"), (again, b"key of the house"),
+            (b"upstream_secret (the password upstream) of ann: ", b"key of the mail"), (again, b"key of the mail")))
+        self.assertEqual(done, 0, shown)
+        self.assertNotIn(b"key of the", shown)
+        self.assertIn('upstream_secret = "key of the mail";', self.text())
 
 
 class Safety(VerbsCase):
