@@ -297,7 +297,7 @@ WAYS = {
 }
 # The ways that end a check in time: nothing else needs much of it.
 PATIENCE = 4
-AT_ONCE = 32  # runs: a check of a slow reader waits two seconds and a half in each
+AT_ONCE = 12 if SANITIZED else 32  # runs: a check of a slow reader waits two seconds and a half in each
 CRASH = "with exit code 1" if SANITIZED else "by signal 11 (Segmentation fault)"
 
 

@@ -331,7 +331,7 @@ class Handover(ExampleCase):
     def test_connection_ends_with_the_front_while_its_reply_is_not_taken(self):
         gate = self.gateway(messages=1_000_000)
         gate.expect_warning("event=process_died role=front")
-        client = self.client(gate)
+        client = self.client(gate, timeout=90)  # the listing takes its time
         client.command("NOOP")
         client.send(b"LIST\r\n")
         client.line()
@@ -448,7 +448,7 @@ class Shutdown(ExampleCase):
     def test_client_that_takes_no_more_is_cut_at_the_end_of_the_time(self):
         gate = self.gateway(messages=1_000_000, limits={"shutdown_timeout": 1})
         gate.expect_warning("did not end in time")
-        client = self.client(gate)
+        client = self.client(gate, timeout=90)  # the listing takes its time
         client.send(b"LIST\r\n")
         client.line()
         gate.signal(signal.SIGTERM)
@@ -462,7 +462,7 @@ class Shutdown(ExampleCase):
         gate = Gateway([example_backend(messages=1_000_000)], limits={"shutdown_timeout": 30})
         self.addCleanup(gate.kill)
         gate.start()
-        client = self.client(gate)
+        client = self.client(gate, timeout=90)  # the listing takes its time
         client.send(b"LIST\r\n")
         client.line()
         gate.signal(signal.SIGTERM)
