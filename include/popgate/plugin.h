@@ -227,6 +227,9 @@ struct popgate_pace {
 
 /* open(): what the client asked for. */
 #define POPGATE_OPEN_UTF8 1u /* RFC 6856: the client takes UTF-8 headers */
+/* From ABI 1.3. There are local accounts, and it was none that proved this user: who has one must not show. A
+ * credential that is of no use here, whoever has it, is refused like a wrong one, with POPGATE_AUTH. */
+#define POPGATE_OPEN_STRANGER 2u
 
 struct popgate_open {
 	size_t size;

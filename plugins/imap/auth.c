@@ -90,21 +90,17 @@ static int offers_none(const struct drop *drop, enum popgate_secret_kind kind, s
 {
 	static const char *const kinds[] = {
 	    [POPGATE_PASSWORD] = "a password", [POPGATE_TOKEN] = "an OAuth token", [POPGATE_NONE] = "a certificate"};
-	/* who has no account looks like one with a wrong password, or with a wrong token */
-	const enum popgate_status status = kind == POPGATE_TOKEN ? POPGATE_AUTH : POPGATE_PERM;
+	const enum popgate_status status = (drop->flags & POPGATE_OPEN_STRANGER) != 0 ? POPGATE_AUTH : POPGATE_PERM;
 
-	if (drop->conf->auth == CONF_AUTH_EXTERNAL && kind == POPGATE_PASSWORD)
-		return status_fail(
-		    error, POPGATE_AUTH,
-		    "auth is fixed to EXTERNAL, which takes no password: the user needs a local account");
 	if (drop->conf->auth != CONF_AUTH_AUTO && mechanisms[drop->conf->auth].kind != kind)
-		return status_fail(error, POPGATE_PERM, "auth is fixed to %s, which takes no %s",
-				   mechanisms[drop->conf->auth].name, strchr(kinds[kind], ' ') + 1);
+		return status_fail(error, status, "auth is fixed to %s, which takes no %s%s",
+				   mechanisms[drop->conf->auth].name, strchr(kinds[kind], ' ') + 1,
+				   kind == POPGATE_PASSWORD ? ": the user needs a local account" : "");
 	if (drop->conf->auth != CONF_AUTH_AUTO)
 		return status_fail(error, status, "auth is fixed to %s, which the server does not offer for %s",
 				   mechanisms[drop->conf->auth].name, kinds[kind]);
 	if (kind == POPGATE_PASSWORD && (drop->conn.caps & CAPS_LOGINDISABLED))
-		return status_fail(error, POPGATE_PERM,
+		return status_fail(error, status,
 				   "the server disables LOGIN and offers no other mechanism for this password");
 	return status_fail(error, status, "the server offers no mechanism for %s", kinds[kind]);
 }

@@ -13,12 +13,14 @@
 #include "agent/refresh.h"
 #include "agent/source.h"
 #include "common/conf.h"
+#include "common/deadline.h"
 #include "common/link.h"
 #include "common/log.h"
 #include "common/sandbox.h"
 #include "state/uses.h"
 
-#define USES_PATIENCE 50 /* milliseconds: all who wait for a credential wait too */
+#define USES_PAUSE    5000 /* milliseconds after a use that could not be noted */
+#define USES_PATIENCE 50   /* milliseconds: all who wait for a credential wait too */
 
 struct agent {
 	struct link link;
@@ -26,6 +28,7 @@ struct agent {
 	struct jobs *jobs;
 	struct uses *uses; /* NULL: not open */
 	bool blind;	   /* uses cannot be noted; it was said */
+	int64_t noting;	   /* none is before */
 };
 
 static void refuse(const struct agent *agent, uint64_t id, const struct popgate_error *error)
@@ -115,12 +118,14 @@ static void take_request(struct agent *agent)
 
 /* ---- devices ---- */
 
-/* Said once, until it works again. */
-static void tell_blind(struct agent *agent, const struct popgate_error *error)
+/* Said once, until it works again. What comes meanwhile is not noted: it would have those wait who need a credential.
+ */
+static void go_blind(struct agent *agent, const struct popgate_error *error)
 {
 	if (!agent->blind)
 		log_say(POPGATE_LOG_WARN, NULL, "the last use of devices is not noted: %s", error->text);
 	agent->blind = true;
+	agent->noting = deadline_in(USES_PAUSE);
 }
 
 static void note_use(struct agent *agent, const struct message_used *used)
@@ -129,7 +134,7 @@ static void note_use(struct agent *agent, const struct message_used *used)
 	struct use use = {.when = (int64_t)time(NULL)};
 	struct popgate_error error;
 
-	if (directory == NULL || used->device.size != DEVICE_SALT)
+	if (directory == NULL || used->device.size != DEVICE_SALT || deadline_left(agent->noting) > 0)
 		return;
 	if (used->peer.size > 0)
 		memcpy(use.address, used->peer.data, used->peer.size);
@@ -139,7 +144,7 @@ static void note_use(struct agent *agent, const struct message_used *used)
 		agent->blind = false;
 		return;
 	}
-	tell_blind(agent, &error);
+	go_blind(agent, &error);
 	uses_close(&agent->uses);
 }
 

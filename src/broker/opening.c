@@ -120,6 +120,7 @@ static int send_open(const struct login *login, enum message_type type)
 {
 	const struct opening_place *place = login->place;
 	const uint32_t own = login->proved && place->source->kind == CONF_SOURCE_CLIENT ? LOGIN_PROVED : 0;
+	const uint32_t stranger = login->broker->accounts != NULL && !login->proved ? LOGIN_STRANGER : 0;
 	const uint32_t delays = login->broker->delays ? LOGIN_DELAYS : 0;
 	const int fds[] = {login->stream, login->page};
 	struct message message = {.type = type};
@@ -127,7 +128,7 @@ static int send_open(const struct login *login, enum message_type type)
 
 	open->id = login->id;
 	open->backend = (uint32_t)place->number;
-	open->flags = (login->flags & LOGIN_UTF8) | own | delays | (place->denied ? LOGIN_DENIED : 0);
+	open->flags = (login->flags & LOGIN_UTF8) | own | stranger | delays | (place->denied ? LOGIN_DENIED : 0);
 	if (type == MESSAGE_REOPEN && login->trial)
 		open->flags |= LOGIN_TRIAL;
 	open->login_delay = login->policy.login_delay;

@@ -27,9 +27,10 @@ size_t channel_queued(const struct channel *channel);
 /* Closes. Takes NULL; safe inside the callbacks. */
 void channel_free(struct channel **channel);
 /* Sends, or queues when the socket is full; duplicates the descriptors it queues.
- * Returns 0, or -1 when the channel is dead, the queue is full or the message too large.
- * One with descriptors may be tried again, or done without; any other that is lost ends
- * the channel, as if the other end had gone: both ends then know that something is amiss. */
+ * Returns 0, or -1 when the channel is dead, the queue is full or the message not to be encoded.
+ * One with descriptors may be tried again, or done without, and one that cannot be encoded is the
+ * sender's fault; any other that is lost ends the channel, as if the other end had gone: both ends
+ * then know that something is amiss. */
 int channel_send(struct channel *channel, const struct message *message, const int *fds);
 
 #endif

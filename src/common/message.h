@@ -83,6 +83,7 @@ struct message_seconds {
 #define LOGIN_DELAYS	   16u	/* OPEN: clients are told of login_delay */
 #define LOGIN_EXPORTER	   32u	/* the binding is tls-exporter (RFC 9266), else tls-unique (RFC 5929) */
 #define LOGIN_DENIED	   64u	/* OPEN: the user is to be proved and then refused: the folder is none for him */
+#define LOGIN_STRANGER	   256u /* OPEN: there are accounts, and none has proved this user */
 #define LOGIN_TRIAL	   128u /* REOPEN: it is only to be said by KEPT that the drop would be for this login */
 
 struct message_login {

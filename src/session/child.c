@@ -60,6 +60,7 @@ static int accept_open(struct child *child)
 	session->utf8 = (open->flags & LOGIN_UTF8) != 0;
 	session->proved = (open->flags & LOGIN_PROVED) != 0;
 	session->denied = (open->flags & LOGIN_DENIED) != 0;
+	session->stranger = (open->flags & LOGIN_STRANGER) != 0;
 	session->secret_kind = (enum popgate_secret_kind)open->secret_kind;
 	session->expires = (int64_t)open->expires;
 	session->upstream_user = copy(&open->upstream_user);

@@ -38,8 +38,9 @@ struct popgate_session {
 	enum popgate_secret_kind secret_kind;
 	int64_t expires; /* the secret; monotonic milliseconds, 0: never */
 	bool utf8;
-	bool proved; /* the user, here; the secret is the client's own, or none */
-	bool denied; /* whoever is proved upstream is refused all the same: the folder is none for this name */
+	bool proved;   /* the user, here; the secret is the client's own, or none */
+	bool stranger; /* no account proved the user, though there are some: that must not show */
+	bool denied;   /* whoever is proved upstream is refused all the same: the folder is none for this name */
 	/* What came of it. */
 	int in;		 /* the client's octets */
 	unsigned offers; /* the capabilities that hold for the drop */

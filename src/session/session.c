@@ -73,19 +73,11 @@ static int check_locked(const struct popgate_session *session, struct popgate_er
 	return -1;
 }
 
+/* Where it would show that there is no account it is refused like a wrong password. */
 static int unable(const struct popgate_session *session, const char *what, struct popgate_error *error)
 {
-	error->status = POPGATE_PERM;
+	error->status = session->stranger ? POPGATE_AUTH : POPGATE_PERM;
 	snprintf(error->text, sizeof(error->text), "plugin %s takes no %s", session->backend->plugin, what);
-	return -1;
-}
-
-/* Refused as a wrong one is: whoever has an account is told no more than that of a token of his own. Where it is none of
- * the client's, the broker knows better. */
-static int refuse_token(const struct popgate_session *session, struct popgate_error *error)
-{
-	(void)unable(session, "OAuth token", error);
-	error->status = POPGATE_AUTH;
 	return -1;
 }
 
@@ -99,12 +91,12 @@ static int settle_secret(struct popgate_session *session, struct popgate_error *
 		session->secret_kind = POPGATE_NONE;
 		(void)secret_set(&session->secret, "", 0);
 	}
-	if (session->secret_kind == POPGATE_TOKEN && (takes & POPGATE_TAKES_TOKEN) == 0)
-		return refuse_token(session, error);
 	if (session->folder != NULL && (takes & POPGATE_TAKES_FOLDER) == 0)
 		return unable(session, "folder from the login", error);
 	if (session->auth_user != NULL && (takes & POPGATE_TAKES_MASTER) == 0)
 		return unable(session, "auth_user", error);
+	if (session->secret_kind == POPGATE_TOKEN && (takes & POPGATE_TAKES_TOKEN) == 0)
+		return unable(session, "OAuth token", error);
 	if (session->secret_kind == POPGATE_NONE && (takes & POPGATE_TAKES_NONE) == 0)
 		return unable(session, "login without a secret: the account needs one for the upstream", error);
 	return 0;
@@ -121,7 +113,8 @@ int session_open(struct popgate_session *session, char *text, size_t size, struc
 {
 	const struct popgate_open open = {.size = sizeof(open),
 					  .user = session->upstream_user,
-					  .flags = session->utf8 ? POPGATE_OPEN_UTF8 : 0,
+					  .flags = (session->utf8 ? POPGATE_OPEN_UTF8 : 0) |
+						   (session->stranger ? POPGATE_OPEN_STRANGER : 0),
 					  .deadline = deadline_in(session->conf->limits.upstream_timeout),
 					  .folder = session->folder};
 

@@ -1,5 +1,5 @@
-/* uses - see uses.h. A write-ahead log is not forced to the disk with each commit: the agent's loop does not wait for
- * it, and readers wait for nobody. */
+/* uses - see uses.h. A write-ahead log is not forced to the disk with each commit, but once in about a thousand: else
+ * the agent's loop does not wait for it, and readers wait for nobody. */
 #include "state/uses.h"
 
 #include <stdio.h>

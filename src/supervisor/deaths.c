@@ -54,7 +54,7 @@ void deaths_take(struct generation_process *process, int status)
 
 void deaths_no_fork(struct generation_process *process)
 {
-	process->restart = deadline_in(restart_pause(&process->restarts, 0, false, RESTART_MOST));
+	process->restart = deadline_in(RESTART_SOON);
 }
 
 /* Whether there are children left; 0: in our own process group, -1: anywhere. */

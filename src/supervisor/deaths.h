@@ -10,7 +10,7 @@
 
 /* Logs that it died with this status of waitpid(2), and sets when another is started. */
 void deaths_take(struct generation_process *process, int status);
-/* No other could be forked: when that is tried again. */
+/* No other could be forked: when that is tried again, however often it was. */
 void deaths_no_fork(struct generation_process *process);
 
 /* Waits for what processes that were killed have left behind, whose parent is the supervisor now: sessions notice that

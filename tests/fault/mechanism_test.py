@@ -92,6 +92,39 @@ class Choice(MechanismCase):
         self.assertEqual(self.shown(), [])
 
 
+class Strangers(MechanismCase):
+    """Where there are accounts, who has none hears of a credential that is of no use what a wrong one is told; without
+    accounts it is the administrator's fault."""
+
+    listeners = ({**CLEAR, "mechanisms": ["XOAUTH2", "USER"]},)
+    CASES = (({"auth": "xoauth2"}, "AUTH=XOAUTH2 AUTH=PLAIN", None, "auth is fixed to XOAUTH2, which takes no password"),
+             ({}, "AUTH=XOAUTH2 LOGINDISABLED", None, "the server disables LOGIN"),
+             ({"auth": "plain"}, "AUTH=XOAUTH2 AUTH=PLAIN", "token", "plugin imap takes no OAuth token"),
+             ({}, "AUTH=PLAIN", "token", "the server offers no mechanism for an OAuth token"))
+
+    def told(self, user, case, accounts):
+        settings, capability, kind, why = case
+        ask = "AUTH XOAUTH2 " + encode(f"user={user}\1auth=Bearer {TOKEN}\1\1") if kind else None
+        reply = self.visit(capability, user=user, password="wrong", ask=ask, accounts=accounts, settings=settings)
+        if user == "bob" or not accounts:
+            self.assertIn(why, self.gate.log())
+        self.assertEqual(self.shown(), [])
+        self.gate.stop()
+        return reply
+
+    def test_input_22_who_has_an_account_does_not_show(self):
+        account = accountlist.account("ann", upstream_secret="secret")
+        for case in self.CASES:
+            with self.subTest(case=case):
+                heard = {self.told(user, case, [account]) for user in ("ann", "bob")}
+                self.assertEqual(heard, {b"-ERR [AUTH] wrong name or password"})
+
+    def test_without_accounts_it_is_no_wrong_password(self):
+        for case in self.CASES:
+            with self.subTest(case=case):
+                self.assertRegex(self.told("bob", case, ()), PERMANENT)
+
+
 class Words(MechanismCase):
     """AUTHENTICATE PLAIN and LOGIN."""
 
@@ -326,8 +359,7 @@ class Token(MechanismCase):
         self.assertIn("x " + encode(f"user=ann\1auth=Bearer {TOKEN}\1\1"), self.server.received)
 
     def test_a_token_is_never_shown_as_a_password(self):
-        """It is refused as a wrong one, which is all that somebody hears whose password is in the accounts."""
-        self.assertRegex(self.show("AUTH=PLAIN AUTH=LOGIN AUTH=SCRAM-SHA-256"), AUTH)
+        self.assertRegex(self.show("AUTH=PLAIN AUTH=LOGIN AUTH=SCRAM-SHA-256"), PERMANENT)
         self.assertIn("the server offers no mechanism for an OAuth token", self.gate.log())
         self.assertEqual(self.shown(), [])
 

@@ -174,7 +174,7 @@ class Mechanisms(unittest.TestCase):
         self.assertEqual(self.method(), "EXTERNAL")
         self.assertNotRegex(self.told(gate, "ann"), FINE)  # it is not hers
         self.assertRegex(self.told(gate, "cert", "wrong"), AUTH)  # the account's own
-        fixed = self.gateway(client_certificate=own[0], client_key=own[1], auth="external")
+        fixed = self.gateway(account("ann"), client_certificate=own[0], client_key=own[1], auth="external")
         self.assertRegex(self.told(fixed, "cert", "anything"), AUTH)  # nobody has proved who that is
         self.assertIn("auth is fixed to EXTERNAL, which takes no password", fixed.log())
 

@@ -52,6 +52,18 @@ static void pauses_grow_and_lines_grow_rare(void **state)
 	assert_in_range(told, 5, 20);
 }
 
+static void fork_that_fails_is_tried_again_soon_however_often(void **state)
+{
+	struct generation_process process = {.role = PROCESS_FRONT};
+
+	(void)state;
+	for (int i = 0; i < 100; i++) {
+		deaths_no_fork(&process);
+		assert_in_range(deadline_left(process.restart), 0, RESTART_SOON);
+	}
+	assert_int_equal(process.restarts.failures, 0);
+}
+
 static void one_that_was_never_ready_fails_however_long_it_took(void **state)
 {
 	struct restart restart = {0};
@@ -117,6 +129,7 @@ int main(void)
 	    cmocka_unit_test(one_that_lived_comes_back_at_once),
 	    cmocka_unit_test(first_ones_come_back_within_a_second),
 	    cmocka_unit_test(pauses_grow_and_lines_grow_rare),
+	    cmocka_unit_test(fork_that_fails_is_tried_again_soon_however_often),
 	    cmocka_unit_test(one_that_was_never_ready_fails_however_long_it_took),
 	    cmocka_unit_test(pause_has_its_bound),
 	    cmocka_unit_test(long_life_makes_good),
