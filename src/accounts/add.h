@@ -10,7 +10,5 @@ bool add_asks(const struct accounts_options *options);
  * or -1 with faults in report, which begin with `source`. */
 int add_judge(const struct accounts_options *options, const char *user, const struct conf *conf, const char *source,
 	      struct conf_report *report);
-/* Whether the text may be a user's or a device's name. */
-bool add_is_name(const char *text);
 
 #endif

@@ -208,21 +208,19 @@ int book_remove_device(struct book *book, size_t account, const char *name)
 	return fail(book, "there is no device of that name: `popgate account device list` shows them");
 }
 
-/* Takes *account over, or clears it. */
-static int push_account(struct book *book, struct account *account)
+int book_push(struct book *book, struct account *more, size_t count)
 {
-	struct accounts *accounts = book->accounts, *larger = account_table_new(accounts->count + 1);
+	struct accounts *accounts = book->accounts, *all = account_table_new(accounts->count + count);
 
-	if (larger == NULL) {
-		account_clear(account);
-		return fail(book, NULL);
-	}
+	if (all == NULL)
+		return -1;
 	for (size_t i = 0; i < accounts->count; i++)
-		(void)account_table_add(larger, &accounts->items[i]);
-	(void)account_table_add(larger, account);
-	accounts->count = 0; /* the others have moved */
+		(void)account_table_add(all, &accounts->items[i]);
+	for (size_t i = 0; i < count; i++)
+		(void)account_table_add(all, &more[i]);
+	accounts->count = 0; /* they have moved */
 	accounts_free(&book->accounts);
-	book->accounts = larger;
+	book->accounts = all;
 	return 0;
 }
 
@@ -231,19 +229,18 @@ int book_add(struct book *book, const char *user, const struct account_value *va
 	struct account account = {0};
 	const char *why = NULL;
 	char *group;
-	int result;
+	int result = -1;
 
 	if (accounts_find(book->accounts, user) != NULL)
 		return fail(book, "there is an account of that name already");
 	if (account_table_read(book->conf, book->path, user, values, count, &account, book->report) != 0)
 		return -1;
 	group = write_group(user, values, count);
-	if (group == NULL || edit_add_account(&book->edit, group, &why) != 0) {
-		account_clear(&account);
-		result = fail(book, why);
-	} else {
-		result = push_account(book, &account);
-	}
+	if (group != NULL && edit_add_account(&book->edit, group, &why) == 0)
+		result = book_push(book, &account, 1);
 	wipe_text(group);
-	return result;
+	if (result == 0)
+		return 0;
+	account_clear(&account);
+	return fail(book, why);
 }

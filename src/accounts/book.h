@@ -24,6 +24,9 @@ struct book {
  * `make` says so. 0, or -1 with a fault in report. End with book_close in any case. */
 int book_open(struct book *book, const struct conf *conf, bool make, struct conf_report *report);
 void book_close(struct book *book);
+/* Takes accounts over that the text has been given, behind the others: what they point to is the book's. 0, or -1: no
+ * memory, and nothing is taken. */
+int book_push(struct book *book, struct account *more, size_t count);
 /* Reads the text of an open file, whose size is known. The caller frees it, once it is wiped. 0, or -1 with *why_r. */
 int book_read_text(int fd, size_t size, struct edit *text_r, const char **why_r);
 /* Replaces the file, if the text reads back as what the accounts are to be; else nothing is changed. 0, or -1 with a

@@ -69,24 +69,6 @@ static int check_names(const struct book *book, const char *path, const struct a
 	return known == 0 ? 0 : fail(book, path, "what is there already is not replaced");
 }
 
-/* Takes the accounts over. */
-static int push(struct book *book, struct accounts *more)
-{
-	struct accounts *all = account_table_new(book->accounts->count + more->count),
-			*parts[] = {book->accounts, more};
-
-	if (all == NULL)
-		return -1;
-	for (size_t part = 0; part < 2; part++) {
-		for (size_t i = 0; i < parts[part]->count; i++)
-			(void)account_table_add(all, &parts[part]->items[i]);
-		parts[part]->count = 0; /* they have moved */
-	}
-	accounts_free(&book->accounts);
-	book->accounts = all;
-	return 0;
-}
-
 static int add(struct book *book, const char *path, struct accounts *more, const struct edit *text)
 {
 	const char *why = NULL;
@@ -94,7 +76,9 @@ static int add(struct book *book, const char *path, struct accounts *more, const
 	int result = -1;
 
 	if (groups != NULL && (*groups == '\0' || edit_add_account(&book->edit, groups, &why) == 0))
-		result = push(book, more);
+		result = book_push(book, more->items, more->count);
+	if (result == 0)
+		more->count = 0; /* they have moved */
 	if (groups != NULL)
 		secret_wipe(groups, strlen(groups));
 	free(groups);

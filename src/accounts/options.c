@@ -85,10 +85,12 @@ static void fill(struct table *table, unsigned takes)
 /* The key's name in the table, whichever signs are between its words; NULL: there is none that may be away. */
 static const char *find_key(char *name)
 {
+	const struct popgate_key *known;
+
 	swap_sign(name, '-', '_');
-	for (const struct popgate_key *key = account_table_keys; key->name != NULL; key++)
-		if (strcmp(key->name, name) == 0 && (key->flags & POPGATE_KEY_REQUIRED) == 0)
-			return key->name;
+	known = account_table_key(name);
+	if (known != NULL && (known->flags & POPGATE_KEY_REQUIRED) == 0)
+		return known->name;
 	for (const char *const *key = account_table_others; *key != NULL; key++)
 		if (strcmp(*key, name) == 0)
 			return *key;
@@ -109,10 +111,9 @@ static void take_value(struct accounts_options *options, const char *key, const 
 
 static bool is_secret(const char *key)
 {
-	for (const struct popgate_key *known = account_table_keys; known->name != NULL; known++)
-		if (strcmp(known->name, key) == 0)
-			return (known->flags & POPGATE_KEY_SECRET) != 0;
-	return false;
+	const struct popgate_key *known = account_table_key(key);
+
+	return known != NULL && (known->flags & POPGATE_KEY_SECRET) != 0;
 }
 
 static int take(struct accounts_options *options, const struct table *table, int option)

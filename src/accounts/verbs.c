@@ -305,15 +305,6 @@ static int show(struct run *run, const struct change *change)
 	return result;
 }
 
-/* What the table says of a key. */
-static const char *help_of(const char *name)
-{
-	for (const struct popgate_key *key = account_table_keys; key->name != NULL; key++)
-		if (strcmp(key->name, name) == 0)
-			return key->help;
-	return "";
-}
-
 static int ask_for(struct run *run, const char *what, const char *name, struct secret *secret_r)
 {
 	const char *why;
@@ -341,7 +332,7 @@ static int ask(struct run *run, const struct change *change)
 			continue;
 		if (asked == SECRETS)
 			return failed(run->verb, "these are too many secrets");
-		snprintf(what, sizeof(what), "%s (%s)", value->key, help_of(value->key));
+		snprintf(what, sizeof(what), "%s (%s)", value->key, account_table_key(value->key)->help);
 		result = ask_for(run, what, value->key, &run->secrets[asked]);
 		if (result == PROCESS_EXIT_OK)
 			value->text = (const char *)run->secrets[asked++].data;
@@ -355,7 +346,7 @@ static int judge(struct run *run, const struct change *change)
 	struct accounts_options *options = &run->options;
 
 	for (int i = 0; i < options->word_count; i++)
-		if (!add_is_name(options->words[i]))
+		if (!account_is_name(options->words[i]))
 			return usage(run->verb, "a name must be 1 to 512 octets of UTF-8 without control characters");
 	if (change->make == change_add && options->scram && !add_asks(options))
 		return usage(run->verb, "--scram needs a password");

@@ -8,6 +8,11 @@
 extern const struct popgate_key account_table_keys[];
 extern const char *const account_table_others[];
 
+/* What the table says of a key. NULL: it is none, or is read beside it. */
+const struct popgate_key *account_table_key(const char *name);
+/* Whether the text may be a user's or a device's name. */
+bool account_is_name(const char *text);
+
 /* An empty one, with room for so many. NULL: no memory. */
 struct accounts *account_table_new(size_t room);
 /* Adds one, and takes over what it points to. NULL, or the account that has the same name already: then nothing is
@@ -29,7 +34,8 @@ struct account_value {
 bool account_table_lists(const char *key);
 bool account_table_quotes(const char *key);
 /* Makes an account of values, by the checks of the file and in their words; faults begin with `source`. Not asked is
- * what only the whole can tell: whether anything proves it. 0, or -1 with faults in report, and nothing to clear. */
+ * what only the whole can tell: whether anything proves it. A value whose text is NULL is left out. 0, or -1 with
+ * faults in report, and nothing to clear. */
 int account_table_read(const struct conf *conf, const char *source, const char *user,
 		       const struct account_value *values, size_t count, struct account *account_r,
 		       struct conf_report *report);

@@ -45,6 +45,14 @@ static const struct popgate_key device_keys[] = {
 /* clang-format on */
 const char *const account_table_others[] = {"devices", "folders", "networks", CONF_SOURCE_OTHER, NULL};
 
+const struct popgate_key *account_table_key(const char *name)
+{
+	for (const struct popgate_key *key = account_table_keys; key->name != NULL; key++)
+		if (strcmp(key->name, name) == 0)
+			return key;
+	return NULL;
+}
+
 struct reading {
 	const struct conf_reader *reader;
 	const struct conf *conf;
@@ -59,7 +67,7 @@ static config_setting_t *member(const struct reading *r, const char *key)
 
 /* ---- names ---- */
 
-static bool is_clean(const char *text)
+bool account_is_name(const char *text)
 {
 	size_t size = strlen(text);
 
@@ -73,7 +81,7 @@ static bool is_clean(const char *text)
 
 static int check_name(const struct reading *r, const char *key, const char *name)
 {
-	if (name == NULL || is_clean(name))
+	if (name == NULL || account_is_name(name))
 		return 0;
 	conf_reader_fault(r->reader, member(r, key),
 			  "`%s` in " WHAT " must be 1 to %d octets of UTF-8 without control characters", key, LONGEST);
@@ -106,7 +114,8 @@ static int check_hash(const struct reading *r)
 {
 	const char *hash = r->account->hash;
 
-	if (hash == NULL || ((*hash == '$' || *hash == '*' || *hash == '!') && strlen(hash) < 500 && is_clean(hash)))
+	if (hash == NULL ||
+	    ((*hash == '$' || *hash == '*' || *hash == '!') && strlen(hash) < 500 && account_is_name(hash)))
 		return 0;
 	conf_reader_fault(r->reader, member(r, "hash"),
 			  "`hash` in " WHAT " is no hash of a password: `popgate passwd` makes one");
@@ -132,7 +141,7 @@ static int read_device(const struct reading *r, config_setting_t *group, struct 
 
 	if (settings == NULL)
 		return -1;
-	if (!is_clean(conf_setting_string(settings, "name")) ||
+	if (!account_is_name(conf_setting_string(settings, "name")) ||
 	    device_read(conf_setting_string(settings, "key"), &device->key) != 0) {
 		conf_reader_fault(r->reader, group,
 				  "this device of `%.64s` has no name, or a key that is none: `popgate "

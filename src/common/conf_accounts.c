@@ -138,14 +138,6 @@ struct accounts *accounts_read(const struct conf *conf, struct conf_report *repo
 
 /* ---- out of values ---- */
 
-static enum popgate_key_type type_of(const char *key)
-{
-	for (const struct popgate_key *known = account_table_keys; known->name != NULL; known++)
-		if (strcmp(known->name, key) == 0)
-			return known->type;
-	return POPGATE_KEY_STRING;
-}
-
 bool account_table_lists(const char *key)
 {
 	for (const char *const *other = account_table_others; *other != NULL; other++)
@@ -156,7 +148,9 @@ bool account_table_lists(const char *key)
 
 bool account_table_quotes(const char *key)
 {
-	switch (type_of(key)) {
+	const struct popgate_key *known = account_table_key(key);
+
+	switch (known == NULL ? POPGATE_KEY_STRING : known->type) {
 	case POPGATE_KEY_STRING:
 	case POPGATE_KEY_CHOICE:
 	case POPGATE_KEY_FILE:
@@ -233,7 +227,7 @@ int account_table_read(const struct conf *conf, const char *source, const char *
 	root = config_root_setting(&config);
 	good = put_string(root, "user", user);
 	for (size_t i = 0; good && i < count; i++)
-		good = put(root, &values[i]);
+		good = values[i].text == NULL || put(root, &values[i]);
 	if (good) {
 		result = conf_account_read(&reader, conf, root, account_r);
 	} else {
