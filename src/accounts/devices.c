@@ -28,7 +28,7 @@ static void tell(struct table *table, const char *text)
 	uses_close(&table->uses);
 }
 
-/* Who only looks makes no file. */
+/* Who only looks makes nothing. */
 static void open_uses(struct table *table, struct conf *conf)
 {
 	struct process_identity identity;
@@ -36,8 +36,7 @@ static void open_uses(struct table *table, struct conf *conf)
 	struct popgate_error error;
 	char path[4096];
 
-	if (process_identity_find(conf, &identity, &report) != 0 ||
-	    process_state_directory(conf, &identity, &report) != 0)
+	if (process_identity_find(conf, &identity, &report) != 0 || process_choose_state_directory(conf, &report) != 0)
 		tell(table, report.first == NULL ? "out of memory" : report.first->text);
 	else if (process_identity_assume(&identity) != 0)
 		tell(table, "root cannot be given up");

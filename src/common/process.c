@@ -189,17 +189,24 @@ static void make_parents(const char *path)
 	free(part);
 }
 
+int process_choose_state_directory(struct conf *conf, struct conf_report *report)
+{
+	if (conf->state_directory == NULL)
+		conf->state_directory = choose_state_directory();
+	if (conf->state_directory != NULL)
+		return 0;
+	conf_report_add(report, conf->source, 0, "state_directory is missing, and there is no $HOME: set it");
+	return -1;
+}
+
 int process_state_directory(struct conf *conf, const struct process_identity *identity, struct conf_report *report)
 {
-	if (conf->state_directory == NULL) {
-		conf->state_directory = choose_state_directory();
-		if (conf->state_directory != NULL && geteuid() != 0)
-			make_parents(conf->state_directory);
-	}
-	if (conf->state_directory == NULL) {
-		conf_report_add(report, conf->source, 0, "state_directory is missing, and there is no $HOME: set it");
+	bool chosen = conf->state_directory == NULL;
+
+	if (process_choose_state_directory(conf, report) != 0)
 		return -1;
-	}
+	if (chosen && geteuid() != 0)
+		make_parents(conf->state_directory);
 	if (adopt_directory(conf->state_directory, identity) == 0)
 		return 0;
 	conf_report_add(report, conf->source, 0,

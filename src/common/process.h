@@ -70,6 +70,8 @@ int process_runtime_directory(struct conf *conf, const struct process_identity *
 
 /* Likewise the directory of what must outlive restarts: conf->state_directory. */
 int process_state_directory(struct conf *conf, const struct process_identity *identity, struct conf_report *report);
+/* Only says where it is. 0, or -1 with a fault in report. */
+int process_choose_state_directory(struct conf *conf, struct conf_report *report);
 
 /* Tells faults on standard error, and in the log where that is another place; frees
  * the report. Whether there were any. */

@@ -149,6 +149,19 @@ class Editing(VerbsCase):
         self.assertEqual(self.good("account", "device", "list", "bob", "--tsv"),
                          "bob\tphone\tnever\t-\nbob\tdesk top\tnever\t-\n")
 
+    def test_list_of_devices_makes_nothing(self):
+        state = self.gate.sections.pop("state_directory", self.gate.path("state"))
+        self.gate.write_config()
+        self.good("account", "add", "bob", "--device", "phone")
+        for sections, home in (({"state_directory": state}, None), ({}, self.gate.path("home"))):
+            with self.subTest(sections=sections):
+                self.gate.sections.update(sections)
+                self.gate.write_config()
+                prefix = ("env", "-u", "STATE_DIRECTORY", f"XDG_STATE_HOME={home}") if home else ()
+                self.assertEqual(self.good("account", "device", "list", "--tsv", prefix=prefix), "bob\tphone\tnever\t-\n")
+                self.assertFalse(os.path.exists(home or state))
+                self.gate.sections.pop("state_directory", None)
+
     def test_passwd_renews_everything_that_the_old_password_opens(self):
         self.write('accounts = ( { user = "ann"; secret = "old"; scram_sha_256 = "4096:QUFB$' + "A" * 43 + "=:" + "A" * 43 +
                    '="; } );\n')
