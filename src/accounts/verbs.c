@@ -451,6 +451,8 @@ int accounts_account(int argc, char **argv, accounts_reload_fn *reload)
 			return PROCESS_EXIT_OK;
 		}
 	}
-	return usage(run.verb,
-		     "add, set, import, remove, list, disable, enable, device add, device remove, or device list?");
+	return usage(
+	    run.verb,
+	    "add, set, import, remove, list, disable, enable, device add, device renew, device remove, or device "
+	    "list?");
 }

@@ -214,6 +214,17 @@ class Editing(VerbsCase):
         self.bad(1, "longer than 511", "passwd", "boss", given="x" * 512 + "\n")
         self.bad(1, "the password holds NUL or CR", "passwd", "boss", given="a\0b\n")
 
+    def test_unknown_verb_is_told_of_all_that_there_are(self):
+        known = self.good("account", "--help").partition("\nEdits")[0]
+        verbs = set()
+        for line in known.splitlines():
+            words = re.sub(r" [A-Z\[].*", "", line.partition("account ")[2])
+            first, _, names = words.rpartition("device ")
+            verbs |= {first + "device " * bool(first or words != names) + name for name in names.split(" | ")}
+        self.assertIn("device renew", verbs)
+        told = self.run_verb("account", "ad").stderr
+        self.assertEqual(set(re.split(", or |, ", told.partition(": ")[2].partition("?")[0])), verbs)
+
     def test_bad_values_are_refused_before_anything_is_asked_in_the_words_of_the_file(self):
         self.write(OTHERS)
         for words, told in ((("--backend", "exmple"),
