@@ -340,10 +340,16 @@ class Editing(VerbsCase):
         self.bad(1, "more: others than its owner may use the accounts file", "account", "import", more)
         self.bad(1, "moreless: No such file or directory; nothing was changed", "account", "import", more + "less")
         self.bad(2, "it takes one file", "account", "import")
+        write_more('accounts = ( { user = "eve"; secret_file = "x"; hash = "*"; } );\n')
+        self.good("account", "import", more)  # what is relative means the same from the same folder
+        self.assertIn('secret_file = "x"', self.text())
+        self.good("account", "remove", "eve")
         os.mkdir(self.gate.path("else"))
         more = self.gate.path("else/more")
-        write_more('accounts = ( { user = "eve"; secret_file = "x"; hash = "*"; } );\n')
-        self.bad(1, "does not read back as it was meant", "account", "import", more)
+        write_more('accounts = (\n{ user = "eve"; secret_file = "x"; hash = "*"; },\n{ user = "abe"; secret_file = "/y"; hash = "*"; },\n'
+                   '{ user = "ada"; hash = "*"; secret_file = "../else/z" } );\n')
+        self.bad(1, "^.*else/more:2: `secret_file` takes an absolute path here\n.*:4: `secret_file` takes an absolute path here\n"
+                 ".*nothing was changed\n$", "account", "import", more)
         write_more('accounts = ( );\n')
         before = self.text()
         self.good("account", "import", more)
