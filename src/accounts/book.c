@@ -167,19 +167,31 @@ static int push_device(struct account *account, const char *name, const struct d
 	return devices->name == NULL ? -1 : 0; /* fanalyzer: likewise */
 }
 
+/* device_count: there is none. */
+static size_t find_device(const struct account *owner, const char *name)
+{
+	size_t i = 0;
+
+	while (i < owner->device_count && strcmp(owner->devices[i].name, name) != 0)
+		i++;
+	return i;
+}
+
+static int fail_no_device(struct book *book)
+{
+	return fail(book, "there is no device of that name: `popgate account device list` shows them");
+}
+
 int book_add_device(struct book *book, size_t account, const char *name, const struct device_key *key)
 {
-	char text[DEVICE_TEXT_SIZE], *quoted = edit_quote(name), *group = NULL;
+	char text[DEVICE_TEXT_SIZE], *quoted, *group = NULL;
 	struct account *owner = account_at(book, account);
 	const char *why = NULL;
 	int result = -1;
 
-	for (size_t i = 0; i < owner->device_count; i++) {
-		if (strcmp(owner->devices[i].name, name) == 0) {
-			free(quoted);
-			return fail(book, "there is a device of that name already: remove it, or give another name");
-		}
-	}
+	if (find_device(owner, name) < owner->device_count)
+		return fail(book, "there is a device of that name already: remove it, or give another name");
+	quoted = edit_quote(name);
 	device_write(key, text);
 	if (quoted != NULL && asprintf(&group, "name = %s; key = \"%s\";", quoted, text) >= 0 &&
 	    edit_add_device(&book->edit, account, group, &why) == 0)
@@ -189,23 +201,40 @@ int book_add_device(struct book *book, size_t account, const char *name, const s
 	return result == 0 ? 0 : fail(book, why);
 }
 
+int book_renew_device(struct book *book, size_t account, const char *name, const struct device_key *key)
+{
+	char text[DEVICE_TEXT_SIZE], *quoted;
+	struct account *owner = account_at(book, account);
+	size_t device = find_device(owner, name);
+	const char *why = NULL;
+	int result = -1;
+
+	if (device == owner->device_count)
+		return fail_no_device(book);
+	device_write(key, text);
+	quoted = edit_quote(text);
+	if (quoted != NULL)
+		result = edit_set_device(&book->edit, account, device, "key", quoted, &why);
+	free(quoted);
+	owner->devices[device].key = *key;
+	return result == 0 ? 0 : fail(book, why);
+}
+
 int book_remove_device(struct book *book, size_t account, const char *name)
 {
 	struct account *owner = account_at(book, account);
+	size_t device = find_device(owner, name);
 	const char *why = NULL;
 
-	for (size_t i = 0; i < owner->device_count; i++) {
-		if (strcmp(owner->devices[i].name, name) != 0)
-			continue;
-		if (edit_remove_device(&book->edit, account, i, &why) != 0)
-			return fail(book, why);
-		free(owner->devices[i].name);
-		memmove(&owner->devices[i], &owner->devices[i + 1],
-			(owner->device_count - i - 1) * sizeof(*owner->devices));
-		owner->device_count--;
-		return 0;
-	}
-	return fail(book, "there is no device of that name: `popgate account device list` shows them");
+	if (device == owner->device_count)
+		return fail_no_device(book);
+	if (edit_remove_device(&book->edit, account, device, &why) != 0)
+		return fail(book, why);
+	free(owner->devices[device].name);
+	memmove(&owner->devices[device], &owner->devices[device + 1],
+		(owner->device_count - device - 1) * sizeof(*owner->devices));
+	owner->device_count--;
+	return 0;
 }
 
 int book_push(struct book *book, struct account *more, size_t count)

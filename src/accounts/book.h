@@ -46,6 +46,8 @@ int book_add(struct book *book, const char *user, const struct account_value *va
 int book_import(struct book *book, const char *path, size_t *count_r);
 int book_remove(struct book *book, size_t account);
 int book_add_device(struct book *book, size_t account, const char *name, const struct device_key *key);
+/* A new key in the place of the one that it has. */
+int book_renew_device(struct book *book, size_t account, const char *name, const struct device_key *key);
 int book_remove_device(struct book *book, size_t account, const char *name);
 
 #endif

@@ -214,18 +214,45 @@ static int append_setting(struct edit *edit, const struct layout *layout, size_t
 	return result;
 }
 
+/* Whether a comment stands in a value: outside of its strings a `/` begins nothing else. */
+static bool has_comment(const char *value, size_t size)
+{
+	bool quoted = false;
+
+	for (size_t i = 0; i < size; i++) {
+		if (quoted && value[i] == '\\')
+			i++;
+		else if (value[i] == '"')
+			quoted = !quoted;
+		else if (!quoted && (value[i] == '#' || value[i] == '/'))
+			return true;
+	}
+	return false;
+}
+
+static int set(struct edit *edit, const struct layout *layout, size_t group, const char *key, const char *value,
+	       const char **why_r)
+{
+	size_t member = layout_member(layout, edit->text, group, key), start, size;
+
+	if (member == LAYOUT_NONE)
+		return append_setting(edit, layout, group, key, value);
+	start = layout->nodes[member].start;
+	size = layout->nodes[member].end - start;
+	if (!has_comment(edit->text + start, size))
+		return replace(edit, start, size, value);
+	*why_r = "a value that would be replaced has comments inside: edit it by hand";
+	return -1;
+}
+
 int edit_set(struct edit *edit, size_t account, const char *key, const char *value, const char **why_r)
 {
 	struct layout layout = {0};
-	size_t group, member;
+	size_t group;
 	int result = look_at(edit, &layout, account, &group, why_r);
 
-	if (result == 0) {
-		member = layout_member(&layout, edit->text, group, key);
-		result = member == LAYOUT_NONE ? append_setting(edit, &layout, group, key, value)
-					       : replace(edit, layout.nodes[member].start,
-							 layout.nodes[member].end - layout.nodes[member].start, value);
-	}
+	if (result == 0)
+		result = set(edit, &layout, group, key, value, why_r);
 	layout_free(&layout);
 	return result;
 }
@@ -395,19 +422,39 @@ int edit_add_device(struct edit *edit, size_t account, const char *group, const 
 	return result;
 }
 
+static int look_at_device(const struct edit *edit, struct layout *layout, size_t account, size_t device, size_t *list_r,
+			  const char **why_r)
+{
+	size_t owner;
+
+	if (look_at(edit, layout, account, &owner, why_r) != 0)
+		return -1;
+	*list_r = layout_member(layout, edit->text, owner, "devices");
+	if (*list_r != LAYOUT_NONE && device < layout_length(layout, *list_r))
+		return 0;
+	*why_r = changed;
+	return -1;
+}
+
+int edit_set_device(struct edit *edit, size_t account, size_t device, const char *key, const char *value,
+		    const char **why_r)
+{
+	struct layout layout = {0};
+	size_t list;
+	int result = look_at_device(edit, &layout, account, device, &list, why_r);
+
+	if (result == 0)
+		result = set(edit, &layout, layout_child(&layout, list, device), key, value, why_r);
+	layout_free(&layout);
+	return result;
+}
+
 int edit_remove_device(struct edit *edit, size_t account, size_t device, const char **why_r)
 {
 	struct layout layout = {0};
-	size_t owner, list = LAYOUT_NONE;
-	int result = look_at(edit, &layout, account, &owner, why_r);
+	size_t list;
+	int result = look_at_device(edit, &layout, account, device, &list, why_r);
 
-	if (result == 0) {
-		list = layout_member(&layout, edit->text, owner, "devices");
-		if (list == LAYOUT_NONE || device >= layout_length(&layout, list)) {
-			*why_r = changed;
-			result = -1;
-		}
-	}
 	if (result == 0)
 		result = remove_element(edit, &layout, list, device);
 	layout_free(&layout);

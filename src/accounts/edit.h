@@ -18,7 +18,7 @@ char *edit_quote(const char *string);
 
 /* How many accounts there are. */
 int edit_count(const struct edit *edit, size_t *count_r, const char **why_r);
-/* value: as it is to stand there. */
+/* value: as it is to stand there. An old one that has comments inside is not replaced. */
 int edit_set(struct edit *edit, size_t account, const char *key, const char *value, const char **why_r);
 /* That the key does not stand there is no fault. */
 int edit_unset(struct edit *edit, size_t account, const char *key, const char **why_r);
@@ -27,6 +27,9 @@ int edit_unset(struct edit *edit, size_t account, const char *key, const char **
 int edit_add_account(struct edit *edit, const char *group, const char **why_r);
 int edit_remove_account(struct edit *edit, size_t account, const char **why_r);
 int edit_add_device(struct edit *edit, size_t account, const char *group, const char **why_r);
+/* Likewise a setting of a device. */
+int edit_set_device(struct edit *edit, size_t account, size_t device, const char *key, const char *value,
+		    const char **why_r);
 int edit_remove_device(struct edit *edit, size_t account, size_t device, const char **why_r);
 
 #endif

@@ -91,12 +91,14 @@ static int failed(const char *verb, const char *text)
 
 /* ---- the changes ---- */
 
-static int make_device(struct run *run, size_t account, const char *name)
+typedef int enter_fn(struct book *book, size_t account, const char *name, const struct device_key *key);
+
+static int make_device(struct run *run, size_t account, const char *name, enter_fn *enter)
 {
 	struct device_key key;
 
 	if (device_make(run->device, &key) == 0)
-		return book_add_device(&run->book, account, name, &key);
+		return enter(&run->book, account, name, &key);
 	conf_report_add(&run->report, run->book.path, 0, "a password cannot be made: no random numbers");
 	return -1;
 }
@@ -134,7 +136,7 @@ static int change_add(struct run *run)
 		return -1;
 	run->wants_token = needs_login(run, account);
 	if (options->device != NULL)
-		return make_device(run, account, options->device);
+		return make_device(run, account, options->device, book_add_device);
 	return run->password.data == NULL ? 0 : proof_set(&run->book, account, &run->password, options->scram);
 }
 
@@ -190,18 +192,14 @@ static int change_device_add(struct run *run)
 {
 	size_t account;
 
-	return find(run, &account) != 0 ? -1 : make_device(run, account, run->options.words[1]);
+	return find(run, &account) != 0 ? -1 : make_device(run, account, run->options.words[1], book_add_device);
 }
 
-/* In one step, for an account may have nothing else that proves it. */
 static int change_device_renew(struct run *run)
 {
-	const char *name = run->options.words[1];
 	size_t account;
 
-	return find(run, &account) != 0 || book_remove_device(&run->book, account, name) != 0
-		   ? -1
-		   : make_device(run, account, name);
+	return find(run, &account) != 0 ? -1 : make_device(run, account, run->options.words[1], book_renew_device);
 }
 
 static int change_device_remove(struct run *run)

@@ -284,6 +284,30 @@ class Editing(VerbsCase):
                   "--unset", "auth_user")
         self.assertEqual(self.text(), before.replace(' disabled = true; hash = "*";', ' folder = "X";'))
 
+    def test_comments_are_kept_or_what_has_them_is_left(self):
+        self.write('accounts = (\n  # Ann\n  { user = "ann"; # she\n    networks /* where */ = ( "192.0.2.0/24", # the office\n'
+                   '                 "198.51.100.0/24" ); # both\n    hash = "$5$" // odd\n      "x";\n    max_sessions = 3; # three\n'
+                   '    folder = "a # b"; upstream_user = "/* c */"; folders = ( "//" );\n  }\n);\n')
+        before = self.text()
+        self.gate.sections["routes"][0]["folder_delimiter"] = "+"
+        self.gate.write_config()
+        for words, given in ((("set", "ann", "--networks", "::1"), None), (("set", "ann", "--hash"), "$5$y\n")):
+            with self.subTest(words=words):
+                self.bad(1, "accounts: a value that would be replaced has comments inside: edit it by hand; nothing was changed",
+                         "account", *words, given=given)
+        self.good("account", "set", "ann", "--max-sessions", "5", "--folder", "d", "--upstream-user", "e", "--folders", "f")
+        self.assertEqual(self.text(), before.replace("= 3", "= 5").replace("a # b", "d").replace("/* c */", "e").replace(
+            '"//"', '"f"'))
+
+    def test_renewed_device_stands_where_it_stood(self):
+        self.write('accounts = ( { user = "ann"; devices = (\n' + ",".join(
+            f'{{ name = "{name}"; # its owner\n key = "{"A" * 22}==${"A" * 43}="; /* old */ }}' for name in "abc") + " ); } );\n")
+        before = self.text()
+        self.good("account", "device", "renew", "ann", "b")
+        parts = re.split(r'key = "([^"]*)"', self.text())
+        self.assertEqual(parts[::2], re.split(r'key = "[^"]*"', before))
+        self.assertEqual([key.startswith("AAAA") for key in parts[1::2]], [True, False, True])
+
     def test_secrets_are_asked_for_one_after_the_other(self):
         self.good("account", "add", "ann", "--upstream-secret", "--scram", given="here\nthere\n")
         self.assertIn('upstream_secret = "there";', self.text())

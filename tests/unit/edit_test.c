@@ -69,6 +69,36 @@ static void settings_are_replaced_in_their_place(void **state)
 	finish(&edit, "accounts = ( { user = \"ann\"; /* old */ hash = \"$new\" /* two */ ; } ) # end\n");
 }
 
+static void values_with_comments_inside_are_not_replaced(void **state)
+{
+	static const char *const values[] = {"\"$a\" /* odd */ \"b\"", "\"$\\\"\" # \"\n\"b\"", "(1, // x\n2)"};
+	const char *why = NULL;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(values) / sizeof(*values); i++) {
+		char text[200];
+		struct edit edit;
+
+		snprintf(text, sizeof(text), "accounts = ( { user = \"ann\"; hash = %s; } );\n", values[i]);
+		edit = start(text);
+		assert_int_equal(edit_set(&edit, 0, "hash", "\"$new\"", &why), -1);
+		assert_non_null(strstr(why, "comments"));
+		assert_string_equal(edit.text, text);
+		assert_int_equal(edit_unset(&edit, 0, "hash", &why), 0);
+		finish(&edit, "accounts = ( { user = \"ann\"; } );\n");
+	}
+}
+
+static void what_looks_like_a_comment_in_a_string_is_replaced(void **state)
+{
+	struct edit edit = start("accounts = ( { user = \"ann\"; hash = \"$# \\\" /* // \" \"#\"; } );\n");
+	const char *why;
+
+	(void)state;
+	assert_int_equal(edit_set(&edit, 0, "hash", "\"$new\"", &why), 0);
+	finish(&edit, "accounts = ( { user = \"ann\"; hash = \"$new\"; } );\n");
+}
+
 static void settings_are_added_as_the_others_stand(void **state)
 {
 	const char *why;
@@ -95,9 +125,8 @@ static void line_ends_are_those_of_the_file(void **state)
 
 	(void)state;
 	assert_int_equal(edit_set(&edit, 0, "hash", "\"$x\"", &why), 0);
-	assert_string_equal(
-	    edit.text,
-	    "accounts = (\r\n\t{\r\n\t\tuser = \"ann\"; # she\r\n\t\thash = \"$x\";\r\n\t}\r\n);\r\n");
+	assert_string_equal(edit.text,
+			    "accounts = (\r\n\t{\r\n\t\tuser = \"ann\"; # she\r\n\t\thash = \"$x\";\r\n\t}\r\n);\r\n");
 	assert_int_equal(edit_add_account(&edit, "user = \"bob\";\nfolder = \"x\";", &why), 0);
 	assert_int_equal(edit_unset(&edit, 0, "hash", &why), 0);
 	finish(&edit, "accounts = (\r\n\t{\r\n\t\tuser = \"ann\"; # she\r\n\t},\r\n\t{\r\n\t\tuser = "
@@ -175,9 +204,14 @@ static void devices_come_and_go(void **state)
 	    edit.text, "accounts = ( { user = \"ann\"; devices = ( { name = \"a\"; key = \"1\"; }, { name = \"b\"; "
 		       "key = \"2\"; } ); } );\n");
 	text = strdup(edit.text);
+	assert_int_equal(edit_set_device(&edit, 0, 1, "key", "\"3\"", &why), 0);
+	assert_int_equal(edit_set_device(&edit, 0, 2, "key", "\"3\"", &why), -1);
+	assert_string_equal(
+	    edit.text, "accounts = ( { user = \"ann\"; devices = ( { name = \"a\"; key = \"1\"; }, { name = \"b\"; "
+		       "key = \"3\"; } ); } );\n");
 	assert_int_equal(edit_remove_device(&edit, 0, 0, &why), 0);
 	assert_string_equal(edit.text,
-			    "accounts = ( { user = \"ann\"; devices = ( { name = \"b\"; key = \"2\"; } ); } );\n");
+			    "accounts = ( { user = \"ann\"; devices = ( { name = \"b\"; key = \"3\"; } ); } );\n");
 	assert_int_equal(edit_remove_device(&edit, 0, 0, &why), 0);
 	finish(&edit, "accounts = ( { user = \"ann\"; devices = ( ); } );\n");
 	edit = (struct edit){text, strlen(text)};
@@ -443,7 +477,7 @@ static void any_file_survives_any_change(void **state)
 			after = read_accounts(edit.text);
 			check_change(before, after, kind, at);
 			/* comments in the middle of what goes go with it */
-			if (kind == 1 || kind == 3 || kind == 5)
+			if (kind == 0 || kind == 1 || kind == 3 || kind == 5)
 				assert_int_equal(count_marks(edit.text), had);
 			if (kind == 1 || kind == 3 || kind == 5)
 				assert_true(is_within(text, edit.text));
@@ -476,6 +510,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(folders_count_when_accounts_are_compared),
 	    cmocka_unit_test(settings_are_replaced_in_their_place),
+	    cmocka_unit_test(values_with_comments_inside_are_not_replaced),
+	    cmocka_unit_test(what_looks_like_a_comment_in_a_string_is_replaced),
 	    cmocka_unit_test(settings_are_added_as_the_others_stand),
 	    cmocka_unit_test(line_ends_are_those_of_the_file),
 	    cmocka_unit_test(control_characters_are_quoted),
