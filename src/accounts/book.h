@@ -13,6 +13,7 @@ struct book {
 	const struct conf *conf;
 	struct conf_report *report;
 	char *path; /* without links */
+	char *next; /* what is to take its place; NULL: that is not written */
 	int folder; /* where it is; its lock is ours */
 	bool fresh; /* the file is not there yet */
 	struct stat status;
@@ -29,9 +30,12 @@ void book_close(struct book *book);
 int book_push(struct book *book, struct account *more, size_t count);
 /* Reads the text of an open file, whose size is known. The caller frees it, once it is wiped. 0, or -1 with *why_r. */
 int book_read_text(int fd, size_t size, struct edit *text_r, const char **why_r);
-/* Replaces the file, if the text reads back as what the accounts are to be; else nothing is changed. 0, or -1 with a
- * fault in report. */
-int book_save(struct book *book);
+/* Writes the new file beside the old one, which stays, and reads it back: it must say what the accounts are to be. 0,
+ * or -1 with a fault in report. */
+int book_write(struct book *book);
+/* Puts what was written in the old file's place. 0, with a fault in report if that may not outlast a loss of power; or
+ * -1 with a fault in report, and nothing is changed. */
+int book_replace(struct book *book);
 
 /* The position of a user's account. -1: there is none, with a fault in report. */
 int book_find(struct book *book, const char *user, size_t *account_r);

@@ -73,9 +73,14 @@ static int lock(struct book *book)
 	return 0;
 }
 
+static const char *base_of(const char *path)
+{
+	return strrchr(path, '/') + 1;
+}
+
 static const char *name_of(const struct book *book)
 {
-	return strrchr(book->path, '/') + 1;
+	return base_of(book->path);
 }
 
 /* ---- reading ---- */
@@ -180,12 +185,20 @@ void book_close(struct book *book)
 	free(book->edit.text);
 	accounts_free(&book->accounts);
 	free(book->path);
+	if (book->next != NULL)
+		(void)unlinkat(book->folder, base_of(book->next), 0);
+	free(book->next);
 	if (book->folder >= 0)
 		close(book->folder);
 	*book = (struct book){.folder = -1};
 }
 
 /* ---- writing ---- */
+
+static int check_unchanged(const struct book *book)
+{
+	return is_unchanged(book) ? 0 : fault(book, "somebody else has changed it meanwhile: try again", 0);
+}
 
 static int write_text(const struct book *book, int fd)
 {
@@ -260,30 +273,27 @@ static int read_back(const struct book *book, const char *path)
 	return result;
 }
 
-static int replace(struct book *book, const char *name, const char *path)
+int book_write(struct book *book)
 {
-	if (write_new(book, name) != 0 || read_back(book, path) != 0)
-		return -1;
-	if (!is_unchanged(book))
-		return fault(book, "somebody else has changed it meanwhile: try again", 0);
-	if (renameat(book->folder, name, book->folder, name_of(book)) != 0)
-		return fault(book, "cannot be replaced", errno);
-	if (fsync(book->folder) != 0)
-		return fault(book, "was replaced, but may be the old one again after a loss of power", errno);
-	return 0;
+	const char *name = name_of(book);
+
+	if (asprintf(&book->next, "%.*s.%s.new", (int)(name - book->path), book->path, name) < 0) {
+		book->next = NULL;
+		return fault(book, "out of memory", 0);
+	}
+	return write_new(book, base_of(book->next)) != 0 || read_back(book, book->next) != 0 ? -1
+											     : check_unchanged(book);
 }
 
-int book_save(struct book *book)
+int book_replace(struct book *book)
 {
-	char *path = NULL;
-	const char *name = name_of(book);
-	int result = -1;
-
-	if (asprintf(&path, "%.*s.%s.new", (int)(name - book->path), book->path, name) < 0)
-		return fault(book, "out of memory", 0);
-	result = replace(book, strrchr(path, '/') + 1, path);
-	if (result != 0)
-		(void)unlinkat(book->folder, strrchr(path, '/') + 1, 0);
-	free(path);
-	return result;
+	if (check_unchanged(book) != 0)
+		return -1;
+	if (renameat(book->folder, base_of(book->next), book->folder, name_of(book)) != 0)
+		return fault(book, "cannot be replaced", errno);
+	free(book->next);
+	book->next = NULL;
+	if (fsync(book->folder) != 0)
+		(void)fault(book, "was replaced, but may be the old one again after a loss of power", errno);
+	return 0;
 }

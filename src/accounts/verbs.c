@@ -1,6 +1,8 @@
 /* verbs - see verbs.h. Where the file is, its configuration says. */
 #include "accounts/verbs.h"
 
+#include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -247,11 +249,23 @@ static void tell_tokens(const struct run *run)
 			run->options.words[0]);
 }
 
-/* A device's password goes to standard output alone, so that it can be handed on. */
+/* A device's password goes to standard output alone, so that it can be handed on; and before the file is replaced,
+ * since one that nobody has seen would shut the device out. */
+static int show_password(struct run *run)
+{
+	if (run->device[0] == '\0')
+		return 0;
+	signal(SIGPIPE, SIG_IGN);
+	if (printf("%s\n", run->device) > 0 && fflush(stdout) == 0)
+		return 0;
+	conf_report_add(&run->report, run->book.path, 0,
+			"the new password cannot be written to standard output: %s; nothing was changed",
+			strerror(errno));
+	return -1;
+}
+
 static int finish(struct run *run, const struct change *change, accounts_reload_fn *reload)
 {
-	if (run->device[0] != '\0')
-		printf("%s\n", run->device);
 	tell_tokens(run);
 	if (change->done == NULL)
 		fprintf(stderr, "%s: %zu accounts were added", run->book.path, run->imported);
@@ -272,10 +286,15 @@ static int edit(struct run *run, const struct change *change, accounts_reload_fn
 	int result = PROCESS_EXIT_FAILURE;
 
 	if (book_open(&run->book, run->conf, makes, &run->report) == 0 && change->make(run) == 0 &&
-	    book_save(&run->book) == 0)
-		result = finish(run, change, reload);
+	    book_write(&run->book) == 0 && show_password(run) == 0) {
+		if (book_replace(&run->book) == 0)
+			result = finish(run, change, reload);
+		else if (run->device[0] != '\0')
+			conf_report_add(&run->report, run->book.path, 0,
+					"the password that was written is good for nothing");
+	}
 	conf_report_print(&run->report, stderr);
-	return result;
+	return result == PROCESS_EXIT_OK && run->report.count > 0 ? PROCESS_EXIT_FAILURE : result;
 }
 
 static int show(struct run *run, const struct change *change)
@@ -300,6 +319,8 @@ static int show(struct run *run, const struct change *change)
 	else
 		result = failed(run->verb, "there is no such account");
 	accounts_free(&accounts);
+	if (fflush(stdout) != 0 || ferror(stdout))
+		return failed(run->verb, "standard output cannot be written to");
 	return result;
 }
 

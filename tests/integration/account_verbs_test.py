@@ -18,6 +18,7 @@ import unittest
 import tap
 from gateway import CLEAR, SANITIZED, Gateway, config_text, example_backend
 from pop3client import Client
+from shim import Shim
 
 sys.path.insert(0, os.path.join(os.environ.get("srcdir", "."), "tests", "bench"))
 import accounts as many  # noqa: E402, the generator of the benchmark
@@ -491,6 +492,61 @@ class Safety(VerbsCase):
         self.write(OTHERS + "#" * 3000 + "\n")
         self.bad(1, "cannot be replaced: File too large", "account", "add", "ann", "--no-password",
                  prefix=("sh", "-c", 'trap "" XFSZ; ulimit -f 1; exec "$@"', "sh"))
+
+    def test_password_that_cannot_be_shown_changes_nothing(self):
+        """Its first line is the reader's; whom it does not reach, the old one stays good."""
+        self.good("account", "add", "ann", "--device", "phone")
+        ends = os.pipe()
+        os.close(ends[0])
+        self.addCleanup(os.close, ends[1])
+        for words in (("device", "renew", "ann", "phone"), ("device", "add", "ann", "desk"), ("add", "bob", "--device", "phone")):
+            for where, why in (("/dev/full", "No space left on device"), (f"/proc/self/fd/{ends[1]}", "Broken pipe")):
+                with self.subTest(words=words, where=where), open(where, "wb", buffering=0) if where == "/dev/full" else os.fdopen(
+                        os.dup(ends[1]), "wb") as out:
+                    before = self.text()
+                    done = subprocess.run((self.gate.program, "account", *words, "--reload", "-c", self.gate.config_file),
+                                          stdout=out, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+                    self.assertEqual(done.returncode, 1, done.stderr)
+                    self.assertEqual(done.stderr, f"{self.file}: the new password cannot be written to standard output: {why}; "
+                                     "nothing was changed\n")
+                    self.assertEqual(self.text(), before)
+                    self.assertEqual([name for name in os.listdir(self.gate.folder) if name.endswith(".new")], [])
+
+    def test_list_that_cannot_be_shown_fails(self):
+        self.good("account", "add", "ann", "--device", "phone")
+        for words in (("account", "list"), ("account", "device", "list", "--tsv")):
+            with self.subTest(words=words), open("/dev/full", "wb") as out:
+                done = subprocess.run((self.gate.program, *words, "-c", self.gate.config_file), stdout=out,
+                                      stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+                self.assertEqual((done.returncode, done.stderr),
+                                 (1, "popgate account: standard output cannot be written to\n"))
+
+    def test_folder_that_cannot_be_synced_is_told_of(self):
+        """The file is the new one by then."""
+        shim = Shim(clock_alone=True)
+        shim.fail_folders()
+        done = subprocess.run((self.gate.program, "account", "add", "ann", "--device", "phone", "--upstream-secret", "-c",
+                               self.gate.config_file), env={**os.environ, **shim.environment}, input="password\n",
+                              capture_output=True, text=True, timeout=60, check=False)
+        self.assertEqual(done.returncode, 1)
+        self.assertRegex(done.stderr, "the account `ann` is there; popgate takes it up(?s:.)*accounts: was replaced, but may be the "
+                         "old one again after a loss of power: Input/output error")
+        self.gate.start()
+        self.assertRegex(self.login("ann", done.stdout.strip()), OK)
+        self.gate.stop()
+
+    def test_file_that_cannot_be_put_in_its_place(self):
+        """A password was shown by then: it is said to be none."""
+        self.write(OTHERS)
+        shim = Shim(clock_alone=True)
+        shim.fail_renames()
+        before = self.text()
+        done = subprocess.run((self.gate.program, "account", "device", "add", "boss", "phone", "-c", self.gate.config_file),
+                              env={**os.environ, **shim.environment}, capture_output=True, text=True, timeout=60, check=False)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("cannot be replaced: Input/output error", done.stderr)
+        self.assertIn("the password that was written is good for nothing", done.stderr)
+        self.assertEqual(self.text(), before)
 
     def test_what_cannot_be_edited_for_certain_is_refused(self):
         more = self.gate.path("more")

@@ -1,6 +1,6 @@
-/* shim - preloaded into popgate by tests: lets one allocation of one of its processes fail, and shifts the wall clock.
- * What it does stands in a file that the test maps too (shim.py). CLOCK_ALONE leaves the allocation functions to others,
- * as a sanitizer has its own. */
+/* shim - preloaded into popgate by tests: lets one allocation of one of its processes fail, shifts the wall clock,
+ * and has the disk fail. What it does stands in a file that the test maps too (shim.py). CLOCK_ALONE leaves the
+ * allocation functions to others, as a sanitizer has its own. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/un.h>
@@ -19,13 +20,15 @@
 #include <unistd.h>
 
 struct control {
-	char process[16];	/* whose allocations count; empty: nobody's */
-	_Atomic int64_t at;	/* the one that fails, from 1 */
-	_Atomic int64_t calls;	/* so far */
-	_Atomic int64_t failed; /* how many did */
-	_Atomic int64_t more;	/* how many behind it fail too */
-	_Atomic int64_t clock;	/* seconds that the wall clock is ahead */
-	char syslog[104];	/* stands for /dev/log; empty: nothing does */
+	char process[16];	 /* whose allocations count; empty: nobody's */
+	_Atomic int64_t at;	 /* the one that fails, from 1 */
+	_Atomic int64_t calls;	 /* so far */
+	_Atomic int64_t failed;	 /* how many did */
+	_Atomic int64_t more;	 /* how many behind it fail too */
+	_Atomic int64_t clock;	 /* seconds that the wall clock is ahead */
+	char syslog[104];	 /* stands for /dev/log; empty: nothing does */
+	_Atomic int64_t folders; /* fsync of one fails */
+	_Atomic int64_t renames; /* fail */
 };
 
 static struct control *control;
@@ -155,4 +158,25 @@ int connect(int fd, const struct sockaddr *address, socklen_t size)
 		return (int)syscall(SYS_connect, fd, address, size);
 	memcpy(other.sun_path, control->syslog, sizeof(control->syslog));
 	return (int)syscall(SYS_connect, fd, &other, sizeof(other));
+}
+
+/* ---- the disk ---- */
+
+int fsync(int fd)
+{
+	struct stat status;
+
+	if (control == NULL || atomic_load(&control->folders) == 0 || fstat(fd, &status) != 0 ||
+	    !S_ISDIR(status.st_mode))
+		return (int)syscall(SYS_fsync, fd);
+	errno = EIO;
+	return -1;
+}
+
+int renameat(int old_folder, const char *old, int folder, const char *new)
+{
+	if (control == NULL || atomic_load(&control->renames) == 0)
+		return (int)syscall(SYS_renameat2, old_folder, old, folder, new, 0);
+	errno = EIO;
+	return -1;
 }

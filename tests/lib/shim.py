@@ -19,7 +19,7 @@ import unittest
 
 from gateway import SANITIZED
 
-_AT, _CALLS, _FAILED, _MORE, _CLOCK, _SYSLOG = 16, 24, 32, 40, 48, 56
+_AT, _CALLS, _FAILED, _MORE, _CLOCK, _SYSLOG, _FOLDERS, _RENAMES = 16, 24, 32, 40, 48, 56, 160, 168
 
 
 class Shim:
@@ -86,3 +86,10 @@ class Shim:
 
     def set_syslog(self, path):
         self.page[_SYSLOG:_SYSLOG + 104] = path.encode().ljust(104, b"\0")
+
+    def fail_folders(self):
+        """fsync of a folder fails."""
+        self._set(_FOLDERS, 1)
+
+    def fail_renames(self):
+        self._set(_RENAMES, 1)
