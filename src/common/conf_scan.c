@@ -272,10 +272,11 @@ static int walk_file(const struct walk *walk, const char *path, const char *file
 static size_t include_start(const struct input *input)
 {
 	const char *text = input->text + input->at;
-	size_t at = strspn(text, " \t"), gap;
+	size_t at, gap;
 
 	if (input->at > 0 && text[-1] != '\n')
 		return 0;
+	at = strspn(text, " \t");
 	if (strncmp(text + at, "@include", 8) != 0)
 		return 0;
 	at += 8;
