@@ -60,7 +60,7 @@ static int refuse_revoked(const struct refresh *refresh, struct popgate_error *e
 			 refresh->provider->name, refresh->account);
 }
 
-/* 0: good. 1: ask. -1 */
+/* 0: good. 1: ask. -1: AUTH, PERM, TEMP. */
 static int judge(const struct refresh *refresh, const struct token *token, struct popgate_error *error)
 {
 	const int64_t now = now_seconds();
@@ -71,7 +71,7 @@ static int judge(const struct refresh *refresh, const struct token *token, struc
 	if (!refused && is_fresh(token, now))
 		return 0;
 	if (refused && is_fresh(token, now) && now - token->issued < YOUNG && now >= token->issued)
-		return fault_set(error, POPGATE_PERM,
+		return fault_set(error, POPGATE_AUTH,
 				 "the mail server refuses a token of %s that is just made: do scope and mailbox fit?",
 				 refresh->provider->name);
 	if (waits(token, now))

@@ -15,7 +15,7 @@ struct refresh {
 };
 
 /* Looks into the store. 0: *token_r, which is empty, is good, the caller's to clear. 1: the provider must be asked. -1:
- * PERM, TEMP. */
+ * AUTH, the one that was refused is all that there is; PERM, TEMP. */
 int refresh_look(const struct oauth *oauth, const struct refresh *refresh, struct token *token_r,
 		 struct popgate_error *error);
 /* Looks again, alone among all processes, and asks the provider if it must. What was got is on disk before it is given

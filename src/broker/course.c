@@ -76,6 +76,8 @@ static void renew(struct login *login)
 /* Of a user who was proved here it is not the password that the upstream refuses. */
 static unsigned refusal_of(const struct login *login, unsigned status)
 {
+	if (login->tokenless && (status == POPGATE_AUTH || status == POPGATE_PERM))
+		return REFUSAL_TOKEN;
 	if (status == POPGATE_AUTH && login->proved)
 		return POPGATE_PERM;
 	return status == 0 || status > POPGATE_STOPPED ? POPGATE_TEMP : status;
@@ -266,6 +268,7 @@ void login_fetched(struct login *login, const struct message_fetched *fetched)
 
 	message.u.fetched.id = login->id;
 	login->serial = fetched->serial;
+	login->tokenless = false;
 	if (login->state != LOGIN_FETCHING) {
 		if (login->report != NULL)
 			(void)channel_send(login->report, &message, NULL);
@@ -276,22 +279,24 @@ void login_fetched(struct login *login, const struct message_fetched *fetched)
 	}
 }
 
-/* To fronts: what its client is told of a credential that is not to be had. It has proved itself. */
+/* To fronts and sessions: what the client is told of a credential that is not to be had. It has proved itself. */
 static unsigned refusal_of_fetch(const struct login *login, uint32_t status)
 {
-	if (status != POPGATE_PERM && status != POPGATE_AUTH)
-		return status;
-	return login->source->kind == CONF_SOURCE_OAUTH ? REFUSAL_TOKEN : POPGATE_PERM;
+	if (status == POPGATE_AUTH) /* there is a token, and it is refused */
+		return POPGATE_PERM;
+	return status == POPGATE_PERM && login->source->kind == CONF_SOURCE_OAUTH ? REFUSAL_TOKEN : status;
 }
 
 void login_not_fetched(struct login *login, const struct message_refused *refused)
 {
+	const unsigned refusal = refusal_of_fetch(login, refused->status);
 	struct message message = {.type = MESSAGE_REFUSED, .u.refused = *refused};
 
 	message.u.refused.id = login->id;
+	message.u.refused.status = refusal;
+	login->tokenless = refusal == REFUSAL_TOKEN;
 	if (login->state == LOGIN_FETCHING)
-		login_refuse(login, refusal_of_fetch(login, refused->status), (const char *)refused->text.data,
-			     refused->text.size);
+		login_refuse(login, refusal, (const char *)refused->text.data, refused->text.size);
 	else if (login->report != NULL)
 		(void)channel_send(login->report, &message, NULL);
 }

@@ -53,6 +53,7 @@ struct login {
 	enum popgate_secret_kind secret_kind;
 	uint64_t expires; /* as in OPEN */
 	uint64_t serial;  /* of a token, as in FETCHED */
+	bool tokenless;	  /* its session has asked for a newer one, and there is none to be had by itself */
 	/* Where drops are kept: index in conf.backends, and what else names the mailbox. */
 	size_t backend;
 	char *mailbox;

@@ -129,7 +129,7 @@ enum message_refusal {
 
 struct message_refused {
 	uint64_t id;
-	uint32_t status;	   /* enum popgate_status, to fronts also enum message_refusal */
+	uint32_t status;	   /* enum popgate_status, of the broker also enum message_refusal */
 	struct message_bytes text; /* for the log: why */
 };
 

@@ -131,9 +131,12 @@ static int take_octets(void *context, const void *data, size_t size)
 	return body_feed(&delivery->body, data, size, emit, delivery);
 }
 
-/* What the client is told of one message that did not come. */
-static const char *refusal_of_message(enum popgate_status status)
+/* What the client is told of one message that did not come. Without a token nothing does any more, whatever the plugin
+ * makes of it. */
+static const char *refusal_of_message(const struct popgate_session *session, enum popgate_status status)
 {
+	if (session->tokenless && (status == POPGATE_AUTH || status == POPGATE_TEMP || status == POPGATE_PERM))
+		return authorization_refusal(REFUSAL_TOKEN);
 	if (status == POPGATE_PERM)
 		return "[SYS/PERM] this message cannot be delivered, ask the administrator";
 	return authorization_refusal(status);
@@ -155,7 +158,7 @@ static enum command_event fail_delivery(struct delivery *delivery, struct popgat
 	session->output.inside = false;
 	session->dead = session->dead || error->status == POPGATE_PROTOCOL;
 	session->ahead = session->ahead && !session->dead; /* a dead drop gets no hint of a pause either */
-	output_line(&session->output, "-ERR %s", refusal_of_message(error->status));
+	output_line(&session->output, "-ERR %s", refusal_of_message(session, error->status));
 	return COMMAND_REPLIED;
 }
 
@@ -367,8 +370,8 @@ static enum command_event handle_quit(struct popgate_session *session, const str
 		output_line(&session->output, wanted > 0 ? "+OK goodbye, %zu messages removed" : "+OK goodbye", wanted);
 		return COMMAND_QUIT_DONE;
 	}
-	output_line(&session->output, "-ERR [SYS/TEMP] %llu of %zu messages are known to be removed",
-		    (unsigned long long)session->counts.deleted, wanted);
+	output_line(&session->output, "-ERR [SYS/%s] %llu of %zu messages are known to be removed",
+		    session->tokenless ? "PERM" : "TEMP", (unsigned long long)session->counts.deleted, wanted);
 	return COMMAND_QUIT_FAILED;
 }
 

@@ -26,17 +26,21 @@ static int fail(struct popgate_error *error, enum popgate_status status, const c
 static int take(struct popgate_session *session, const struct message *message, struct popgate_error *error)
 {
 	const struct message_fetched *fetched = &message->u.fetched;
+	unsigned status;
 
 	if (message->type == MESSAGE_FETCHED) {
 		session->secret_kind = (enum popgate_secret_kind)fetched->secret_kind;
 		session->expires = (int64_t)fetched->expires;
+		session->tokenless = false;
 		return secret_set(&session->secret, fetched->secret.data, fetched->secret.size) == 0
 			   ? 0
 			   : fail(error, POPGATE_TEMP, "out of memory");
 	}
 	if (message->type != MESSAGE_REFUSED)
 		return fail(error, POPGATE_TEMP, "the broker answers something else than a credential");
-	error->status = message->u.refused.status == 0 ? POPGATE_TEMP : (enum popgate_status)message->u.refused.status;
+	status = message->u.refused.status;
+	session->tokenless = status == REFUSAL_TOKEN;
+	error->status = status == 0 ? POPGATE_TEMP : session->tokenless ? POPGATE_PERM : (enum popgate_status)status;
 	snprintf(error->text, sizeof(error->text), "%.*s", (int)message->u.refused.text.size,
 		 (const char *)message->u.refused.text.data);
 	return -1;

@@ -37,6 +37,7 @@ struct popgate_session {
 	struct secret secret;
 	enum popgate_secret_kind secret_kind;
 	int64_t expires; /* the secret; monotonic milliseconds, 0: never */
+	bool tokenless;	 /* a newer token was asked for, and there is none to be had by itself */
 	bool utf8;
 	bool proved;   /* the user, here; the secret is the client's own, or none */
 	bool stranger; /* no account proved the user, though there are some: that must not show */

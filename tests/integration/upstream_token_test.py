@@ -10,11 +10,12 @@ from oauthcase import OAuthCase
 from pop3client import Client
 
 FINE = rb"^\+OK"
+NO_TOKEN = rb"^-ERR \[SYS/PERM\] .*popgate oauth status"
 MAIL = {101: b"Subject: first\r\n\r\nbody of the first\r\n"}
 
 
 class Tokens(OAuthCase):
-    def serve(self):
+    def serve(self, movable=False):
         """Takes every token but those in `stale`."""
         self.stale, self.shown = set(), []
 
@@ -29,7 +30,7 @@ class Tokens(OAuthCase):
                 talk.ok(tag, "in")
         self.imap = Server(MAIL, on={"AUTHENTICATE": judge}, capability="IMAP4rev1 SASL-IR UIDPLUS AUTH=OAUTHBEARER")
         self.addCleanup(self.imap.close)
-        self.provide(backends=[imap_backend(port=self.imap.port, reconnect_timeout=5)])
+        self.provide(backends=[imap_backend(port=self.imap.port, reconnect_timeout=5)], movable=movable)
         self.log_in()
         self.gate.allow_warning("event=login_failed")
         self.gate.start()
@@ -56,6 +57,43 @@ class Tokens(OAuthCase):
         with Client(self.gate.port, timeout=60) as client:
             self.assertRegex(client.login("ann", "local"), rb"^-ERR \[SYS/(PERM|TEMP)\]")
         self.assertLessEqual(len(self.shown), 2)
+
+    def revoke(self):
+        """At the provider and, some time after the token was made, at the mail server."""
+        self.later(31)
+        self.server.refresh_tokens.clear()
+        self.stale.update(self.server.access_tokens)
+
+    def test_a_permission_that_ends_in_a_session_is_told_as_such(self):
+        self.serve(movable=True)
+        self.gate.allow_warning("event=token_revoked")
+        self.gate.expect_warning("event=fetch_failed .*revoked")
+        with Client(self.gate.port, timeout=60) as client:
+            self.assertRegex(client.login("ann", "local"), FINE)
+            self.revoke()
+            self.imap.say("", hang_up=True)
+            for command in ("RETR 1", "TOP 1 0"):
+                self.assertRegex(client.command(command), NO_TOKEN)
+            client.command("DELE 1")
+            self.gate.expect_warning("event=commit_failed")
+            self.assertRegex(client.command("QUIT"), rb"^-ERR \[SYS/PERM\] 0 of 1")
+        self.assertEqual(len(self.asked()), 1)
+
+    def test_a_permission_that_has_ended_is_told_by_the_login_that_finds_it(self):
+        self.serve(movable=True)
+        self.gate.allow_warning("event=token_revoked")
+        self.revoke()
+        for _ in range(2):
+            with Client(self.gate.port, timeout=60) as client:
+                self.assertRegex(client.login("ann", "local"), NO_TOKEN)
+        self.assertEqual(len(self.shown), 1)
+
+    def test_a_token_just_made_that_is_refused_is_no_permission_that_has_ended(self):
+        self.serve()
+        self.stale.update(self.server.access_tokens)
+        self.gate.expect_warning("login_failed .*status=perm .*just made")
+        with Client(self.gate.port, timeout=60) as client:
+            self.assertRegex(client.login("ann", "local"), rb"^-ERR \[SYS/PERM\] the mailbox cannot be opened")
 
 
 if __name__ == "__main__":
