@@ -14,7 +14,7 @@
 #define INTERVAL_DEFAULT 5
 #define INTERVAL_MAX	 60
 #define WORD_MAX	 64  /* octets of an error's name */
-#define REASON_MAX	 400 /* and of its description */
+#define REASON_MAX	 200 /* and of its description, as it is shown */
 
 /* ---- refusals ---- */
 
@@ -29,25 +29,15 @@ static const struct {
 	     {"interaction_required", GRANT_REVOKED},  {"server_error", GRANT_FAILED},
 	     {"temporarily_unavailable", GRANT_FAILED}};
 
-/* A provider's words for the log; "" where a secret is in them. */
-static void quote(const char *text, const struct answer_sent *sent, char *shown, size_t size)
-{
-	shown[0] = '\0';
-	for (size_t i = 0; i < ANSWER_SENT; i++)
-		if (sent->texts[i] != NULL && *sent->texts[i] != '\0' && strstr(text, sent->texts[i]) != NULL)
-			return;
-	text_harmless(text, strlen(text), shown, size);
-}
-
 enum grant_result answer_refusal(const char *provider, long status, const struct json *json,
-				 const struct answer_sent *sent, struct popgate_error *error)
+				 const struct quote_secrets *sent, struct popgate_error *error)
 {
 	const char *word = json == NULL ? NULL : json_string(json, "error", WORD_MAX);
 	const char *reason = json == NULL ? NULL : json_string(json, "error_description", JSON_MAX);
-	char shown[REASON_MAX / 2] = "";
+	char shown[REASON_MAX] = "";
 
 	if (reason != NULL)
-		quote(reason, sent, shown, sizeof(shown));
+		quote_text(reason, sent, shown, sizeof(shown));
 	if (status >= 500 || status == 429 || status == 408 || word == NULL) {
 		(void)fault_set(error, POPGATE_TEMP, "%s answers with HTTP status %ld%s", provider, status,
 				word == NULL && status < 500 ? ", and nothing that is understood" : "");
@@ -60,7 +50,7 @@ enum grant_result answer_refusal(const char *provider, long status, const struct
 				"%s refuses: %s%s%s", provider, words[i].word, *shown == '\0' ? "" : ": ", shown);
 		return words[i].result;
 	}
-	quote(word, sent, shown, sizeof(shown));
+	quote_text(word, sent, shown, sizeof(shown));
 	(void)fault_set(error, POPGATE_PERM, "%s refuses: %s", provider, shown);
 	return GRANT_DENIED;
 }

@@ -5,6 +5,7 @@
 #include <popgate/plugin.h>
 
 #include "agent/json.h"
+#include "agent/quote.h"
 #include "agent/token.h"
 
 enum grant_result {
@@ -15,13 +16,6 @@ enum grant_result {
 	GRANT_SLOW_DOWN, /* likewise, and we ask too often */
 	GRANT_FAILED,	 /* the provider cannot say now */
 	GRANT_SPOILED	 /* likewise, but a refresh token came, and must be kept */
-};
-
-#define ANSWER_SENT 4
-
-/* Secrets of a request, which its answer may repeat; NULL: none. */
-struct answer_sent {
-	const char *texts[ANSWER_SENT];
 };
 
 /* What begins a login by device. */
@@ -37,9 +31,10 @@ struct grant_device {
  * only by another, also on SPOILED. FAILED leaves all alone. now: seconds since 1970. Otherwise error has words. */
 enum grant_result answer_token(const char *provider, const struct json *json, int64_t now, struct token *token,
 			       struct popgate_error *error);
-/* The words of any other answer, json NULL: it has none. Never OK or SPOILED. error repeats nothing that was sent. */
+/* The words of any other answer, json NULL: it has none. Never OK or SPOILED. error repeats no secret of the request.
+ */
 enum grant_result answer_refusal(const char *provider, long status, const struct json *json,
-				 const struct answer_sent *sent, struct popgate_error *error);
+				 const struct quote_secrets *sent, struct popgate_error *error);
 /* A code for a login. *device, which is empty, becomes the caller's to clear. 0, or -1 with words. */
 int answer_device(const char *provider, const struct json *json, struct grant_device *device,
 		  struct popgate_error *error);

@@ -20,6 +20,20 @@ static const char *text_of(const struct secret *secret)
 	return secret->data == NULL ? NULL : (const char *)secret->data;
 }
 
+/* What proves the application, as it is sent: secret until the answer has been read. */
+struct proof {
+	char *header;		 /* of the request; NULL: none */
+	struct secret assertion; /* in the form; may be empty */
+};
+
+static void clear_proof(struct proof *proof)
+{
+	if (proof->header != NULL)
+		secret_wipe(proof->header, strlen(proof->header));
+	free(proof->header);
+	secret_clear(&proof->assertion);
+}
+
 /* What proves this application by a header (RFC 6749, section 2.3.1): the caller's to wipe and free. 0 or -1. */
 static int make_basic(const struct conf_provider *provider, const struct oauth_client *client, char **header_r)
 {
@@ -44,23 +58,21 @@ static int make_basic(const struct conf_provider *provider, const struct oauth_c
 
 /* How the application says who it is, in the form, or else in a header. 0 or -1. */
 static int add_client(const struct oauth *oauth, const struct conf_provider *provider, struct form *form,
-		      char **header_r)
+		      struct proof *proof)
 {
 	const struct oauth_client *client = oauth_client(oauth, provider);
-	struct secret assertion = {0};
-	int result = 0;
+	int result;
 
 	if (provider->client_auth == CONF_CLIENT_SECRET_BASIC)
-		return make_basic(provider, client, header_r);
+		return make_basic(provider, client, &proof->header);
 	form_add(form, "client_id", provider->client_id);
 	form_add(form, "client_secret", text_of(&client->secret));
 	if (client->key.key.size == 0)
 		return 0;
 	result = jwt_assertion(&client->key, provider->assertion, provider->client_id, provider->token_endpoint,
-			       (int64_t)time(NULL), &assertion);
+			       (int64_t)time(NULL), &proof->assertion);
 	form_add(form, "client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer");
-	form_add(form, "client_assertion", text_of(&assertion));
-	secret_clear(&assertion);
+	form_add(form, "client_assertion", text_of(&proof->assertion));
 	return result;
 }
 
@@ -100,22 +112,25 @@ static int post(const struct conf_provider *provider, const char *url, const str
 	return http_post(provider, &request, answer_r, error);
 }
 
-/* Sends the form, which is freed (NULL: there was no memory for it), with what proves this application. With OK
- * *json_r is the answer, the caller's to free. */
+/* Sends the form, which is freed (NULL: there was no memory for it), with what proves this application. sent: the
+ * secrets that are in the form. With OK *json_r is the answer, the caller's to free. */
 static enum grant_result ask(const struct oauth *oauth, const struct conf_provider *provider, const char *endpoint,
-			     struct form *form, const struct answer_sent *sent, struct json **json_r, int64_t *wait_r,
+			     struct form *form, struct quote_secrets *sent, struct json **json_r, int64_t *wait_r,
 			     struct popgate_error *error)
 {
 	enum grant_result result = GRANT_FAILED;
 	struct http_answer answer = {0};
 	struct json *json = NULL;
-	char *header = NULL;
+	struct proof proof = {0};
 
 	(void)fault_set(error, POPGATE_TEMP, "out of memory, or no random numbers");
 	if (form == NULL)
 		return GRANT_FAILED;
-	if (add_client(oauth, provider, form, &header) == 0 &&
-	    post(provider, endpoint, form, header, &answer, error) == 0) {
+	if (add_client(oauth, provider, form, &proof) == 0 &&
+	    post(provider, endpoint, form, proof.header, &answer, error) == 0) {
+		sent->texts[QUOTE_CLIENT] = text_of(&oauth_client(oauth, provider)->secret);
+		sent->texts[QUOTE_ASSERTION] = text_of(&proof.assertion);
+		sent->texts[QUOTE_BASIC] = proof.header == NULL ? NULL : proof.header + sizeof(BASIC) - 1;
 		json = json_parse(answer.body.data == NULL ? "" : (const char *)answer.body.data, answer.body.size);
 		*wait_r = answer.retry_after;
 		if (answer.status != 200)
@@ -132,9 +147,7 @@ static enum grant_result ask(const struct oauth *oauth, const struct conf_provid
 	else
 		json_free(&json);
 	http_clear(&answer);
-	if (header != NULL)
-		secret_wipe(header, strlen(header));
-	free(header);
+	clear_proof(&proof);
 	form_clear(form);
 	free(form);
 	return result;
@@ -144,8 +157,9 @@ enum grant_result grant_ask(const struct oauth *oauth, const struct conf_provide
 			    struct token *token, int64_t *wait_r, struct popgate_error *error)
 {
 	struct form *form = calloc(1, sizeof(*form));
-	const struct answer_sent sent = {
-	    {text_of(&oauth_client(oauth, provider)->secret), text_of(&token->refresh), grant->code, grant->verifier}};
+	struct quote_secrets sent = {{[QUOTE_REFRESH] = text_of(&token->refresh),
+				      [QUOTE_CODE] = grant->code,
+				      [QUOTE_VERIFIER] = grant->verifier}};
 	enum grant_result result;
 	struct json *json = NULL;
 
@@ -163,7 +177,7 @@ enum grant_result grant_begin_device(const struct oauth *oauth, const struct con
 				     struct grant_device *device_r, struct popgate_error *error)
 {
 	struct form *form = calloc(1, sizeof(*form));
-	const struct answer_sent sent = {{text_of(&oauth_client(oauth, provider)->secret)}};
+	struct quote_secrets sent = {{NULL}};
 	enum grant_result result;
 	struct json *json = NULL;
 	int64_t wait;

@@ -11,6 +11,8 @@
 #define ACCESS	"old-access-b7Q"
 #define REFRESH "old-refresh-Zk4"
 #define SENT	"sent-secret-9wXc"
+#define CODE	"k/9 w%"
+#define BASIC	"aWQ6cyszIQ=="
 
 static const char *text_of(const struct secret *secret)
 {
@@ -22,12 +24,40 @@ static void set(struct secret *secret, const char *text)
 	REQUIRE(secret_set(secret, text, strlen(text)) == 0);
 }
 
+/* Nothing that could be a token: of 20 octets or more there are only words, and GUIDs, which the end may cut. */
+static void check_runs(const char *text)
+{
+	static const char tokens[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789%+/=._~-";
+
+	while (*(text += strcspn(text, tokens)) != '\0') {
+		const size_t size = strspn(text, tokens);
+
+		REQUIRE(size < 20 || strspn(text, "abcdefghijklmnopqrstuvwxyz_-./") >= size ||
+			strspn(text, "0123456789abcdefABCDEF-.") >= size);
+		text += size;
+	}
+}
+
 static void check_words(const struct popgate_error *error)
 {
+	static const char *const secrets[] = {
+	    SENT, REFRESH, CODE, BASIC, "k%2F9%20w%25", "k%2f9+w%25", "k/9+w%", "k/9%20w%", "k%252F9%2520w%2525"};
+	char text[sizeof(error->text)];
+	size_t size = 0;
+
 	REQUIRE(memchr(error->text, '\0', sizeof(error->text)) != NULL && error->text[0] != '\0');
-	for (const char *at = error->text; *at != '\0'; at++)
+	for (const char *at = error->text; *at != '\0'; at++) {
 		REQUIRE((unsigned char)*at >= 0x20 && *at != 0x7f);
-	REQUIRE(strstr(error->text, SENT) == NULL && strstr(error->text, REFRESH) == NULL);
+		text[size++] = *at;
+		if (at[0] == '\\' && at[1] == 'x') /* its digits are none of the provider's */
+			at += 3;
+	}
+	text[size] = '\0';
+	if (size > 3 && strcmp(text + size - 3, "...") == 0) /* of what was cut */
+		text[size - 3] = '\0';
+	for (size_t i = 0; i < sizeof(secrets) / sizeof(secrets[0]); i++)
+		REQUIRE(strstr(text, secrets[i]) == NULL);
+	check_runs(text);
 	REQUIRE(error->status == POPGATE_TEMP || error->status == POPGATE_PERM);
 }
 
@@ -87,7 +117,7 @@ static void check_token(const struct json *json)
 
 static void check_refusal(const struct json *json, long status)
 {
-	const struct answer_sent sent = {{SENT, REFRESH}};
+	const struct quote_secrets sent = {{SENT, REFRESH, CODE, [QUOTE_BASIC] = BASIC}};
 	struct popgate_error error = {0};
 	enum grant_result result = answer_refusal("p", status, json, &sent, &error);
 
