@@ -19,7 +19,8 @@
 #define CONNECTIONS	16
 #define CONNECTION_TIME 60000 /* milliseconds that one may take */
 #define PORTS_TRIED	16
-#define INPUT_MAX	8192
+#define INPUT_MAX	16384 /* octets of a line that is pasted */
+#define TERMINAL_MAX	4095  /* of which a terminal gives so many, and drops the rest */
 
 /* ---- listeners ---- */
 
@@ -199,29 +200,60 @@ static int serve_all(struct visitors *visitors, const struct pollfd *fds, const 
 
 /* ---- lines ---- */
 
-/* As redirect_read, of the lines that have come. 2: the input has ended. */
-static int take_lines(int input, const struct redirect_expected *expected, char *code_r, struct popgate_error *error)
+/* What has come on the input, up to the end of its line. */
+struct pasted {
+	size_t used;
+	bool over; /* the line is longer than that: nothing of it counts */
+	char text[INPUT_MAX];
+};
+
+/* As redirect_read, of a line without its end, which is changed. */
+static int take_line(struct pasted *pasted, bool terminal, const struct redirect_expected *expected, char *code_r,
+		     struct popgate_error *error)
 {
-	char lines[INPUT_MAX];
-	const ssize_t got = read(input, lines, sizeof(lines) - 1);
+	const bool cut = pasted->over || (terminal && pasted->used >= TERMINAL_MAX);
 	int result = 1;
 
-	if (got <= 0)
-		return got < 0 && (errno == EINTR || errno == EAGAIN) ? 1 : 2;
-	lines[got] = '\0';
-	for (char *line = lines; *line != '\0' && result == 1;) {
-		const size_t size = strcspn(line, "\n");
-		char *next = line + size + (line[size] == '\n');
-
-		line[size] = '\0';
-		result = redirect_line(line, expected, code_r, error);
-		if (result == 1)
-			printf("That is not the address that the browser showed at the end; it has `code=` and "
-			       "`state=` in it.\n");
-		line = next;
-	}
-	secret_wipe(lines, sizeof(lines));
+	pasted->text[pasted->used] = '\0';
+	if (!cut)
+		result = redirect_line(pasted->text, expected, code_r, error);
+	if (result == 1 && cut)
+		printf(
+		    "That address is too long for %s, and its end is missing: let the browser reach this machine, as "
+		    "is said above.\n",
+		    pasted->over ? "this program" : "a terminal");
+	else if (result == 1)
+		printf("That is not the address that the browser showed at the end; it has `code=` and `state=` in "
+		       "it.\n");
+	fflush(stdout);
+	pasted->used = 0;
+	pasted->over = false;
 	return result;
+}
+
+/* As redirect_read, of the lines that are whole. 2: the input has ended, and the last line needs no end. */
+static int take_lines(int input, struct pasted *pasted, const struct redirect_expected *expected, char *code_r,
+		      struct popgate_error *error)
+{
+	const bool terminal = isatty(input) == 1;
+	char octets[4096];
+	const ssize_t got = read(input, octets, sizeof(octets));
+	int result = 1;
+
+	if (got < 0 && (errno == EINTR || errno == EAGAIN))
+		return 1;
+	for (ssize_t i = 0; i < got && result == 1; i++) {
+		if (octets[i] == '\n')
+			result = take_line(pasted, terminal, expected, code_r, error);
+		else if (octets[i] == '\0' || pasted->used == sizeof(pasted->text) - 1)
+			pasted->over = true;
+		else
+			pasted->text[pasted->used++] = octets[i];
+	}
+	if (got <= 0 && pasted->used > 0)
+		result = take_line(pasted, terminal, expected, code_r, error);
+	secret_wipe(octets, sizeof(octets));
+	return got <= 0 && result == 1 ? 2 : result;
 }
 
 /* ---- waiting ---- */
@@ -250,17 +282,21 @@ int landing_await(const struct landing *landing, int input, const struct redirec
 		  char code_r[REDIRECT_CODE], struct popgate_error *error)
 {
 	struct visitors *visitors = calloc(1, sizeof(*visitors));
+	struct pasted *pasted = calloc(1, sizeof(*pasted));
 	struct pollfd fds[CONNECTIONS + OTHERS];
 	int result = 1;
 
-	if (visitors == NULL)
+	if (visitors == NULL || pasted == NULL) {
+		free(visitors);
+		free(pasted);
 		return fault_set(error, POPGATE_TEMP, "out of memory");
+	}
 	while (result == 1 && watch(landing, input, visitors, fds, deadline) != 0) {
 		const struct pollfd *others = fds + visitors->count;
 
 		result = serve_all(visitors, fds, expected, code_r, error);
 		if (result == 1 && input >= 0 && others[LANDING_LISTENERS].revents != 0)
-			result = take_lines(input, expected, code_r, error);
+			result = take_lines(input, pasted, expected, code_r, error);
 		if (result == 2) {
 			input = -1;
 			result = 1;
@@ -272,5 +308,7 @@ int landing_await(const struct landing *landing, int input, const struct redirec
 	while (visitors->count > 0)
 		dismiss(visitors, visitors->count - 1);
 	free(visitors);
+	secret_wipe(pasted, sizeof(*pasted));
+	free(pasted);
 	return result <= 0 ? result : fault_set(error, POPGATE_TEMP, "nobody has answered in time: start again");
 }

@@ -1,11 +1,15 @@
 """`popgate oauth`: how a person is led through a login, by device and by browser."""
 
+import array
 import contextlib
+import fcntl
 import os
 import pty
 import socket
 import subprocess
+import termios
 import threading
+import time
 import unittest
 
 import tap
@@ -225,6 +229,53 @@ class Browser(OAuthCase):
         self.browser.process.stdin.close()
         self.assertIn("Done", self.end())
         self.assertIn("not the address", self.browser.said)
+
+    def address(self, query, more=""):
+        """Where the browser ends; the code is the last in it."""
+        code, state = self.server.allow(query).split("&")
+        return f"{query['redirect_uri']}/?{state}&{code}{more}"
+
+    def type(self, text):
+        """Pastes that, and waits until it was read."""
+        pipe = self.browser.process.stdin
+        pipe.write(text)
+        pipe.flush()
+        unread = array.array("i", [1])
+        while unread[0] and self.browser.process.poll() is None:
+            time.sleep(0.01)
+            fcntl.ioctl(pipe.fileno(), termios.FIONREAD, unread)
+
+    def test_address_may_come_in_pieces(self):
+        """As over a slow line; the end of the input ends it too."""
+        for end in ("\n", ""):
+            with self.subTest(end=end):
+                query = self.begin(stdin=subprocess.PIPE)
+                address = self.address(query)
+                for piece in ("wh", "at?\n" + address[:9], address[9:-4]):
+                    self.type(piece)
+                self.browser.process.stdin.write(address[-4:] + end)
+                self.browser.process.stdin.close()
+                self.assertIn("Done", self.end())
+                self.assertEqual(len(self.asked("authorization_code")), 1)
+                self.assertEqual(self.browser.said.count("not the address"), 1)
+
+    def test_address_that_is_too_long_is_not_taken_for_its_beginning(self):
+        query = self.begin(stdin=subprocess.PIPE)
+        self.type(self.address(query, "x" * 100 + "&more=" + "x" * 20000) + "\n")
+        self.type(self.address(query) + "\n")
+        self.assertIn("Done", self.end())
+        self.assertIn("too long for this program", self.browser.said)
+        self.assertEqual(len(self.asked("authorization_code")), 1)
+
+    def test_address_that_a_terminal_cuts_is_not_taken(self):
+        keyboard, terminal = pty.openpty()
+        self.addCleanup(os.close, keyboard)
+        query = self.begin(stdin=terminal)
+        os.close(terminal)
+        os.write(keyboard, (self.address(query, "x" * 4000) + "\n" + self.address(query) + "\n").encode())
+        self.assertIn("Done", self.end())
+        self.assertIn("too long for a terminal", self.browser.said)
+        self.assertEqual(len(self.asked("authorization_code")), 1)
 
     def test_person_who_says_no_in_the_browser(self):
         query = self.begin()
