@@ -123,19 +123,21 @@ static int run_session(const struct options *options)
 	return result;
 }
 
-/* Accounts, and whether the plugins can do what they ask for. */
-static void check_accounts(const struct conf *conf, const struct plugin_set *plugins, struct conf_report *report)
+/* Accounts, and whether the plugins can do what they ask for: who asks for too much is refused alone. */
+static void check_accounts(const struct conf *conf, const struct plugin_set *plugins, struct conf_report *report,
+			   struct conf_report *refused)
 {
 	struct accounts *accounts = conf->accounts_file == NULL ? NULL : accounts_read(conf, report);
 
 	if (accounts != NULL && plugins->items != NULL)
-		plugin_judge_accounts(plugins, conf, accounts, report);
+		plugin_judge_accounts(plugins, conf, accounts, refused);
 	accounts_free(&accounts);
 }
 
-/* Everything that `serve` would check before it starts; nothing is bound or forked. NULL with faults in report. */
+/* Everything that `serve` would check before it starts; nothing is bound or forked. NULL with faults in report;
+ * refused: faults that keep single accounts from their mailboxes. */
 static struct conf *check_all(const struct options *options, struct process_identity *identity,
-			      struct conf_report *report)
+			      struct conf_report *report, struct conf_report *refused)
 {
 	struct conf *conf = read_conf(options, report);
 	struct plugin_set plugins = {0};
@@ -145,7 +147,7 @@ static struct conf *check_all(const struct options *options, struct process_iden
 		return NULL;
 	(void)process_identity_find(conf, identity, report);
 	(void)plugin_load(&plugins, conf, &host_functions, process_module_owner(identity), report);
-	check_accounts(conf, &plugins, report);
+	check_accounts(conf, &plugins, report, refused);
 	if (conf->provider_count > 0)
 		oauth_verb_check(conf, identity, report);
 	if (conf->tls_count > 0)
@@ -160,27 +162,31 @@ static struct conf *check_all(const struct options *options, struct process_iden
 
 static int run_check(const struct options *options)
 {
-	struct conf_report report = {0};
+	struct conf_report report = {0}, refused = {0};
 	struct process_identity identity;
-	struct conf *conf = check_all(options, &identity, &report);
+	struct conf *conf = check_all(options, &identity, &report, &refused);
+	bool whole = !process_tell_faults(&report), open = !process_tell_faults(&refused);
 	char sandbox[128];
 
-	if (conf != NULL) {
+	if (whole && open) {
 		sandbox_describe(conf, &identity, sandbox, sizeof(sandbox));
 		printf("%s: no fault found\nsandbox: %s\n", conf->source, sandbox);
 	}
 	conf_free(&conf);
-	return process_tell_faults(&report) ? PROCESS_EXIT_CONF : PROCESS_EXIT_OK;
+	return whole && open ? PROCESS_EXIT_OK : PROCESS_EXIT_CONF;
 }
 
 /* Faults are told here, and not only in the log of the one that runs. */
 static int run_reload(const struct options *options)
 {
-	struct conf_report report = {0};
+	struct conf_report report = {0}, refused = {0};
 	struct process_identity identity;
-	struct conf *conf = check_all(options, &identity, &report);
-	int result = conf == NULL ? PROCESS_EXIT_CONF : control_reload(conf);
+	struct conf *conf = check_all(options, &identity, &report, &refused);
+	int result;
 
+	if (process_tell_faults(&refused) && conf != NULL)
+		fputs("popgate: these accounts are refused until that is mended; the others are not\n", stderr);
+	result = conf == NULL ? PROCESS_EXIT_CONF : control_reload(conf);
 	if (process_tell_faults(&report))
 		fputs("popgate: refused: mend the faults above; the old configuration stays in force\n", stderr);
 	conf_free(&conf);

@@ -164,6 +164,19 @@ static enum popgate_secret_kind kind_of_own(const struct login *login)
 	return exchange_has_token(login) ? POPGATE_TOKEN : POPGATE_PASSWORD;
 }
 
+/* What the client gave for a password; or, as a device's password or the answer to a challenge is none that the
+ * upstream knows, the account's own, where that is kept. 0, or -1: no memory. */
+static int take_own(struct login *login)
+{
+	const char *known = login->account == NULL ? NULL : login->account->secret;
+
+	if (login->device == NULL && !exchange_challenges(login))
+		secret_move(&login->secret, &login->sasl.password);
+	else if (known != NULL)
+		return secret_set(&login->secret, known, strlen(known));
+	return 0;
+}
+
 /* The user is proved here, or will be by the upstream: what opens the mailbox is wanted. */
 static void find_secret(struct login *login)
 {
@@ -186,10 +199,10 @@ static void find_secret(struct login *login)
 	}
 	login->source = place->source;
 	if (place->source->kind == CONF_SOURCE_CLIENT) {
-		/* a device's password, or the answer to a challenge, is none that the upstream knows */
-		if (login->device == NULL && !exchange_challenges(login))
-			secret_move(&login->secret, &login->sasl.password);
-		take_secret(login, kind_of_own(login), 0);
+		if (take_own(login) == 0)
+			take_secret(login, kind_of_own(login), 0);
+		else
+			login_refuse_for(login, POPGATE_TEMP, "out of memory");
 	} else if (place->source->kind == CONF_SOURCE_SECRET) {
 		if (secret_set(&login->secret, place->source->text, strlen(place->source->text)) == 0)
 			take_secret(login, POPGATE_PASSWORD, 0);

@@ -15,7 +15,10 @@ static const struct asked asked[] = {
     {POPGATE_TAKES_FOLDER, "a folder"},
     {POPGATE_TAKES_MASTER, "a master user (auth_user)"},
     {POPGATE_TAKES_TOKEN, "an OAuth token"},
-    {POPGATE_TAKES_NONE, "a mailbox that opens without a password upstream, since the one given here is none there"},
+    {POPGATE_TAKES_NONE,
+     "a mailbox that opens without a password upstream, since a device's, or keys of SCRAM, open nothing "
+     "there (give the account a secret upstream: popgate account set --upstream-secret, or --secret-file, "
+     "--oauth, ...)"},
 };
 
 static unsigned asks_of_source(const struct conf_source *source)
@@ -85,7 +88,8 @@ void plugin_judge_accounts(const struct plugin_set *set, const struct conf *conf
 			continue;
 		asks = asks_of_source(source) |
 		       (account->folder != NULL || account->folders.count > 0 ? POPGATE_TAKES_FOLDER : 0);
-		if (source->kind == CONF_SOURCE_CLIENT && (account_proofs(account) & no_password) != 0)
+		if (source->kind == CONF_SOURCE_CLIENT && account->secret == NULL &&
+		    (account_proofs(account) & no_password) != 0)
 			asks |= POPGATE_TAKES_NONE;
 		what = lacking(&set->items[backend], asks);
 		if (what != NULL && ++faults > MOST_FAULTS) {

@@ -176,13 +176,19 @@ class Proofs(UpstreamCase):
         """Without a secret of the account's, and with a plugin that wants one, it is refused, as the administrator's fault."""
         self.serve()
         self.accounts[0].pop("upstream_secret")
+        self.add("bob", upstream_secret="password")
         self.write()
         self.gate.write_config()
         password = self.device("ann", "phone")
         done = run(self.gate, "check")
         self.assertEqual(done.returncode, 3)
-        self.assertRegex(done.stderr, r"accounts:\d+: the account `Ann` asks for .*, which plugin example of backend `example` cannot do")
+        self.assertRegex(done.stderr, r"accounts:\d+: the account `Ann` asks for .*--upstream-secret.*, which plugin example "
+                                      "of backend `example` cannot do")
         self.gate.start()
+        done = run(self.gate, "reload")  # one account's fault keeps nobody else out
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertRegex(done.stderr, "the account `Ann` asks for .*\n.*these accounts are refused until that is mended")
+        self.assertRegex(self.login("bob"), OK)
         self.gate.expect_warning("login_failed .*status=perm")
         self.assertRegex(self.login("ann", password), PERM)
         self.gate.stop()

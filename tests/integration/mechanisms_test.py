@@ -214,12 +214,30 @@ class Proofs(MechanismsCase):
         self.assertEqual(before, {name: looks(name) for name in names})
 
     def test_no_password_goes_upstream_that_is_not_there(self):
-        """An account without a source, before a plugin that needs a secret: the operator is told, the client asks him."""
-        self.accounts[0].pop("upstream_secret")
+        """Keys of SCRAM are none, before a plugin that needs a secret: the operator is told, the client asks him."""
+        self.accounts[1].pop("upstream_secret")
         self.write()
         self.reload()
-        self.assertRegex(apop(self.client(), "ann", "pencil"), rb"^-ERR \[SYS/PERM\]")
+        reply = scramclient.login(self.client(), "SCRAM-SHA-256", Scram("SCRAM-SHA-256", "bob", "pencil"))
+        self.assertRegex(reply, rb"^-ERR \[SYS/PERM\]")
         self.assertIn("takes no login without a secret: the account needs one for the upstream", self.gate.log())
+
+    def test_the_secret_itself_opens_the_mailbox_however_the_user_was_proved(self):
+        device = subprocess.run((self.gate.program, "account", "device", "add", "ann", "phone", "-c", self.gate.config_file),
+                                stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+        with open(self.gate.path("accounts"), encoding="utf-8") as file:
+            text = file.read()
+        alone = re.sub(r'upstream_secret = "password"; ?', "", text.replace('"pencil"', '"password"', 1), count=1)
+        for secret, right in (("password", True), ("pencil", False)):
+            with open(self.gate.path("accounts"), "w", encoding="utf-8") as file:
+                file.write(alone.replace('"password"', f'"{secret}"', 1))
+            subprocess.run((self.gate.program, "reload", "-c", self.gate.config_file), check=True)
+            replies = [apop(self.client(), "ann", secret), cram(self.client(), "ann", secret),
+                       self.client().login("ann", secret), self.client().login("ann", device)]
+            if GSASL:
+                replies.append(scramclient.login(self.client(), "SCRAM-SHA-256", Scram("SCRAM-SHA-256", "ann", secret)))
+            for reply in replies:
+                self.assertRegex(reply, OPEN if right else rb"^-ERR \[SYS/PERM\]")
 
     def test_secrets_are_in_no_log(self):
         apop(self.client(), "ann", "pencil")
