@@ -232,12 +232,15 @@ class Proofs(MechanismsCase):
             with open(self.gate.path("accounts"), "w", encoding="utf-8") as file:
                 file.write(alone.replace('"password"', f'"{secret}"', 1))
             subprocess.run((self.gate.program, "reload", "-c", self.gate.config_file), check=True)
-            replies = [apop(self.client(), "ann", secret), cram(self.client(), "ann", secret),
-                       self.client().login("ann", secret), self.client().login("ann", device)]
+            ways = [lambda client: apop(client, "ann", secret), lambda client: cram(client, "ann", secret),
+                    lambda client: client.login("ann", secret), lambda client: client.login("ann", device)]
             if GSASL:
-                replies.append(scramclient.login(self.client(), "SCRAM-SHA-256", Scram("SCRAM-SHA-256", "ann", secret)))
-            for reply in replies:
-                self.assertRegex(reply, OPEN if right else rb"^-ERR \[SYS/PERM\]")
+                ways.append(lambda client: scramclient.login(client, "SCRAM-SHA-256", Scram("SCRAM-SHA-256", "ann", secret)))
+            for way in ways:
+                client = self.client()
+                self.assertRegex(way(client), OPEN if right else rb"^-ERR \[SYS/PERM\]")
+                client.command("QUIT")
+                client.close()
 
     def test_secrets_are_in_no_log(self):
         apop(self.client(), "ann", "pencil")
