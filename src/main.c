@@ -204,14 +204,30 @@ static int run_stop(const struct options *options)
 	return result;
 }
 
+/* As far as the plugins can be loaded: `popgate check` tells why one cannot. */
+static void judge_accounts(const struct conf *conf, const struct accounts *accounts, struct conf_report *report)
+{
+	struct plugin_set plugins = {0};
+	struct process_identity identity;
+	struct conf_report own = {0};
+
+	if (accounts->count > 0 && process_identity_find(conf, &identity, &own) == 0 &&
+	    plugin_load(&plugins, conf, &host_functions, process_module_owner(&identity), &own) == 0)
+		plugin_judge_accounts(&plugins, conf, accounts, report);
+	plugin_unload(&plugins);
+	conf_report_free(&own);
+}
+
+static const struct accounts_help accounts_help = {control_reload, judge_accounts};
+
 static int own_passwd(int argc, char **argv)
 {
-	return accounts_passwd(argc, argv, control_reload);
+	return accounts_passwd(argc, argv, &accounts_help);
 }
 
 static int own_account(int argc, char **argv)
 {
-	return accounts_account(argc, argv, control_reload);
+	return accounts_account(argc, argv, &accounts_help);
 }
 
 static int run_sandbox_test(const struct options *options)

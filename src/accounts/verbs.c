@@ -264,9 +264,23 @@ static int show_password(struct run *run)
 	return -1;
 }
 
-static int finish(struct run *run, const struct change *change, accounts_reload_fn *reload)
+/* It is as it was wished, and no use as it is: that may be mended by the next change. */
+static void tell_hindrances(const struct run *run, const struct change *change, const struct accounts_help *help)
+{
+	const struct account *one = accounts_find(run->book.accounts, run->options.words[0]);
+	const struct accounts alone = {.items = (struct account *)one, .count = one == NULL ? 0 : 1};
+	struct conf_report report = {0};
+
+	help->judge(run->conf, change->done == NULL ? run->book.accounts : &alone, &report);
+	conf_report_print(&report, stderr);
+	conf_report_free(&report);
+}
+
+static int finish(struct run *run, const struct change *change, const struct accounts_help *help)
 {
 	tell_tokens(run);
+	if (change->make != change_remove)
+		tell_hindrances(run, change, help);
 	if (change->done == NULL)
 		fprintf(stderr, "%s: %zu accounts were added", run->book.path, run->imported);
 	else
@@ -274,13 +288,13 @@ static int finish(struct run *run, const struct change *change, accounts_reload_
 	if (run->options.reload) {
 		fputs("\n", stderr);
 		book_close(&run->book); /* let the lock go: the reload may take its time */
-		return reload(run->conf);
+		return help->reload(run->conf);
 	}
 	fputs("; popgate takes it up at its next reload (popgate reload)\n", stderr);
 	return PROCESS_EXIT_OK;
 }
 
-static int edit(struct run *run, const struct change *change, accounts_reload_fn *reload)
+static int edit(struct run *run, const struct change *change, const struct accounts_help *help)
 {
 	bool makes = change->make == change_add || change->make == change_import;
 	int result = PROCESS_EXIT_FAILURE;
@@ -288,7 +302,7 @@ static int edit(struct run *run, const struct change *change, accounts_reload_fn
 	if (book_open(&run->book, run->conf, makes, &run->report) == 0 && change->make(run) == 0 &&
 	    book_write(&run->book) == 0 && show_password(run) == 0) {
 		if (book_replace(&run->book) == 0)
-			result = finish(run, change, reload);
+			result = finish(run, change, help);
 		else if (run->device[0] != '\0')
 			conf_report_add(&run->report, run->book.path, 0,
 					"the password that was written is good for nothing");
@@ -378,7 +392,7 @@ static int judge(struct run *run, const struct change *change)
 	return PROCESS_EXIT_USAGE;
 }
 
-static int go(struct run *run, const struct change *change, accounts_reload_fn *reload)
+static int go(struct run *run, const struct change *change, const struct accounts_help *help)
 {
 	int result;
 
@@ -392,7 +406,7 @@ static int go(struct run *run, const struct change *change, accounts_reload_fn *
 		return show(run, change);
 	if (result == PROCESS_EXIT_OK)
 		result = ask(run, change);
-	return result == PROCESS_EXIT_OK ? edit(run, change, reload) : result;
+	return result == PROCESS_EXIT_OK ? edit(run, change, help) : result;
 }
 
 static void end(struct run *run)
@@ -407,7 +421,7 @@ static void end(struct run *run)
 	conf_free(&run->conf);
 }
 
-static int begin(struct run *run, const struct change *change, int argc, char **argv, accounts_reload_fn *reload)
+static int begin(struct run *run, const struct change *change, int argc, char **argv, const struct accounts_help *help)
 {
 	int result = PROCESS_EXIT_OK;
 
@@ -424,19 +438,19 @@ static int begin(struct run *run, const struct change *change, int argc, char **
 							       : "it takes the user's name and the device's");
 	} else {
 		process_keep_private();
-		result = go(run, change, reload);
+		result = go(run, change, help);
 	}
 	end(run);
 	return result;
 }
 
-int accounts_passwd(int argc, char **argv, accounts_reload_fn *reload)
+int accounts_passwd(int argc, char **argv, const struct accounts_help *help)
 {
 	struct run run = {.verb = "passwd"};
 	char name[] = "popgate passwd";
 
 	argv[0] = name; /* faults of options begin with it */
-	return begin(&run, &password_change, argc, argv, reload);
+	return begin(&run, &password_change, argc, argv, help);
 }
 
 /* The words of a change's name, of which there are one or two. */
@@ -451,7 +465,7 @@ static int takes(const struct change *change, int argc, char **argv)
 	return argc > 2 && strcmp(change->name + first + 1, argv[2]) == 0 ? 2 : 0;
 }
 
-int accounts_account(int argc, char **argv, accounts_reload_fn *reload)
+int accounts_account(int argc, char **argv, const struct accounts_help *help)
 {
 	struct run run = {.verb = "account"};
 	char name[] = "popgate account";
@@ -462,7 +476,7 @@ int accounts_account(int argc, char **argv, accounts_reload_fn *reload)
 		if (taken > 0)
 			argv[taken] = name;
 		if (taken > 0)
-			return begin(&run, &changes[i], argc - taken, argv + taken, reload);
+			return begin(&run, &changes[i], argc - taken, argv + taken, help);
 	}
 	for (int i = 1; i < argc; i++) {
 		if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {

@@ -258,6 +258,8 @@ void client_refused(struct client *client, unsigned status)
 	if (client->state != CLIENT_ASKING)
 		return;
 	refuse(client, status);
+	if (client->front->draining)
+		client_hurry(client);
 	read_again(client);
 }
 

@@ -20,6 +20,7 @@
 
 #define INPUT_MAX   32768 /* octets that may wait for the broker's answer */
 #define STALL_LOOKS 4	  /* in a stall_timeout */
+#define LAST_LOGINS 5000  /* milliseconds for who has not logged in when another generation takes over */
 
 struct timeval client_time(int64_t milliseconds)
 {
@@ -54,6 +55,16 @@ static void set_login_timer(struct client *client, int64_t milliseconds)
 	int64_t left = deadline_left(client->login_deadline);
 
 	client_set_timer(client, milliseconds < left ? milliseconds : left);
+}
+
+void client_hurry(struct client *client)
+{
+	const int64_t soon = deadline_in(LAST_LOGINS);
+
+	if (soon < client->login_deadline)
+		client->login_deadline = soon;
+	if (client->state != CLIENT_ASKING && client->state != CLIENT_CLOSING)
+		set_login_timer(client, LAST_LOGINS);
 }
 
 /* ---- stalling ---- */

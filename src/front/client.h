@@ -68,6 +68,10 @@ void client_free(struct client *client);
 /* Sends what is buffered, says goodbye, ends. */
 void client_close(struct client *client);
 
+/* Has no more than a moment to log in: what its login would be judged by is out of date. A login that is judged right
+ * now may take its time. */
+void client_hurry(struct client *client);
+
 /* The proxy has said whose the connection is; address NULL: its own, or nobody's in particular. */
 void client_arrived(struct client *client, const struct sockaddr *address);
 /* Acts on the octets at hand, as the state demands. */

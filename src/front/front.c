@@ -355,6 +355,8 @@ static void drain(struct front *front)
 	if (!front->draining)
 		close_listeners(front);
 	front->draining = true;
+	for (struct client *client = front->oldest; client != NULL; client = client->newer)
+		client_hurry(client);
 	if (front->count == 0)
 		event_base_loopbreak(front->base);
 }

@@ -173,6 +173,23 @@ class Editing(VerbsCase):
         self.assertIn("hash = ", self.text())
         self.bad(1, "SCRAM are made of printable ASCII", "passwd", "ann", given="n\u00e4\n")
 
+    def test_account_that_cannot_open_its_mailbox_is_told_of(self):
+        """Not refused: the next change may mend it."""
+        hindered = "the account `ann` asks for .*--upstream-secret.* which plugin example of backend `example` cannot do"
+        for words, given in ((("account", "add", "ann", "--device", "phone"), None),
+                             (("account", "device", "add", "ann", "desk"), None),
+                             (("account", "device", "renew", "ann", "desk"), None),
+                             (("passwd", "--scram", "ann"), "password\n")):
+            done = self.run_verb(*words, given=given)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertRegex(done.stderr, hindered)
+        done = self.run_verb("account", "add", "bob", given="password\n")
+        self.assertNotIn("cannot do", done.stderr)
+        done = self.run_verb("account", "set", "ann", "--upstream-secret", given="password\n")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertNotIn("cannot do", done.stderr)
+        self.assertNotIn("cannot do", self.run_verb("account", "remove", "ann").stderr)
+
     def test_device_password_is_printed_once(self):
         self.good("account", "add", "ann", "--no-password")
         first, second = (self.good("account", "device", "add", "ann", name).strip() for name in ("a", "b"))

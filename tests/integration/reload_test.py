@@ -59,6 +59,21 @@ class Reload(ExampleCase):
         self.reload(gate)
         self.assertRegex(client.login("ann", "password"), rb"^\+OK")
 
+    def test_clients_before_login_live_on_for_a_moment_alone(self):
+        """What they would be judged by is out of date: an account that was disabled meanwhile, and the like."""
+        gate = self.gateway(limits={"login_timeout": 60, "login_penalty": 15})
+        client, asking = self.client(gate, None), self.client(gate, None)
+        self.assertRegex(client.command("USER ann"), rb"^\+OK")
+        for _ in range(2):
+            self.assertRegex(asking.login("ann", "wrong"), rb"^-ERR \[AUTH\]")
+        self.assertRegex(asking.command("USER ann"), rb"^\+OK")
+        asking.send(b"PASS wrong\r\n")  # to be answered in eight seconds
+        self.reload(gate)
+        self.assertRegex(asking.line(), rb"^-ERR \[AUTH\]")
+        for one in (client, asking):
+            one.socket.settimeout(40)
+            self.assertTrue(one.is_closed())
+
     def test_listeners_come_and_go(self):
         first, second = free_port(), free_port()
         gate = self.gateway(listeners=[{**CLEAR, "port": first}])
