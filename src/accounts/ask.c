@@ -2,8 +2,8 @@
 #include "accounts/ask.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <termios.h>
@@ -116,4 +116,17 @@ int ask_secret(const char *what, const char *user, struct secret *secret_r, cons
 	if (result != 0)
 		secret_clear(secret_r);
 	return result;
+}
+
+bool ask_is_done(void)
+{
+	struct pollfd more = {.fd = STDIN_FILENO, .events = POLLIN};
+	char c;
+
+	if (isatty(STDIN_FILENO))
+		return true;
+	while (poll(&more, 1, 0) == 1 && read(STDIN_FILENO, &c, 1) == 1)
+		if (c != '\n' && c != '\r')
+			return false;
+	return true;
 }

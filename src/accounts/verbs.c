@@ -370,6 +370,9 @@ static int ask(struct run *run, const struct change *change)
 		if (result == PROCESS_EXIT_OK)
 			value->text = (const char *)run->secrets[asked++].data;
 	}
+	/* a line too many may be a sign that they were taken for others than they are */
+	if (result == PROCESS_EXIT_OK && (run->password.data != NULL || asked > 0) && !ask_is_done())
+		return failed(run->verb, "standard input has more lines than there are secrets to ask for");
 	return result;
 }
 

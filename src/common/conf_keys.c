@@ -265,9 +265,9 @@ static char *list_keys(const struct conf_schema *schema)
 	if ((stream = open_memstream(&list, &size)) == NULL)
 		return NULL;
 	for (const char *const *other = schema->others; other != NULL && *other != NULL; other++)
-		fprintf(stream, "`%s`, ", *other);
+		fprintf(stream, "%s`%s`", other == schema->others ? "" : ", ", *other);
 	for (const struct popgate_key *key = schema->keys; key->name != NULL; key++)
-		fprintf(stream, "`%s`%s", key->name, key[1].name == NULL ? "" : ", ");
+		fprintf(stream, "%s`%s`", key == schema->keys && schema->others == NULL ? "" : ", ", key->name);
 	if (fclose(stream) == 0)
 		return list;
 	free(list);

@@ -173,6 +173,15 @@ class Editing(VerbsCase):
         self.assertIn("hash = ", self.text())
         self.bad(1, "SCRAM are made of printable ASCII", "passwd", "ann", given="n\u00e4\n")
 
+    def test_line_that_nothing_asks_for_changes_nothing(self):
+        """It was meant for something: perhaps all others stand for what they were not meant for."""
+        self.write(OTHERS)
+        for words, given in ((("passwd", "boss"), "one\ntwo\n"), (("account", "add", "x"), "one\n\ntwo"),
+                             (("account", "add", "x", "--upstream-secret", "--secret"), "one\ntwo\nthree\n"),
+                             (("account", "set", "boss", "--upstream-secret"), "one\ntwo\n")):
+            self.bad(1, "standard input has more lines than there are secrets to ask for", *words, given=given)
+        self.good("account", "set", "boss", "--upstream-secret", given="one\r\n\n")
+
     def test_account_that_cannot_open_its_mailbox_is_told_of(self):
         """Not refused: the next change may mend it."""
         hindered = "the account `ann` asks for .*--upstream-secret.* which plugin example of backend `example` cannot do"
