@@ -6,9 +6,13 @@
 
 #define LOGIN_PATIENCE 1800000 /* milliseconds that a person has */
 
+/* What is said first, once there is something to do: user, provider. */
+#define LOGIN_HEADLINE "To let popgate open the mailbox of %s at %s:\n\n"
+
 struct login_options {
 	const struct oauth *oauth;
 	const struct conf_provider *provider;
+	const char *user;    /* whose mailbox popgate is to open */
 	const char *mailbox; /* upstream, as a hint for the provider; NULL: not known */
 	unsigned port;	     /* of the browser's redirect; 0: any */
 };

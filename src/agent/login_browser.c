@@ -43,8 +43,8 @@ static void show(const struct login_options *options, const struct browser *brow
 	const unsigned port = browser->landing.port;
 	const char *endpoint = options->provider->authorization_endpoint;
 
-	printf("\nOpen this address in a browser:\n\n%s%c%s\n\n", endpoint, strchr(endpoint, '?') == NULL ? '?' : '&',
-	       query->text);
+	printf(LOGIN_HEADLINE "Open this address in a browser:\n\n%s%c%s\n\n", options->user, options->provider->name,
+	       endpoint, strchr(endpoint, '?') == NULL ? '?' : '&', query->text);
 	printf("In a browser on this machine, that is all. From another machine, either connect by\n\n"
 	       "    ssh -L %u:127.0.0.1:%u ...\n\n"
 	       "before you open it; or open it, and when the browser ends at an address that begins with\n"

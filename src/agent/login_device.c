@@ -12,12 +12,12 @@
 #define INTERVAL_MAX 120
 #define FAILURES_MAX 5 /* in a row, of a provider that cannot say */
 
-static void show(const struct grant_device *device)
+static void show(const struct login_options *options, const struct grant_device *device)
 {
 	const bool terminal = isatty(STDOUT_FILENO) == 1;
 
-	printf("\nOn any device, open\n\n    %s\n\nand type in this code:\n\n    %s\n\n", device->url,
-	       device->user_code);
+	printf(LOGIN_HEADLINE "On any device, open\n\n    %s\n\nand type in this code:\n\n    %s\n\n", options->user,
+	       options->provider->name, device->url, device->user_code);
 	if (terminal && qr_draw(stdout, device->complete[0] != '\0' ? device->complete : device->url))
 		printf("\nor point a telephone's camera at the picture.\n\n");
 	printf("Waiting for you to do that (%lld minutes at most; Ctrl-C gives up) ",
@@ -73,7 +73,7 @@ int login_by_device(const struct login_options *options, struct token *token, st
 	int result = -1;
 
 	if (grant_begin_device(options->oauth, options->provider, &device, error) == GRANT_OK) {
-		show(&device);
+		show(options, &device);
 		result = wait_for(options, &device, token, error);
 		putchar('\n');
 	}

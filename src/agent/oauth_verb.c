@@ -31,6 +31,7 @@ static int complain(const char *what, const struct popgate_error *error)
 	char shown[POPGATE_ERROR_TEXT * 4];
 
 	text_harmless(error->text, strlen(error->text), shown, sizeof(shown));
+	fflush(stdout);
 	fprintf(stderr, "popgate oauth %s: %s\n", what, shown);
 	return PROCESS_EXIT_FAILURE;
 }
@@ -144,8 +145,8 @@ static int login(struct scene *scene)
 		fprintf(stderr, "popgate oauth login: %s\n", why);
 		return PROCESS_EXIT_USAGE;
 	}
+	options.user = account->user;
 	options.mailbox = account->upstream_user != NULL ? account->upstream_user : account->user;
-	printf("To let popgate open the mailbox of %s at %s:\n", account->user, provider->name);
 	result = device ? login_by_device(&options, &token, &error) : login_by_browser(&options, &token, &error);
 	if (result == 0)
 		result = keep(scene, account, &token, &error);
@@ -168,33 +169,43 @@ static void print_time(const char *before, int64_t seconds)
 	printf("%s%s", before, text);
 }
 
-/* Whether it needs nobody. */
+/* Of a token that is there, or was. Whether it needs nobody. */
+static bool tell_state(const struct token *token)
+{
+	const int64_t now = (int64_t)time(NULL);
+
+	printf("%s", token->failures > 0 ? "the provider gives no token now" : "good");
+	if (token->failures > 0 && token->refused != 0)
+		printf(" (%s)", token->reason);
+	if (token->failures > 0 && token->retry > now)
+		printf(", it is asked again in %lld s", (long long)(token->retry - now));
+	if (token->access.size > 0)
+		print_time(token->expires > now ? ", this hour's token until " : ", the last token ended ",
+			   token->expires);
+	return token->failures == 0 || token->refused != POPGATE_PERM;
+}
+
+/* Likewise, of an account's. */
 static bool tell(const struct scene *scene, const struct account *account)
 {
 	const struct conf_provider *provider = provider_of(scene, account);
 	const char *name = provider->name; /* fanalyzer: find() has seen to it */
-	const int64_t now = (int64_t)time(NULL);
 	struct popgate_error error;
 	struct token token = {0};
 	bool good = false;
-	int found = store_get(scene->store, name, refresh_owner(provider, account->user), &token, &error);
+	const int found = store_get(scene->store, name, refresh_owner(provider, account->user), &token, &error);
 
 	printf("%s at %s: ", account->user, provider->name);
 	if (found < 0)
 		printf("%s", error.text);
 	else if (found > 0 && provider->grant == CONF_GRANT_REFRESH)
 		printf("no token: run `popgate oauth login %s`", account->user);
+	else if (found > 0)
+		printf("no token was asked for yet: `popgate oauth login %s` tries it", account->user);
 	else if (token.revoked)
 		printf("revoked by the provider: run `popgate oauth login %s`", account->user);
-	else {
-		good = true;
-		printf("%s", token.failures > 0 ? "the provider gives no token now" : "good");
-		if (token.failures > 0 && token.retry > now)
-			printf(", it is asked again in %lld s", (long long)(token.retry - now));
-		if (token.access.size > 0)
-			print_time(token.expires > now ? ", this hour's token until " : ", the last token ended ",
-				   token.expires);
-	}
+	else
+		good = tell_state(&token);
 	if (token.login > 0)
 		print_time("; login ", token.login);
 	putchar('\n');

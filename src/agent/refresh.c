@@ -10,8 +10,6 @@
 #include "common/fault.h"
 #include "common/log.h"
 
-#define EARLY	      90 /* seconds before its end that a token is asked for anew; sessions do so 60 before */
-#define SKEW	      60 /* seconds that the clock may have been set back */
 #define YOUNG	      30 /* seconds: whoever refuses a token so new refuses the next as well */
 #define RETRY_FIRST   5	 /* seconds after a failure, then twice as long each time */
 #define RETRY_MOST    300
@@ -27,7 +25,7 @@ static int64_t now_seconds(void)
 
 int64_t refresh_expires(const struct token *token)
 {
-	const int64_t left = token->expires - now_seconds();
+	const int64_t left = token_old_from(token) - now_seconds();
 
 	return deadline_in(left > 0 ? left * 1000 : 0);
 }
@@ -38,11 +36,6 @@ const char *refresh_owner(const struct conf_provider *provider, const char *acco
 }
 
 /* ---- what is there ---- */
-
-static bool is_fresh(const struct token *token, int64_t now)
-{
-	return token->access.size > 0 && now < token->expires - EARLY && now > token->issued - SKEW;
-}
 
 static bool waits(const struct token *token, int64_t now)
 {
@@ -60,6 +53,17 @@ static int refuse_revoked(const struct refresh *refresh, struct popgate_error *e
 			 refresh->provider->name, refresh->account);
 }
 
+/* What the provider said last counts until it is asked again. */
+static int refuse_for_now(const struct refresh *refresh, const struct token *token, int seconds,
+			  struct popgate_error *error)
+{
+	if (token->refused == 0)
+		return fault_set(error, POPGATE_TEMP, "%s could give no token: it is asked again in %d s",
+				 refresh->provider->name, seconds);
+	return fault_set(error, token->refused == POPGATE_PERM ? POPGATE_PERM : POPGATE_TEMP,
+			 "%s; it is asked again in %d s", token->reason, seconds);
+}
+
 /* 0: good. 1: ask. -1: AUTH, PERM, TEMP. */
 static int judge(const struct refresh *refresh, const struct token *token, struct popgate_error *error)
 {
@@ -68,15 +72,14 @@ static int judge(const struct refresh *refresh, const struct token *token, struc
 
 	if (token->revoked)
 		return refuse_revoked(refresh, error);
-	if (!refused && is_fresh(token, now))
+	if (!refused && token_is_fresh(token, now))
 		return 0;
-	if (refused && is_fresh(token, now) && now - token->issued < YOUNG && now >= token->issued)
+	if (refused && token_is_fresh(token, now) && now - token->issued < YOUNG && now >= token->issued)
 		return fault_set(error, POPGATE_AUTH,
 				 "the mail server refuses a token of %s that is just made: do scope and mailbox fit?",
 				 refresh->provider->name);
 	if (waits(token, now))
-		return fault_set(error, POPGATE_TEMP, "%s could give no token: it is asked again in %d s",
-				 refresh->provider->name, (int)(token->retry - now));
+		return refuse_for_now(refresh, token, (int)(token->retry - now), error);
 	return 1;
 }
 
@@ -175,6 +178,7 @@ static int take_refusal(struct store *store, const struct refresh *refresh, stru
 {
 	struct popgate_error unwritten;
 
+	token_refuse(token, error->status, error->text);
 	if (result == GRANT_SPOILED) {
 		if (keep(store, refresh, token, &unwritten) != 0)
 			log_end_of(refresh, "token_unwritten", &unwritten);
@@ -201,6 +205,7 @@ static int ask(const struct oauth *oauth, struct store *store, const struct refr
 	int64_t wait;
 
 	postpone(token, 0);
+	token_refuse(token, 0, "");
 	if (put(store, refresh, token, error) != 0)
 		return -1;
 	result = grant_ask(oauth, refresh->provider, &grant, token, &wait, error);

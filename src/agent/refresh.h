@@ -23,7 +23,7 @@ int refresh_look(const struct oauth *oauth, const struct refresh *refresh, struc
  * 0 as above, or -1. */
 int refresh_get(const struct oauth *oauth, const struct refresh *refresh, struct token *token_r,
 		struct popgate_error *error);
-/* The end of its access token, in monotonic milliseconds. */
+/* From when on a session shall ask for another, in monotonic milliseconds. */
 int64_t refresh_expires(const struct token *token);
 /* Under which name the store has it: an application's own token is nobody's. */
 const char *refresh_owner(const struct conf_provider *provider, const char *account);

@@ -7,7 +7,8 @@
 
 #include "common/secret.h"
 
-#define TOKEN_MAX 8000 /* octets of each, so that both have room in one text */
+#define TOKEN_MAX    8000 /* octets of each, so that both have room in one text */
+#define TOKEN_REASON 150  /* and this, with a NUL */
 
 /* Times in seconds since 1970, by a clock that may be set; 0: never. Zero-initialise. */
 struct token {
@@ -18,7 +19,9 @@ struct token {
 	int64_t retry;		 /* not to be asked for before */
 	unsigned failures;	 /* in a row */
 	bool revoked;		 /* of no use any more */
-	uint64_t serial;	 /* counts access tokens; never 0 once there is one */
+	unsigned refused;	 /* what the last failure was, as enum popgate_status; 0: not known */
+	char reason[TOKEN_REASON];
+	uint64_t serial; /* counts access tokens; never 0 once there is one */
 };
 
 /* Whether it can stand in a request and on a line: visible ASCII, 1 to TOKEN_MAX octets. */
@@ -28,5 +31,13 @@ int token_write(const struct token *token, struct secret *text_r);
 /* Reads a text. *token, which is empty, becomes the caller's to clear. 0, or -1: it is none. */
 int token_read(const struct secret *text, struct token *token_r);
 void token_clear(struct token *token);
+
+/* Notes why none was given; a status of 0 forgets it. The words are cut, and made printable ASCII. */
+void token_refuse(struct token *token, unsigned status, const char *words);
+/* Whether it may be given out: that is, not within the last minute and a half of its life, or the last half of a short
+ * one. One that lives for half a minute or less is asked for each time. */
+bool token_is_fresh(const struct token *token, int64_t now);
+/* From when on a session looks for another: later than the above. */
+int64_t token_old_from(const struct token *token);
 
 #endif

@@ -139,7 +139,7 @@ struct message_open { /* OPEN and REOPEN */
 	uint32_t flags;	  /* LOGIN_UTF8 */
 	struct message_bytes peer, tls;
 	uint32_t secret_kind;		    /* enum popgate_secret_kind */
-	uint64_t expires;		    /* milliseconds of CLOCK_MONOTONIC; 0: never */
+	uint64_t expires;		    /* when another is to be asked for, milliseconds of CLOCK_MONOTONIC; 0: never */
 	struct message_bytes user;	    /* as the client gave it */
 	struct message_bytes upstream_user; /* as the route made it */
 	struct message_bytes auth_user;	    /* who authenticates; empty: upstream_user */

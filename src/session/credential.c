@@ -8,12 +8,11 @@
 #include "common/deadline.h"
 #include "common/ipc.h"
 
-#define SOON	   60000 /* milliseconds before its end that a token counts as expired */
 #define RENEW_WAIT 30000 /* milliseconds that the broker may take */
 
 bool credential_is_old(const struct popgate_session *session)
 {
-	return session->expires != 0 && deadline_now() >= session->expires - SOON;
+	return session->expires != 0 && deadline_now() >= session->expires;
 }
 
 static int fail(struct popgate_error *error, enum popgate_status status, const char *text)

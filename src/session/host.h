@@ -36,7 +36,7 @@ struct popgate_session {
 	char *auth_user, *folder; /* NULL: upstream_user; what the settings say */
 	struct secret secret;
 	enum popgate_secret_kind secret_kind;
-	int64_t expires; /* the secret; monotonic milliseconds, 0: never */
+	int64_t expires; /* when another secret is due; monotonic milliseconds, 0: never */
 	bool tokenless;	 /* a newer token was asked for, and there is none to be had by itself */
 	bool utf8;
 	bool proved;   /* the user, here; the secret is the client's own, or none */

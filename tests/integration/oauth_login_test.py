@@ -31,6 +31,23 @@ class Device(OAuthCase):
     def login_fails(self, words):
         self.assertRegex(self.popgate("oauth", "login", "ann", status=1), words)
 
+    def say(self):
+        """All that a login says, in order, where it is read by no terminal."""
+        return subprocess.run((self.gate.program, "oauth", "login", "ann", "-c", self.gate.config_file), text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False).stdout
+
+    def test_headline_is_there_where_there_is_something_to_do_and_comes_first(self):
+        self.provide()
+        self.server.on["/device"] = [always(400, {"error": "invalid_scope"})]
+        self.assertRegex(self.say(), r"\Apopgate oauth login: .*invalid_scope\n\Z")
+        self.server.device_script = ["access_denied"]
+        self.assertRegex(self.say(), r"(?s)\ATo let popgate open the mailbox of ann at test:\n.*\npopgate oauth login: [^\n]*\n\Z")
+        self.gate.sections["oauth"][0].pop("device_endpoint")
+        self.gate.write_config()
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            said = self.popgate("oauth", "login", "ann", "--port", str(taken.getsockname()[1]), status=1)
+        self.assertNotIn("To let", said)
+
     def test_waits_as_long_as_it_is_told_to(self):
         """RFC 8628, 3.5."""
         self.provide()

@@ -70,7 +70,8 @@ class Mail(OAuthCase):
                 self.mail.stop()
 
     def test_token_near_its_end_is_refreshed_first(self):
-        self.begin("xoauth2", lifetime=80)
+        self.begin("xoauth2", lifetime=120, movable=True)
+        self.later(61)
         self.server.lifetime = 3600
         self.assertEqual(self.read_mail(), b"Subject: by token")
         self.assertEqual(len(self.asked()), 1)

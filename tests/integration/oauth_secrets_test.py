@@ -109,7 +109,7 @@ class Repeated(OAuthCase):
     SECRET = "s3cr/t+signs"
 
     def begin(self, **provider):
-        self.provide(server=OAuthServer(lifetime=60), movable=True)
+        self.provide(server=OAuthServer(lifetime=30), movable=True)
         path = self.gate.path("client.secret")
         with open(path, "w", encoding="ascii") as file:
             file.write(self.SECRET + "\n")

@@ -305,7 +305,7 @@ class Held(OAuthCase):
     LONG = 7
 
     def test_new_refresh_token_is_kept_though_somebody_reads_the_store(self):
-        self.provide(server=OAuthServer(lifetime=80))  # the agent asks anew, sessions are content
+        self.provide(server=OAuthServer(lifetime=30))  # the agent asks anew, sessions are content
         self.log_in()
         self.gate.start()
         self.server.on["/token"] = [lambda form: self.hold_store_for(self.LONG)]

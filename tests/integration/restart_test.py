@@ -47,7 +47,7 @@ class Orphans(OAuthCase):
 
     def test_request_of_an_agent_that_was_killed_ends_before_popgate_does(self):
         # who has started popgate may end all that is left of it when it has ended
-        gate = self.provide(server=OAuthServer(lifetime=60))  # her first token is a minute from its end
+        gate = self.provide(server=OAuthServer(lifetime=30))  # her first token is not kept for another login
         self.log_in()
         gate.start()
         gate.expect_warning("event=process_died role=agent")

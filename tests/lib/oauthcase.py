@@ -155,8 +155,9 @@ class RefreshCase(OAuthCase):
     """A first token that must be refreshed at the first login."""
 
     def begin(self, **options):
-        """A gateway that runs; ann has logged in at the provider, and her first token is a minute from its end."""
-        server = options.pop("server", None) or OAuthServer(lifetime=60)
+        """A gateway that runs; ann has logged in at the provider, and her first token lives too short for the
+        first login."""
+        server = options.pop("server", None) or OAuthServer(lifetime=30)
         self.provide(server=server, **options)
         for account in self.accounts:
             self.log_in(account["user"])

@@ -132,6 +132,89 @@ static void token_goes_there_and_back(void **state)
 	secret_clear(&text);
 }
 
+/* Of a token with the longest of everything, too. */
+static void refusal_goes_there_and_back(void **state)
+{
+	static const char words[] = "p refuses: invalid_client: \x1b[2J \xc3\xa4\n";
+	struct token token = {.issued = INT64_MAX,
+			      .expires = INT64_MAX,
+			      .login = INT64_MAX,
+			      .retry = INT64_MAX,
+			      .failures = UINT32_MAX,
+			      .revoked = true,
+			      .serial = UINT64_MAX},
+		     again = {0};
+	char longest[TOKEN_MAX + 1];
+	struct secret text = {0};
+
+	(void)state;
+	memset(longest, 'x', TOKEN_MAX);
+	longest[TOKEN_MAX] = '\0';
+	token.access = secret_of(longest);
+	token.refresh = secret_of(longest);
+	token_refuse(&token, 3, words);
+	assert_string_equal(token.reason, "p refuses: invalid_client: ?[2J ???");
+	token_refuse(&token, UINT32_MAX, longest);
+	assert_int_equal(strlen(token.reason), TOKEN_REASON - 1);
+	assert_string_equal(token.reason + TOKEN_REASON - 5, "x...");
+	assert_int_equal(token_write(&token, &text), 0);
+	assert_int_equal(token_read(&text, &again), 0);
+	assert_int_equal(again.refused, UINT32_MAX);
+	assert_string_equal(again.reason, token.reason);
+	assert_int_equal(again.serial, token.serial);
+	token_clear(&again);
+	for (size_t size = text.size - TOKEN_REASON - 40; size < text.size; size++) {
+		struct secret part = {0};
+
+		assert_int_equal(secret_set(&part, text.data, size), 0);
+		assert_int_equal(token_read(&part, &again), -1);
+		secret_clear(&part);
+	}
+	token_refuse(&token, 0, "");
+	assert_int_equal(token_write(&token, &text), 0);
+	assert_null(strstr((const char *)text.data, "reason"));
+	secret_clear(&text);
+	token_clear(&token);
+}
+
+/* Rows of before refusals were noted. */
+static void token_of_the_first_version_is_read(void **state)
+{
+	struct secret text = secret_of("popgate token 1\naccess a\nrefresh r\nissued 1\nexpires 2\nlogin 3\nretry 4\n"
+				       "failures 5\nrevoked 0\nserial 6\n");
+	struct token token = {0};
+
+	(void)state;
+	assert_int_equal(token_read(&text, &token), 0);
+	assert_int_equal(token.retry, 4);
+	assert_int_equal(token.refused, 0);
+	assert_string_equal(token.reason, "");
+	token_clear(&token);
+	secret_clear(&text);
+}
+
+/* What a session is given must not be due at once. */
+static void short_life_has_short_margins(void **state)
+{
+	static const struct {
+		int64_t life, fresh, old; /* seconds after it was issued: until and from when */
+	} lives[] = {{3600, 3510, 3540}, {180, 90, 120}, {120, 60, 80}, {60, 30, 40}, {31, 16, 21}, {30, 0, 20}};
+	struct token token = {.issued = 1700000000};
+
+	(void)state;
+	token.access = secret_of("a");
+	for (size_t i = 0; i < sizeof(lives) / sizeof(lives[0]); i++) {
+		token.expires = token.issued + lives[i].life;
+		assert_int_equal(token_is_fresh(&token, token.issued), lives[i].fresh > 0);
+		assert_int_equal(token_is_fresh(&token, token.issued + lives[i].fresh - 1), lives[i].fresh > 0);
+		assert_false(token_is_fresh(&token, token.issued + lives[i].fresh));
+		assert_int_equal(token_old_from(&token), token.issued + lives[i].old);
+	}
+	assert_false(token_is_fresh(&token, token.issued - 3600)); /* the clock was wrong then, or is now */
+	token_clear(&token);
+	assert_false(token_is_fresh(&token, token.issued));
+}
+
 static void token_is_visible_ascii(void **state)
 {
 	char longest[TOKEN_MAX + 1];
@@ -201,6 +284,9 @@ int main(void)
 	    cmocka_unit_test(key_is_32_octets_in_base64),
 	    cmocka_unit_test(sealed_text_opens_with_its_key_and_place_alone),
 	    cmocka_unit_test(token_goes_there_and_back),
+	    cmocka_unit_test(refusal_goes_there_and_back),
+	    cmocka_unit_test(token_of_the_first_version_is_read),
+	    cmocka_unit_test(short_life_has_short_margins),
 	    cmocka_unit_test(token_is_visible_ascii),
 	    cmocka_unit_test(proof_key_is_that_of_the_rfc),
 	    cmocka_unit_test(form_is_encoded),
