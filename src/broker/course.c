@@ -2,6 +2,7 @@
  * message of one session and is wiped; it is never logged, and the spawner never sees it. */
 #include "broker/course.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -83,6 +84,45 @@ static unsigned refusal_of(const struct login *login, unsigned status)
 	return status == 0 || status > POPGATE_STOPPED ? POPGATE_TEMP : status;
 }
 
+/* What of ours the upstream refuses, for the log; nothing of a secret. */
+static void describe_source(const struct conf_source *source, char *text, size_t size)
+{
+	switch (source->kind) {
+	case CONF_SOURCE_CLIENT: /* the client's own password, or none */
+		snprintf(text, size, "the account takes the user, and the upstream does not");
+		return;
+	case CONF_SOURCE_SECRET:
+		snprintf(text, size, "the account's upstream_secret is refused");
+		return;
+	case CONF_SOURCE_FILE:
+		snprintf(text, size, "the secret from secret_file %.200s is refused", source->text);
+		return;
+	case CONF_SOURCE_CREDENTIAL:
+		snprintf(text, size, "the secret from secret_credential %.200s is refused", source->text);
+		return;
+	case CONF_SOURCE_COMMAND:
+		snprintf(text, size, "the secret from secret_command %.200s is refused", source->text);
+		return;
+	case CONF_SOURCE_OAUTH:
+		snprintf(text, size, "the token of %.200s is refused", source->text);
+		return;
+	}
+}
+
+static void refuse_as_session(struct login *login, const struct message_refused *refused)
+{
+	const unsigned refusal = refusal_of(login, refused->status);
+	char source[256] = "", why[sizeof(source) + MESSAGE_TEXT_MAX + 3];
+
+	if (refused->status != POPGATE_AUTH || !login->proved) {
+		login_refuse(login, refusal, (const char *)refused->text.data, refused->text.size);
+		return;
+	}
+	describe_source(login->source, source, sizeof(source));
+	snprintf(why, sizeof(why), "%s: %.*s", source, (int)refused->text.size, (const char *)refused->text.data);
+	login_refuse_for(login, refusal, why);
+}
+
 /* The drop that was kept is for this login, which is to be refused: it goes on being kept. */
 static void end_trial(struct login *login)
 {
@@ -102,7 +142,6 @@ static void end_trial(struct login *login)
 void login_take_report(void *context, struct ipc_inbox *inbox)
 {
 	const struct message *report = &inbox->message;
-	const struct message_bytes *why = &report->u.refused.text;
 	struct login *login = context;
 
 	if (report->type == MESSAGE_ENDED || report->type == MESSAGE_KEPT)
@@ -125,7 +164,7 @@ void login_take_report(void *context, struct ipc_inbox *inbox)
 	if (report->type == MESSAGE_OPENED)
 		take_opened(login, report);
 	else if (report->type == MESSAGE_REFUSED)
-		login_refuse(login, refusal_of(login, report->u.refused.status), (const char *)why->data, why->size);
+		refuse_as_session(login, &report->u.refused);
 }
 
 void login_lose_session(void *context)

@@ -412,7 +412,7 @@ class Sources(UpstreamCase):
         self.expect("bob", PERM, "missing")
         self.gate.stop()
 
-    def folder(self):
+    def folder(self, secret=UPSTREAM):
         """As systemd makes it: the service user's, and nobody else's; where it uses a list of access rights, that looks like
         a right of the group. And one that everybody may read."""
         folder = tempfile.mkdtemp(prefix="popgate-credentials-", dir="/tmp")
@@ -420,7 +420,7 @@ class Sources(UpstreamCase):
         for name, mode in (("imap", 0o400), ("imap-acl", 0o440), ("imap-open", 0o444)):
             path = os.path.join(folder, name)
             with open(path, "w", encoding="ascii") as file:
-                file.write(UPSTREAM + "\n")
+                file.write(secret + "\n")
             os.chmod(path, mode)
             if os.geteuid() == 0:
                 shutil.chown(path, "nobody")
@@ -444,6 +444,23 @@ class Sources(UpstreamCase):
             begun = time.monotonic()
             self.expect("ann", PERM, "status=perm")
             self.assertLess(time.monotonic() - begun, 2)
+        self.gate.stop()
+
+    def test_secret_that_the_upstream_refuses_is_named(self):
+        """By where it is, as far as that is no secret itself."""
+        self.serve(environment={"CREDENTIALS_DIRECTORY": self.folder("outdated")})
+        script = self.script("say.sh", "echo outdated\n")
+        self.add("one", upstream_secret="outdated")
+        self.add("two", secret_file=self.secret_file(text="outdated\n"))
+        self.add("three", secret_command=[script, "word"])
+        self.add("four", secret_credential="imap")
+        self.add("five")
+        self.start()
+        for user, words in (("one", "the account's upstream_secret is"), ("four", "the secret from secret_credential imap is"),
+                            ("two", f"the secret from secret_file {self.gate.path('up')} is"),
+                            ("three", f"the secret from secret_command {script} is")):
+            self.expect(user, PERM, f'status=perm msg="{words} refused: login: ')
+        self.expect("five", PERM, "msg=\"the account takes the user, and the upstream does not: login: ")
         self.gate.stop()
 
     def test_no_secret_is_in_the_log(self):
