@@ -128,8 +128,10 @@ static enum sasl_result take_first(struct login *login, const void *data, size_t
 {
 	const char *authzid;
 	enum sasl_result result;
+	const enum scram_event event = scram_step(login->exchange.scram, data, size, &login->sasl.challenge);
 
-	switch (scram_step(login->exchange.scram, data, size, &login->sasl.challenge)) {
+	login->sasl.fault = scram_fault(login->exchange.scram);
+	switch (event) {
 	case SCRAM_MORE:
 		break;
 	case SCRAM_WRONG: /* of the binding, before a name is known to be anybody's */
@@ -151,8 +153,10 @@ static enum exchange_verdict judge_scram(struct login *login, const struct accou
 {
 	const struct secret *proof = &login->sasl.password;
 	const char *last = NULL;
+	const enum scram_event event = scram_step(login->exchange.scram, proof->data, proof->size, &last);
 
-	switch (scram_step(login->exchange.scram, proof->data, proof->size, &last)) {
+	login->sasl.fault = scram_fault(login->exchange.scram);
+	switch (event) {
 	case SCRAM_PROVED:
 		login->exchange.last = account != NULL ? last : NULL;
 		return account != NULL ? EXCHANGE_RIGHT : EXCHANGE_WRONG;

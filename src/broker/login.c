@@ -237,7 +237,7 @@ static void take_sasl(struct login *login, enum sasl_result result)
 		begin_try(login);
 		return;
 	case SASL_MALFORMED:
-		login_refuse_for(login, 0, "malformed credential");
+		login_refuse_for(login, 0, login->sasl.fault != NULL ? login->sasl.fault : "malformed credential");
 		return;
 	case SASL_REFUSED:
 		login->foreign = true;

@@ -93,10 +93,10 @@ static enum proving prove_answer(struct login *login, const struct account *acco
 	case EXCHANGE_RIGHT:
 		return PROVING_DONE;
 	case EXCHANGE_WRONG:
-		*why_r = why == NULL ? "wrong password" : why;
+		*why_r = why != NULL ? why : login->sasl.fault != NULL ? login->sasl.fault : "wrong password";
 		return PROVING_WRONG;
 	case EXCHANGE_MALFORMED:
-		*why_r = "malformed answer to the challenge";
+		*why_r = login->sasl.fault != NULL ? login->sasl.fault : "malformed answer to the challenge";
 		return PROVING_MALFORMED;
 	case EXCHANGE_UNABLE:
 		break;

@@ -33,16 +33,20 @@ struct scram {
 	bool salted, keyed; /* were looked for */
 	bool failed;	    /* without success */
 	char *reply;
+	const char *fault;
+	bool exporter; /* what can be bound to */
+	unsigned char binding[SCRAM_BINDING_MAX];
+	size_t binding_size;
 };
 
 /* ---- what the library asks for ---- */
 
 static int set_octets(Gsasl_session *session, Gsasl_property property, const void *data, size_t size)
 {
-	char text[BASE64_ENCODED_SIZE(256)];
+	char text[BASE64_ENCODED_SIZE(SCRAM_BINDING_MAX)];
 	int result;
 
-	if (size > 256)
+	if (size > SCRAM_BINDING_MAX)
 		return -1;
 	base64_encode(data, size, text);
 	result = gsasl_property_set(session, property, text) == GSASL_OK ? 0 : -1;
@@ -134,8 +138,14 @@ struct scram *scram_new(struct scram_library *library, enum mechanism mechanism,
 	gsasl_session_hook_set(scram->session, scram);
 	if (binding->size > 0 &&
 	    set_octets(scram->session, binding->exporter ? GSASL_CB_TLS_EXPORTER : GSASL_CB_TLS_UNIQUE, binding->data,
-		       binding->size) != 0)
+		       binding->size) != 0) {
 		scram_free(&scram);
+		return NULL;
+	}
+	scram->exporter = binding->exporter;
+	scram->binding_size = binding->size;
+	if (binding->size > 0)
+		memcpy(scram->binding, binding->data, binding->size);
 	return scram;
 }
 
@@ -187,7 +197,56 @@ static bool has_bad_name(const char *data, size_t size)
 	return false;
 }
 
-enum scram_event scram_step(struct scram *scram, const void *data, size_t size, const char **reply_r)
+static bool begins(const char *data, size_t size, const char *begin)
+{
+	return size >= strlen(begin) && memcmp(data, begin, strlen(begin)) == 0;
+}
+
+/* What a first message, which is refused, says of the binding that it wants. */
+static const char *fault_of_first(const struct scram *scram, const char *data, size_t size)
+{
+	if (begins(data, size, "y,") && scram->binding_size > 0)
+		return "the client was told of no -PLUS, which is offered here: somebody may stand in the middle";
+	if (scram->bound && begins(data, size, "n,"))
+		return "the client has chosen -PLUS, and binds to nothing";
+	if (scram->bound && begins(data, size, "p=") &&
+	    !begins(data, size, scram->exporter ? "p=tls-exporter," : "p=tls-unique,"))
+		return scram->exporter ? "the client binds to something else than tls-exporter"
+				       : "the client binds to something else than tls-unique";
+	return NULL;
+}
+
+/* Whether an answer, `c=` with the header and what it is bound to, and more, is bound to something else. */
+static bool is_misbound(const struct scram *scram, const char *data, size_t size)
+{
+	unsigned char octets[SCRAM_BINDING_MAX * 2];
+	const char *end = memchr(data, ',', size);
+	size_t decoded;
+
+	if (!scram->bound || end == NULL || !begins(data, size, "c="))
+		return false;
+	size = (size_t)(end - data) - 2;
+	return size / 4 * 3 <= sizeof(octets) && base64_decode(data + 2, size, octets, &decoded) == 0 &&
+	       (decoded < scram->binding_size ||
+		memcmp(octets + decoded - scram->binding_size, scram->binding, scram->binding_size) != 0);
+}
+
+static void note_fault(struct scram *scram, bool first, const void *data, size_t size)
+{
+	if (size == 0)
+		return;
+	if (first)
+		scram->fault = fault_of_first(scram, data, size);
+	else if (is_misbound(scram, data, size))
+		scram->fault = "the channel binding is another connection's: somebody may stand in the middle";
+}
+
+const char *scram_fault(const struct scram *scram)
+{
+	return scram->fault;
+}
+
+static enum scram_event step(struct scram *scram, const void *data, size_t size, const char **reply_r)
 {
 	size_t reply_size = 0;
 	int result;
@@ -207,6 +266,16 @@ enum scram_event scram_step(struct scram *scram, const void *data, size_t size, 
 		return SCRAM_MALFORMED;
 	*reply_r = scram->reply;
 	return result == GSASL_OK ? SCRAM_PROVED : SCRAM_MORE;
+}
+
+enum scram_event scram_step(struct scram *scram, const void *data, size_t size, const char **reply_r)
+{
+	const bool first = !scram->salted;
+	enum scram_event event = step(scram, data, size, reply_r);
+
+	if (event == SCRAM_WRONG || event == SCRAM_MALFORMED)
+		note_fault(scram, first, data, size);
+	return event;
 }
 
 const char *scram_name(const struct scram *scram)
@@ -268,6 +337,12 @@ enum scram_event scram_step(struct scram *scram, const void *data, size_t size, 
 	(void)size;
 	(void)reply_r;
 	return SCRAM_MALFORMED;
+}
+
+const char *scram_fault(const struct scram *scram)
+{
+	(void)scram;
+	return NULL;
 }
 
 const char *scram_name(const struct scram *scram)

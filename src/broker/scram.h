@@ -21,9 +21,11 @@ void scram_library_free(struct scram_library **library);
  * look like anybody's. */
 typedef int scram_find_fn(void *context, const char *name, bool whole, struct scram_keys *keys_r);
 
+#define SCRAM_BINDING_MAX 256
+
 /* What of TLS may be bound to; size 0: nothing. */
 struct scram_binding {
-	const unsigned char *data;
+	const unsigned char *data; /* SCRAM_BINDING_MAX at most */
 	size_t size;
 	bool exporter; /* tls-exporter, else tls-unique */
 };
@@ -45,6 +47,8 @@ enum scram_event {
 
 /* Takes the client's message. *reply_r, NUL-terminated, lives until the next call. */
 enum scram_event scram_step(struct scram *scram, const void *data, size_t size, const char **reply_r);
+/* What was wrong beside name and password, for the log; NULL: nothing that can be told. */
+const char *scram_fault(const struct scram *scram);
 /* From MORE on: who he says he is, and for whom he wants to act; NULL: nobody else. */
 const char *scram_name(const struct scram *scram);
 const char *scram_authzid(const struct scram *scram);

@@ -66,16 +66,18 @@ static int take_pairs(struct part *rest, struct bearer *bearer)
 	}
 }
 
-/* gs2-header: no channel binding, the user's name. */
+/* gs2-header: no channel binding, the user's name, which may lack. */
 static int take_header(struct part *rest, struct part *name_r)
 {
 	struct part header, flag;
 
 	if (cut(rest, END, &header) != 0 || cut(&header, ',', &flag) != 0 || flag.size != 1 ||
-	    (flag.data[0] != 'n' && flag.data[0] != 'y') || skip(&header, "a=") != 0 ||
-	    cut(&header, ',', name_r) != 0 || header.size != 0)
+	    (flag.data[0] != 'n' && flag.data[0] != 'y'))
 		return -1;
-	return 0;
+	*name_r = (struct part){0};
+	if (header.size == 1 && header.data[0] == ',')
+		return 0;
+	return skip(&header, "a=") == 0 && cut(&header, ',', name_r) == 0 && header.size == 0 ? 0 : -1;
 }
 
 size_t bearer_name(const struct bearer *bearer, unsigned char *name_r)

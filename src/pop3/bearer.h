@@ -7,7 +7,7 @@
 
 #include "common/mechanism.h"
 
-/* Octets within the response. */
+/* Octets within the response. name NULL: OAUTHBEARER names no user, which RFC 7628 allows. */
 struct bearer {
 	const unsigned char *name, *token;
 	size_t name_size, token_size;

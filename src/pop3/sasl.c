@@ -110,6 +110,11 @@ static enum sasl_result bearer_step(struct sasl *sasl, const unsigned char *data
 
 	if (bearer_parse(sasl->mechanism, data, size, &bearer) != 0 || bearer.name_size > sizeof(name))
 		return SASL_MALFORMED;
+	if (bearer.name == NULL) {
+		sasl->fault = "the client names no user beside its token: set its user name (a=), a token does not say "
+			      "whose maildrop is wanted";
+		return SASL_MALFORMED;
+	}
 	if (sasl->mechanism == MECHANISM_OAUTHBEARER) {
 		bearer.name_size = bearer_name(&bearer, name);
 		bearer.name = name;

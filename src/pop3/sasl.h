@@ -25,6 +25,7 @@ struct sasl {
 	const char *challenge;	/* undecorated text */
 	char *name;		/* UTF-8 without control characters; NUL-terminated */
 	char *unfit;		/* a name that is none, for the log alone, which makes it harmless; NULL: none came */
+	const char *fault;	/* what is wrong, for the log, where there are words for it; NULL */
 	struct secret password; /* or the token */
 };
 

@@ -401,12 +401,18 @@ class Bound(MechanismsCase):
             self.assertEqual(scramclient.login(client, "SCRAM-SHA-256-PLUS",
                                                Scram("SCRAM-SHA-256", "ann", "pencil", binding=binding,
                                                      flag="p=tls-unique")), WRONG)
+        self.assertEqual(len(re.findall("status=auth .*the channel binding is another connection's", self.gate.log())), 3)
 
     def test_by_another_kind(self):
         """tls-unique is nothing in TLS 1.3."""
         client = self.connect(ssl.TLSVersion.TLSv1_3)
         self.assertEqual(scramclient.login(client, "SCRAM-SHA-256-PLUS",
                                            Scram("SCRAM-SHA-256", "ann", "pencil", binding=b"x" * 32)), MALFORMED)
+        client = self.connect(ssl.TLSVersion.TLSv1_3)
+        self.assertEqual(scramclient.login(client, "SCRAM-SHA-256-PLUS",
+                                           Scram("SCRAM-SHA-256", "ann", "pencil", binding=b"x" * 32,
+                                                 kind="tls-server-end-point")), MALFORMED)
+        self.assertEqual(len(re.findall("status=malformed .*something else than tls-exporter", self.gate.log())), 2)
 
     def test_input_90_client_that_was_kept_from_binding(self):
         for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
@@ -414,6 +420,7 @@ class Bound(MechanismsCase):
                 client = self.connect(version)
                 self.assertEqual(scramclient.login(client, mechanism, Scram(mechanism, "ann", "pencil", flag="y")),
                                  MALFORMED)
+        self.assertEqual(len(re.findall("status=malformed .*was told of no -PLUS", self.gate.log())), 2 * len(SCRAMS))
         # in clear nothing was hidden
         self.assertRegex(self.scram("SCRAM-SHA-256", "ann", "pencil", flag="y"), OPEN)
 
@@ -526,6 +533,11 @@ class Tokens(MechanismsCase):
                              bearer(mechanism, "ann", "a b"), bearer(mechanism, "a\nn", "x"),
                              bearer(mechanism, "ann", "x")[:-1], b"p=tls-unique,a=ann,\1auth=Bearer x\1\1"):
                 self.assertEqual(client.command(f"AUTH {mechanism} {encode(response)}"), MALFORMED)
+
+    def test_token_without_a_user(self):
+        """RFC 7628 allows that, but a maildrop has a name."""
+        self.assertEqual(self.client().command("AUTH OAUTHBEARER " + encode(b"n,,\1auth=Bearer x\1\1")), MALFORMED)
+        self.assertRegex(self.gate.log(), 'status=malformed msg="the client names no user beside its token')
 
     def said(self, mechanism, user):
         """All that a client hears that shows a token."""

@@ -252,6 +252,25 @@ static void oauthbearer(void **state)
 	assert_bearer(MECHANISM_OAUTHBEARER, said, sizeof(said) / sizeof(said[0]));
 }
 
+/* RFC 7628 lets a client name no user: the log shall not call that malformed. */
+static void oauthbearer_without_a_name(void **state)
+{
+	static const struct said said[] = {
+	    {"n,,\1" TOKEN "\1", SASL_DONE},	    {"y,,\1" TOKEN "\1", SASL_DONE},
+	    {"n,a=,\1" TOKEN "\1", SASL_MALFORMED}, {"n,,,\1" TOKEN "\1", SASL_MALFORMED},
+	    {"n,\1" TOKEN "\1", SASL_MALFORMED},    {"n,,\1\1", SASL_MALFORMED}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(said) / sizeof(said[0]); i++) {
+		struct sasl sasl;
+
+		sasl_init(&sasl, MECHANISM_OAUTHBEARER);
+		assert_int_equal(step(&sasl, said[i].text, strlen(said[i].text)), SASL_MALFORMED);
+		assert_int_equal(sasl.fault != NULL, said[i].result == SASL_DONE);
+		sasl_clear(&sasl);
+	}
+}
+
 /* `,` and `=` in a name are encoded. */
 static void oauthbearer_names(void **state)
 {
@@ -286,6 +305,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(mechanisms),
 	    cmocka_unit_test(oauthbearer),
+	    cmocka_unit_test(oauthbearer_without_a_name),
 	    cmocka_unit_test(oauthbearer_names),
 	    cmocka_unit_test(xoauth2),
 	    cmocka_unit_test(plain),

@@ -168,6 +168,7 @@ struct situation {
 	const char *binding; /* what the server has; NULL: nothing */
 	bool exporter;
 	enum scram_event first, last;
+	const char *fault; /* in the words for the log; NULL: there are none */
 };
 
 static int find_pencil(void *context, const char *name, bool whole, struct scram_keys *keys_r)
@@ -223,6 +224,10 @@ static void assert_situation(struct scram_library *library, const struct situati
 		snprintf(due, sizeof(due), "v=%s", verifier);
 		assert_string_equal(reply, due);
 	}
+	if (situation->fault == NULL)
+		assert_null(scram_fault(scram));
+	else
+		assert_non_null(strstr(scram_fault(scram), situation->fault));
 	scram_free(&scram);
 	assert_null(scram);
 }
@@ -239,18 +244,22 @@ static void exchanges(void **state)
 	    /* a client that would bind, where nothing can be bound to */
 	    {MECHANISM_SCRAM_SHA_256, "pencil", "y,,", NULL, NULL, false, SCRAM_MORE, SCRAM_PROVED},
 	    /* the same where it can: somebody has hidden the offer */
-	    {MECHANISM_SCRAM_SHA_256, "pencil", "y,,", NULL, EXPORTED, true, SCRAM_WRONG, SCRAM_WRONG},
-	    {MECHANISM_SCRAM_SHA_1, "pencil", "y,,", NULL, "unique", false, SCRAM_WRONG, SCRAM_WRONG},
+	    {MECHANISM_SCRAM_SHA_256, "pencil", "y,,", NULL, EXPORTED, true, SCRAM_WRONG, SCRAM_WRONG, "in the middle"},
+	    {MECHANISM_SCRAM_SHA_1, "pencil", "y,,", NULL, "unique", false, SCRAM_WRONG, SCRAM_WRONG, "in the middle"},
 	    /* one that cannot bind */
 	    {MECHANISM_SCRAM_SHA_256, "pencil", "n,,", NULL, EXPORTED, true, SCRAM_MORE, SCRAM_PROVED},
-	    {MECHANISM_SCRAM_SHA_256_PLUS, "pencil", "n,,", NULL, EXPORTED, true, SCRAM_WRONG, SCRAM_WRONG},
+	    {MECHANISM_SCRAM_SHA_256_PLUS, "pencil", "n,,", NULL, EXPORTED, true, SCRAM_WRONG, SCRAM_WRONG,
+	     "binds to nothing"},
 	    /* bound */
 	    {MECHANISM_SCRAM_SHA_256_PLUS, "pencil", P2, P2 EXPORTED, EXPORTED, true, SCRAM_MORE, SCRAM_PROVED},
 	    {MECHANISM_SCRAM_SHA_1_PLUS, "pencil", P1, P1 "unique", "unique", false, SCRAM_MORE, SCRAM_PROVED},
 	    {MECHANISM_SCRAM_SHA_256_PLUS, "wrong", P2, P2 EXPORTED, EXPORTED, true, SCRAM_MORE, SCRAM_WRONG},
-	    {MECHANISM_SCRAM_SHA_256_PLUS, "pencil", P2, P2 "other", EXPORTED, true, SCRAM_MORE, SCRAM_WRONG},
-	    {MECHANISM_SCRAM_SHA_256_PLUS, "pencil", P2, P2, EXPORTED, true, SCRAM_MORE, SCRAM_WRONG},
-	    {MECHANISM_SCRAM_SHA_256_PLUS, "pencil", P2, "n,,", EXPORTED, true, SCRAM_MORE, SCRAM_WRONG},
+	    {MECHANISM_SCRAM_SHA_256_PLUS, "pencil", P2, P2 "other", EXPORTED, true, SCRAM_MORE, SCRAM_WRONG,
+	     "another connection"},
+	    {MECHANISM_SCRAM_SHA_256_PLUS, "pencil", P2, P2, EXPORTED, true, SCRAM_MORE, SCRAM_WRONG,
+	     "another connection"},
+	    {MECHANISM_SCRAM_SHA_256_PLUS, "pencil", P2, "n,,", EXPORTED, true, SCRAM_MORE, SCRAM_WRONG,
+	     "another connection"},
 	    /* another header than at first */
 	    {MECHANISM_SCRAM_SHA_256, "pencil", "n,,", "y,,", NULL, false, SCRAM_MORE, SCRAM_WRONG},
 	    {MECHANISM_SCRAM_SHA_256, "pencil", "n,a=user,", "n,,", NULL, false, SCRAM_MORE, SCRAM_WRONG},
@@ -269,8 +278,12 @@ static void exchanges(void **state)
 static void bindings_are_of_the_kind_that_there_is(void **state)
 {
 	static const struct situation situations[] = {
-	    {MECHANISM_SCRAM_SHA_256_PLUS, "pencil", P1, P1 EXPORTED, EXPORTED, true, SCRAM_WRONG, SCRAM_WRONG},
-	    {MECHANISM_SCRAM_SHA_256_PLUS, "pencil", P2, P2 "unique", "unique", false, SCRAM_WRONG, SCRAM_WRONG},
+	    {MECHANISM_SCRAM_SHA_256_PLUS, "pencil", P1, P1 EXPORTED, EXPORTED, true, SCRAM_WRONG, SCRAM_WRONG,
+	     "else than tls-exporter"},
+	    {MECHANISM_SCRAM_SHA_256_PLUS, "pencil", "p=tls-server-end-point,,", NULL, EXPORTED, true, SCRAM_WRONG,
+	     SCRAM_WRONG, "else than tls-exporter"},
+	    {MECHANISM_SCRAM_SHA_256_PLUS, "pencil", P2, P2 "unique", "unique", false, SCRAM_WRONG, SCRAM_WRONG,
+	     "else than tls-unique"},
 	};
 	struct scram_library *library = scram_library_new();
 
