@@ -10,6 +10,7 @@
 #include "accounts/verbs.h"
 #include "agent/agent.h"
 #include "agent/oauth_verb.h"
+#include "agent/sources.h"
 #include "broker/broker.h"
 #include "common/account.h"
 #include "common/log.h"
@@ -124,13 +125,15 @@ static int run_session(const struct options *options)
 }
 
 /* Accounts, and whether the plugins can do what they ask for: who asks for too much is refused alone. */
-static void check_accounts(const struct conf *conf, const struct plugin_set *plugins, struct conf_report *report,
+static void check_accounts(const struct conf *conf, const struct plugin_set *plugins,
+			   const struct process_identity *identity, struct conf_report *report,
 			   struct conf_report *refused)
 {
 	struct accounts *accounts = conf->accounts_file == NULL ? NULL : accounts_read(conf, report);
 
 	if (accounts != NULL && plugins->items != NULL)
 		plugin_judge_accounts(plugins, conf, accounts, refused);
+	sources_judge(conf, accounts, identity, refused);
 	accounts_free(&accounts);
 }
 
@@ -147,7 +150,7 @@ static struct conf *check_all(const struct options *options, struct process_iden
 		return NULL;
 	(void)process_identity_find(conf, identity, report);
 	(void)plugin_load(&plugins, conf, &host_functions, process_module_owner(identity), report);
-	check_accounts(conf, &plugins, report, refused);
+	check_accounts(conf, &plugins, identity, report, refused);
 	if (conf->provider_count > 0)
 		oauth_verb_check(conf, identity, report);
 	if (conf->tls_count > 0)
@@ -185,7 +188,7 @@ static int run_reload(const struct options *options)
 	int result;
 
 	if (process_tell_faults(&refused) && conf != NULL)
-		fputs("popgate: these accounts are refused until that is mended; the others are not\n", stderr);
+		fputs("popgate: who is concerned is refused until that is mended; all others are not\n", stderr);
 	result = conf == NULL ? PROCESS_EXIT_CONF : control_reload(conf);
 	if (process_tell_faults(&report))
 		fputs("popgate: refused: mend the faults above; the old configuration stays in force\n", stderr);

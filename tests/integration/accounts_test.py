@@ -187,7 +187,7 @@ class Proofs(UpstreamCase):
         self.gate.start()
         done = run(self.gate, "reload")  # one account's fault keeps nobody else out
         self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertRegex(done.stderr, "the account `Ann` asks for .*\n.*these accounts are refused until that is mended")
+        self.assertRegex(done.stderr, "the account `Ann` asks for .*\n.*who is concerned is refused until that is mended")
         self.assertRegex(self.login("bob"), OK)
         self.gate.expect_warning("login_failed .*status=perm")
         self.assertRegex(self.login("ann", password), PERM)
@@ -369,6 +369,30 @@ class Sources(UpstreamCase):
         self.assertEqual(self.server.commands("LOGIN"), [f'LOGIN "ann.up" "{UPSTREAM}"'])
         self.assertRegex(self.login("ann", UPSTREAM), AUTH)
         self.gate.stop()
+
+    def test_check_looks_where_secrets_are_to_come_from(self):
+        self.serve()
+        good = self.secret_file()
+        open_to_all = self.secret_file("open", mode=0o644)
+        self.gate.sections["routes"][0].update(users="*@example.org", secret_file=self.gate.path("of the route"))
+        self.add("ann", secret_file=good)
+        self.add("bob", secret_file=open_to_all)
+        self.add("carl", secret_file=self.gate.path("away"))
+        self.add("dora", secret_command=["/bin/true"])
+        self.add("eve", secret_command=[good])
+        self.add("fay", secret_command=["/nonexistent/tell"])
+        owner = "root" if os.geteuid() == 0 else None
+        self.add("gil", secret_file=self.secret_file("of root", owner=owner))
+        self.write()
+        self.gate.write_config()
+        done = run(self.gate, "check")
+        self.assertEqual(done.returncode, 3)
+        told = re.findall(r"^\S+/(\S+): the secret of `(.*)` cannot be had: .*/([^/:]+): (.+)$", done.stderr, re.M)
+        self.assertEqual([(where.rstrip("0123456789"), who, what) for where, who, what, _ in told],
+                         [("popgate.conf:", "*@example.org", "of the route"), ("accounts:", "bob", "open"),
+                          ("accounts:", "carl", "away"), ("accounts:", "eve", "up"), ("accounts:", "fay", "tell"),
+                          *([("accounts:", "gil", "of root")] if owner else [])])
+        self.assertEqual(len(done.stderr.splitlines()), len(told), done.stderr)
 
     def test_secret_file_is_read_at_each_login(self):
         self.serve()

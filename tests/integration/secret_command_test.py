@@ -1,5 +1,6 @@
 """secret_command: programs that print what opens a mailbox, well behaved and not."""
 
+import contextlib
 import os
 import threading
 import time
@@ -43,6 +44,10 @@ class Commands(UpstreamCase):
         return 100000 + 7 * os.getpid() + sum(self.id().encode()) % 997
 
     # ---- what works ----------------------------------------------------------
+
+    def log_in_whatever_comes(self):
+        with contextlib.suppress(OSError, EOFError):
+            self.login("ann")
 
     def test_first_line_opens_the_mailbox(self):
         self.serve(plain="echo password\n", crlf="printf 'password\\r\\nmore\\r\\n'\n", bare="printf password\n",
@@ -220,7 +225,7 @@ echo password
 
     def test_program_ends_with_an_agent_that_dies(self):
         self.serve(ann=f"exec sleep {self.number}\n")
-        thread = threading.Thread(target=lambda: self.assertRaises(Exception, self.login, "ann"))
+        thread = threading.Thread(target=self.log_in_whatever_comes)
         self.gate.allow_warning("event=login_failed")
         self.gate.expect_warning("event=process_died role=agent")
         thread.start()
@@ -234,7 +239,7 @@ echo password
     def test_running_ones_end_with_the_gateway(self):
         self.serve(ann=f"sleep {self.number}; echo password\n")
         self.gate.allow_warning("event=login_failed")
-        thread = threading.Thread(target=lambda: self.assertRaises(Exception, self.login, "ann"))
+        thread = threading.Thread(target=self.log_in_whatever_comes)
         thread.start()
         self.gate.wait_until(self.left_over, "the program to run")
         self.gate.stop()
