@@ -237,23 +237,23 @@ static void exchanges(void **state)
 #define P1 "p=tls-unique,,"
 #define P2 "p=tls-exporter,,"
 	static const struct situation situations[] = {
-	    {MECHANISM_SCRAM_SHA_1, "pencil", "n,,", NULL, NULL, false, SCRAM_MORE, SCRAM_PROVED},
-	    {MECHANISM_SCRAM_SHA_256, "pencil", "n,,", NULL, NULL, false, SCRAM_MORE, SCRAM_PROVED},
-	    {MECHANISM_SCRAM_SHA_1, "pencils", "n,,", NULL, NULL, false, SCRAM_MORE, SCRAM_WRONG},
-	    {MECHANISM_SCRAM_SHA_256, "Pencil", "n,,", NULL, NULL, false, SCRAM_MORE, SCRAM_WRONG},
+	    {MECHANISM_SCRAM_SHA_1, "pencil", "n,,", NULL, NULL, false, SCRAM_MORE, SCRAM_PROVED, NULL},
+	    {MECHANISM_SCRAM_SHA_256, "pencil", "n,,", NULL, NULL, false, SCRAM_MORE, SCRAM_PROVED, NULL},
+	    {MECHANISM_SCRAM_SHA_1, "pencils", "n,,", NULL, NULL, false, SCRAM_MORE, SCRAM_WRONG, NULL},
+	    {MECHANISM_SCRAM_SHA_256, "Pencil", "n,,", NULL, NULL, false, SCRAM_MORE, SCRAM_WRONG, NULL},
 	    /* a client that would bind, where nothing can be bound to */
-	    {MECHANISM_SCRAM_SHA_256, "pencil", "y,,", NULL, NULL, false, SCRAM_MORE, SCRAM_PROVED},
+	    {MECHANISM_SCRAM_SHA_256, "pencil", "y,,", NULL, NULL, false, SCRAM_MORE, SCRAM_PROVED, NULL},
 	    /* the same where it can: somebody has hidden the offer */
 	    {MECHANISM_SCRAM_SHA_256, "pencil", "y,,", NULL, EXPORTED, true, SCRAM_WRONG, SCRAM_WRONG, "in the middle"},
 	    {MECHANISM_SCRAM_SHA_1, "pencil", "y,,", NULL, "unique", false, SCRAM_WRONG, SCRAM_WRONG, "in the middle"},
 	    /* one that cannot bind */
-	    {MECHANISM_SCRAM_SHA_256, "pencil", "n,,", NULL, EXPORTED, true, SCRAM_MORE, SCRAM_PROVED},
+	    {MECHANISM_SCRAM_SHA_256, "pencil", "n,,", NULL, EXPORTED, true, SCRAM_MORE, SCRAM_PROVED, NULL},
 	    {MECHANISM_SCRAM_SHA_256_PLUS, "pencil", "n,,", NULL, EXPORTED, true, SCRAM_WRONG, SCRAM_WRONG,
 	     "binds to nothing"},
 	    /* bound */
-	    {MECHANISM_SCRAM_SHA_256_PLUS, "pencil", P2, P2 EXPORTED, EXPORTED, true, SCRAM_MORE, SCRAM_PROVED},
-	    {MECHANISM_SCRAM_SHA_1_PLUS, "pencil", P1, P1 "unique", "unique", false, SCRAM_MORE, SCRAM_PROVED},
-	    {MECHANISM_SCRAM_SHA_256_PLUS, "wrong", P2, P2 EXPORTED, EXPORTED, true, SCRAM_MORE, SCRAM_WRONG},
+	    {MECHANISM_SCRAM_SHA_256_PLUS, "pencil", P2, P2 EXPORTED, EXPORTED, true, SCRAM_MORE, SCRAM_PROVED, NULL},
+	    {MECHANISM_SCRAM_SHA_1_PLUS, "pencil", P1, P1 "unique", "unique", false, SCRAM_MORE, SCRAM_PROVED, NULL},
+	    {MECHANISM_SCRAM_SHA_256_PLUS, "wrong", P2, P2 EXPORTED, EXPORTED, true, SCRAM_MORE, SCRAM_WRONG, NULL},
 	    {MECHANISM_SCRAM_SHA_256_PLUS, "pencil", P2, P2 "other", EXPORTED, true, SCRAM_MORE, SCRAM_WRONG,
 	     "another connection"},
 	    {MECHANISM_SCRAM_SHA_256_PLUS, "pencil", P2, P2, EXPORTED, true, SCRAM_MORE, SCRAM_WRONG,
@@ -261,9 +261,9 @@ static void exchanges(void **state)
 	    {MECHANISM_SCRAM_SHA_256_PLUS, "pencil", P2, "n,,", EXPORTED, true, SCRAM_MORE, SCRAM_WRONG,
 	     "another connection"},
 	    /* another header than at first */
-	    {MECHANISM_SCRAM_SHA_256, "pencil", "n,,", "y,,", NULL, false, SCRAM_MORE, SCRAM_WRONG},
-	    {MECHANISM_SCRAM_SHA_256, "pencil", "n,a=user,", "n,,", NULL, false, SCRAM_MORE, SCRAM_WRONG},
-	    {MECHANISM_SCRAM_SHA_256, "pencil", "n,a=user,", NULL, NULL, false, SCRAM_MORE, SCRAM_PROVED},
+	    {MECHANISM_SCRAM_SHA_256, "pencil", "n,,", "y,,", NULL, false, SCRAM_MORE, SCRAM_WRONG, NULL},
+	    {MECHANISM_SCRAM_SHA_256, "pencil", "n,a=user,", "n,,", NULL, false, SCRAM_MORE, SCRAM_WRONG, NULL},
+	    {MECHANISM_SCRAM_SHA_256, "pencil", "n,a=user,", NULL, NULL, false, SCRAM_MORE, SCRAM_PROVED, NULL},
 	};
 	struct scram_library *library = scram_library_new();
 
