@@ -160,7 +160,7 @@ static void faults_of_the_file(void **state)
 	(void)state;
 	refused("", "a.conf: the file must hold a list of accounts: accounts = ( { user = \"...\"; }, ... );\n");
 	refused("acounts = ();\n", "a.conf:1: unknown key `acounts`: did you mean `accounts`?\n");
-	refused("accounts = ();\nlimits = {};\n", "a.conf:2: unknown key `limits`: it takes `accounts`, \n");
+	refused("accounts = ();\nlimits = {};\n", "a.conf:2: unknown key `limits`: it takes `accounts`\n");
 	refused("accounts = { ann = { hash = \"x\"; }; };\n",
 		"a.conf:1: the file must hold a list of accounts: accounts = ( { user = \"...\"; }, ... );\n");
 	refused("accounts = ( \"ann\" );\n", "a.conf:1: `accounts` takes groups only: { ... }\n");
