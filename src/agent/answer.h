@@ -6,7 +6,7 @@
 
 #include "agent/json.h"
 #include "agent/quote.h"
-#include "agent/token.h"
+#include "state/token.h"
 
 enum grant_result {
 	GRANT_OK,

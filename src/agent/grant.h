@@ -5,7 +5,7 @@
 
 #include "agent/answer.h"
 #include "agent/oauth.h"
-#include "agent/token.h"
+#include "state/token.h"
 
 /* What is exchanged for a token. */
 struct grant {

@@ -5,10 +5,10 @@
 #include <string.h>
 
 #include "agent/http.h"
-#include "agent/seal.h"
 #include "agent/source.h"
-#include "agent/store.h"
 #include "common/log.h"
+#include "state/seal.h"
+#include "state/store.h"
 
 static int read_key(struct oauth *oauth, struct conf_report *report)
 {

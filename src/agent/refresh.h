@@ -4,7 +4,7 @@
 #define POPGATE_AGENT_REFRESH_H
 
 #include "agent/oauth.h"
-#include "agent/store.h"
+#include "state/store.h"
 
 /* Which token is wanted. */
 struct refresh {

@@ -12,8 +12,8 @@
 
 #include "agent/form.h"
 #include "agent/pkce.h"
-#include "agent/seal.h"
-#include "agent/token.h"
+#include "state/seal.h"
+#include "state/token.h"
 
 static struct secret secret_of(const char *text)
 {

@@ -14,8 +14,8 @@
 
 #include <cmocka.h>
 
-#include "agent/store.h"
 #include "common/deadline.h"
+#include "state/store.h"
 
 struct place {
 	char folder[64];

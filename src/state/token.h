@@ -1,6 +1,6 @@
 /* token - what is known of one account's tokens, and how it is written down. Pure. */
-#ifndef POPGATE_AGENT_TOKEN_H
-#define POPGATE_AGENT_TOKEN_H
+#ifndef POPGATE_STATE_TOKEN_H
+#define POPGATE_STATE_TOKEN_H
 
 #include <stdbool.h>
 #include <stdint.h>

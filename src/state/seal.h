@@ -1,7 +1,7 @@
 /* seal - encryption of what is kept: AES-256-GCM with a nonce for each, under one key; what it belongs to is bound to
  * it. Pure but for the random generator. */
-#ifndef POPGATE_AGENT_SEAL_H
-#define POPGATE_AGENT_SEAL_H
+#ifndef POPGATE_STATE_SEAL_H
+#define POPGATE_STATE_SEAL_H
 
 #include <stddef.h>
 

@@ -1,6 +1,6 @@
 /* store - see store.h. A commit is on disk, directory and all, before it counts as done. A store comes into being
  * whole, under its name only then: what stands there and is none, or empty, was one, and is left as it is. */
-#include "agent/store.h"
+#include "state/store.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,11 +12,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "agent/seal.h"
 #include "common/deadline.h"
 #include "common/fault.h"
 #include "common/text.h"
 #include "state/database.h"
+#include "state/seal.h"
 
 #define LOOK	  20   /* milliseconds between two looks at a lock */
 #define PAUSE	  1000 /* and between two tries to write */

@@ -1,5 +1,5 @@
 /* token - see token.h. A line for each value: its name, a space, the value. */
-#include "agent/token.h"
+#include "state/token.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* seal - see seal.h. The nonce is random: far fewer than 2^32 texts are ever sealed under one key. */
-#include "agent/seal.h"
+#include "state/seal.h"
 
 #include <openssl/evp.h>
 #include <openssl/rand.h>

@@ -3,12 +3,12 @@
  * at the agent's start, and by the verb `oauth`. Blocks on the disk, and as long as it is told on others who write.
  *
  * Accounts' names are compared without regard to ASCII case. */
-#ifndef POPGATE_AGENT_STORE_H
-#define POPGATE_AGENT_STORE_H
+#ifndef POPGATE_STATE_STORE_H
+#define POPGATE_STATE_STORE_H
 
 #include <popgate/plugin.h>
 
-#include "agent/token.h"
+#include "state/token.h"
 
 #define STORE_FILE	"tokens.sqlite"
 #define STORE_LOCK_FILE "tokens.lock"
