@@ -132,7 +132,7 @@ int oauth_judge_store(const struct oauth *oauth, struct conf_report *report)
 {
 	struct popgate_error error = {0};
 
-	if (store_judge(oauth->conf->state_directory, &oauth->key, STORE_PATIENCE, &error) == STORE_GOOD)
+	if (store_judge(oauth->conf->state_directory, &oauth->key, STORE_PATIENCE, &error) == DATABASE_GOOD)
 		return 0;
 	conf_report_add(report, oauth->conf->source, 0, "%s", error.text);
 	return -1;
@@ -144,12 +144,12 @@ int oauth_begin_store(const struct oauth *oauth, struct conf_report *report)
 	struct log_line line;
 
 	switch (store_judge(oauth->conf->state_directory, &oauth->key, STORE_PATIENCE, &error)) {
-	case STORE_GOOD:
+	case DATABASE_GOOD:
 		break;
-	case STORE_REFUSED:
+	case DATABASE_REFUSED:
 		conf_report_add(report, oauth->conf->source, 0, "%s", error.text);
 		return -1;
-	case STORE_USELESS:
+	case DATABASE_USELESS:
 		log_begin(&line, POPGATE_LOG_WARN, "tokens_unusable", NULL);
 		log_text(&line, "msg", error.text);
 		log_end(&line);

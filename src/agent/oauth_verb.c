@@ -9,12 +9,12 @@
 
 #include "agent/login.h"
 #include "agent/refresh.h"
+#include "state/store.h"
 #include "common/account.h"
 #include "common/deadline.h"
 #include "common/fault.h"
 #include "common/stamp.h"
 #include "common/text.h"
-#include "state/store.h"
 
 #define LOCK_WAIT  90000 /* milliseconds: as long as one who asks for a token may take */
 #define READ_TRIES 4

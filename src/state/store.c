@@ -18,13 +18,15 @@
 #include "state/database.h"
 #include "state/seal.h"
 
-#define LOOK	  20   /* milliseconds between two looks at a lock */
-#define PAUSE	  1000 /* and between two tries to write */
-#define TRIES	  4
-#define LONGEST	  1024
-#define ABOUT_MAX (2 * LONGEST + 32)
-#define PROOF	  "popgate tokens"
-#define PLACE_MAX (UINT64_MAX >> 2) /* an off_t, with room after it */
+#define LOOK	     20	  /* milliseconds between two looks at a lock */
+#define PAUSE	     1000 /* and between two tries to write */
+#define TRIES	     4
+#define LONGEST	     1024
+#define ABOUT_MAX    (2 * LONGEST + 32)
+#define PROOF	     "popgate tokens"
+#define PLACE_MAX    (UINT64_MAX >> 2) /* of an account; an off_t, with room after it */
+#define PLACE_MAKING (PLACE_MAX + 1)
+#define MAKING	     STORE_FILE ".making"
 
 /* What a sealed text belongs to. */
 struct about {
@@ -36,7 +38,7 @@ struct store {
 	struct database database;
 	const struct secret *key;
 	int lock; /* -1: not held */
-	char directory[4000], path[4096], lock_path[4096];
+	char directory[4000], lock_path[4096];
 };
 
 #define WAYS                                                                                                           \
@@ -58,22 +60,17 @@ static const char schema[] = WAYS "CREATE TABLE proof (one INTEGER PRIMARY KEY C
 
 /* ---- errors ---- */
 
-static int fail_damaged(const struct store *store, const char *how, struct popgate_error *error)
-{
-	return fault_set(error, POPGATE_PERM, WHAT " %.80s %s: " REMEDY, store->path, how);
-}
-
 static int fail(const struct store *store, struct popgate_error *error)
 {
 	/* an error of the language is one of the tables */
 	if ((sqlite3_errcode(store->database.sqlite) & 0xff) == SQLITE_ERROR)
-		return fail_damaged(store, "is damaged", error);
+		return database_damaged(&store->database, "is damaged", error);
 	return database_fail(&store->database, error);
 }
 
 static int fail_making(const struct store *store, const char *why, struct popgate_error *error)
 {
-	return fault_set(error, POPGATE_TEMP, WHAT " %.120s cannot be made: %.80s", store->path, why);
+	return fault_set(error, POPGATE_TEMP, WHAT " %.120s cannot be made: %.80s", store->database.path, why);
 }
 
 /* ---- names ---- */
@@ -174,7 +171,7 @@ static bool opens_a_token(const struct store *store)
 }
 
 /* The row that only the right key opens, of the time when the store was made. */
-static enum store_state prove_key(const struct store *store, struct popgate_error *error)
+static enum database_state prove_key(const struct store *store, struct popgate_error *error)
 {
 	const struct about about = about_row("", "");
 	sqlite3_stmt *statement = database_prepare(&store->database, "SELECT sealed FROM proof WHERE one = 1");
@@ -185,173 +182,43 @@ static enum store_state prove_key(const struct store *store, struct popgate_erro
 		(void)fail(store, error);
 	else if (result == 0 || opens_a_token(store)) {
 		sqlite3_finalize(statement);
-		return STORE_GOOD;
+		return DATABASE_GOOD;
 	} else if (result > 0)
-		(void)fail_damaged(store, "lacks its proof of the key", error);
+		(void)database_damaged(&store->database, "lacks its proof of the key", error);
 	else {
 		(void)fault_set(error, POPGATE_PERM,
 				"the token key is not the one that %.80s was encrypted with: put the old key back, or "
 				"move the store away and have everybody log in anew",
-				store->path);
+				store->database.path);
 		sqlite3_finalize(statement);
-		return STORE_REFUSED;
+		return DATABASE_REFUSED;
 	}
 	sqlite3_finalize(statement);
-	return STORE_USELESS;
+	return DATABASE_USELESS;
 }
 
-/* ---- opening ---- */
+/* ---- locks ---- */
 
-/* The tables, and the proof. */
-static int fill(struct store *store, const char *name, int patience, struct popgate_error *error)
+/* The lock on an octet of the file, until what is returned is closed. -1: TEMP, the deadline has passed, for somebody
+ * `has` it; or another error. */
+static int lock_octet(const struct store *store, uint64_t place, int64_t deadline, const char *has,
+		      struct popgate_error *error)
 {
-	const struct database_kind kind = {.file = name, .what = WHAT, .remedy = REMEDY, .schema = schema};
-	const struct about about = about_row("", "");
-	sqlite3_stmt *statement = NULL;
-	int result = database_open(&store->database, &kind, store->directory, patience, error);
+	struct flock octet = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = (off_t)place, .l_len = 1};
+	int fd = open(store->lock_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 
-	if (result == 0)
-		statement = database_prepare(&store->database, "INSERT INTO proof (one, sealed) VALUES (1, ?)");
-	if (result == 0 && (statement == NULL || bind_sealed(store, statement, 1, &about, PROOF, strlen(PROOF)) != 0 ||
-			    sqlite3_step(statement) != SQLITE_DONE))
-		result = fail_making(store, sqlite3_errmsg(store->database.sqlite), error);
-	sqlite3_finalize(statement);
-	database_close(&store->database);
-	return result;
-}
-
-/* Gives it its name, if nobody else has made one meanwhile, for good. */
-static int publish(const struct store *store, const char *path, struct popgate_error *error)
-{
-	const bool named = link(path, store->path) == 0 || errno == EEXIST;
-	int folder = named ? open(store->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-	int result = folder >= 0 && fsync(folder) == 0 ? 0 : fail_making(store, strerror(errno), error);
-
-	if (folder >= 0)
-		close(folder);
-	return result;
-}
-
-static int make(struct store *store, int patience, struct popgate_error *error)
-{
-	char path[4200];
-	int fd, result;
-
-	/* SQLite would play it back into the new one */
-	(void)snprintf(path, sizeof(path), "%s-journal", store->path);
-	if (access(path, F_OK) == 0)
-		return fail_damaged(store, "is missing, though its -journal is there", error);
-	(void)snprintf(path, sizeof(path), "%s.XXXXXX", store->path);
-	fd = mkostemp(path, O_CLOEXEC);
 	if (fd < 0)
-		return fail_making(store, strerror(errno), error);
-	close(fd);
-	result = fill(store, path + strlen(store->directory) + 1, patience, error);
-	if (result == 0)
-		result = publish(store, path, error);
-	(void)unlink(path);
-	return result;
-}
-
-/* What has its name, before SQLite touches it. */
-static enum store_state judge_file(struct store *store, int patience, struct popgate_error *error)
-{
-	struct stat status;
-
-	if (lstat(store->path, &status) != 0 && errno == ENOENT && make(store, patience, error) != 0)
-		return STORE_USELESS;
-	if (lstat(store->path, &status) != 0)
-		(void)fault_set(error, POPGATE_TEMP, "the token store %.120s: %s", store->path, strerror(errno));
-	else if (!S_ISREG(status.st_mode))
-		(void)fail_damaged(store, "is no file", error);
-	else if (status.st_uid != geteuid() || (status.st_mode & 077) != 0) {
-		(void)fault_set(error, POPGATE_PERM,
-				"the token store %.120s must be a file of the service's user that nobody else may use: "
-				"chmod 600",
-				store->path);
-		return STORE_REFUSED;
-	} else if (status.st_size == 0)
-		(void)fail_damaged(store, "is empty", error);
-	else
-		return STORE_GOOD;
-	return STORE_USELESS;
-}
-
-/* *store_r is the caller's to close, whatever the result. */
-static enum store_state open_all(const char *directory, const struct secret *key, int patience, struct store **store_r,
-				 struct popgate_error *error)
-{
-	struct store *store = *store_r = calloc(1, sizeof(*store));
-	enum store_state state;
-
-	if (store == NULL) {
-		(void)fault_set(error, POPGATE_TEMP, "out of memory");
-		return STORE_USELESS;
+		return fault_set(error, POPGATE_TEMP, "%.150s: %s", store->lock_path, strerror(errno));
+	while (fcntl(fd, F_OFD_SETLK, &octet) != 0) {
+		if ((errno == EAGAIN || errno == EACCES || errno == EINTR) && deadline_now() < deadline) {
+			(void)poll(NULL, 0, LOOK);
+			continue;
+		}
+		close(fd);
+		return fault_set(error, POPGATE_TEMP, "another process %s", has);
 	}
-	store->lock = -1;
-	store->key = key;
-	if (snprintf(store->directory, sizeof(store->directory), "%s", directory) >= (int)sizeof(store->directory)) {
-		(void)fault_set(error, POPGATE_PERM, "state_directory: its path is too long");
-		return STORE_REFUSED;
-	}
-	(void)snprintf(store->path, sizeof(store->path), "%s/" STORE_FILE, store->directory);
-	(void)snprintf(store->lock_path, sizeof(store->lock_path), "%s/" STORE_LOCK_FILE, store->directory);
-	state = judge_file(store, patience, error);
-	if (state != STORE_GOOD)
-		return state;
-	if (database_open(&store->database, &tokens, directory, patience, error) != 0)
-		return STORE_USELESS;
-	return prove_key(store, error);
+	return fd;
 }
-
-struct store *store_open(const char *directory, const struct secret *key, int patience, struct popgate_error *error)
-{
-	struct store *store;
-
-	if (open_all(directory, key, patience, &store, error) != STORE_GOOD)
-		store_close(&store);
-	return store;
-}
-
-enum store_state store_judge(const char *directory, const struct secret *key, int patience, struct popgate_error *error)
-{
-	struct store *store;
-	enum store_state state = open_all(directory, key, patience, &store, error);
-
-	if (state == STORE_GOOD && store_look_through(store, error) != 0)
-		state = STORE_USELESS;
-	store_close(&store);
-	return state;
-}
-
-int store_look_through(struct store *store, struct popgate_error *error)
-{
-	sqlite3_stmt *statement = database_prepare(&store->database, "PRAGMA quick_check(1)");
-	const int code = statement == NULL ? SQLITE_ERROR : sqlite3_step(statement);
-	const char *said = code == SQLITE_ROW ? (const char *)sqlite3_column_text(statement, 0) : NULL;
-	int result = 0;
-
-	if (code != SQLITE_ROW)
-		result = fail(store, error);
-	else if (said == NULL || strcmp(said, "ok") != 0)
-		result = fail_damaged(store, "is damaged", error);
-	sqlite3_finalize(statement);
-	return result;
-}
-
-void store_close(struct store **store)
-{
-	struct store *old = *store;
-
-	*store = NULL;
-	if (old == NULL)
-		return;
-	store_unlock(old);
-	database_close(&old->database);
-	free(old);
-}
-
-/* ---- the lock ---- */
 
 static int place_of(const struct about *about, uint64_t *place_r)
 {
@@ -368,26 +235,12 @@ int store_lock(struct store *store, const char *provider, const char *account, i
 	       struct popgate_error *error)
 {
 	const struct about about = about_row(provider, account);
-	struct flock octet = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1};
 	uint64_t place;
-	int fd = open(store->lock_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 
-	if (fd < 0 || place_of(&about, &place) != 0) {
-		if (fd >= 0)
-			close(fd);
-		return fault_set(error, POPGATE_TEMP, "%.150s: %s", store->lock_path, strerror(errno));
-	}
-	octet.l_start = (off_t)place;
-	while (fcntl(fd, F_OFD_SETLK, &octet) != 0) {
-		if ((errno == EAGAIN || errno == EACCES || errno == EINTR) && deadline_now() < deadline) {
-			(void)poll(NULL, 0, LOOK);
-			continue;
-		}
-		close(fd);
-		return fault_set(error, POPGATE_TEMP, "another process asks for this token already, and takes long");
-	}
-	store->lock = fd;
-	return 0;
+	if (place_of(&about, &place) != 0)
+		return fault_set(error, POPGATE_TEMP, "out of memory");
+	store->lock = lock_octet(store, place, deadline, "asks for this token already, and takes long", error);
+	return store->lock < 0 ? -1 : 0;
 }
 
 void store_unlock(struct store *store)
@@ -395,6 +248,173 @@ void store_unlock(struct store *store)
 	if (store->lock >= 0)
 		close(store->lock);
 	store->lock = -1;
+}
+
+/* ---- making ---- */
+
+/* The tables, and the proof. */
+static int fill(const struct store *store, int patience, struct popgate_error *error)
+{
+	static const struct database_kind kind = {.file = MAKING, .what = WHAT, .remedy = REMEDY, .schema = schema};
+	const struct about about = about_row("", "");
+	struct database database = {.kind = &kind};
+	sqlite3_stmt *statement = NULL;
+	int result = database_name(&database, &kind, store->directory, error);
+
+	if (result == 0 && database_open(&database, patience, error) != DATABASE_GOOD)
+		result = -1;
+	if (result == 0)
+		statement = database_prepare(&database, "INSERT INTO proof (one, sealed) VALUES (1, ?)");
+	if (result == 0 && (statement == NULL || bind_sealed(store, statement, 1, &about, PROOF, strlen(PROOF)) != 0 ||
+			    sqlite3_step(statement) != SQLITE_DONE))
+		result = fail_making(store, sqlite3_errmsg(database.sqlite), error);
+	sqlite3_finalize(statement);
+	database_close(&database);
+	return result;
+}
+
+/* Gives it its name, unless something has that. 0 or -1. */
+static int give_name(const char *path, const char *name)
+{
+	if (renameat2(AT_FDCWD, path, AT_FDCWD, name, RENAME_NOREPLACE) == 0)
+		return 0;
+	if (errno == EINVAL || errno == ENOSYS) /* the file system cannot do that */
+		return link(path, name);
+	return -1;
+}
+
+/* That for good. */
+static int publish(const struct store *store, const char *path, struct popgate_error *error)
+{
+	const bool named = give_name(path, store->database.path) == 0 || errno == EEXIST;
+	int folder = named ? open(store->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+	int result = folder >= 0 && fsync(folder) == 0 ? 0 : fail_making(store, strerror(errno), error);
+
+	if (folder >= 0)
+		close(folder);
+	return result;
+}
+
+/* Beside what is left of one that was never finished, by a process that has ended: nobody else is making one. */
+static int make_alone(const struct store *store, int patience, struct popgate_error *error)
+{
+	char path[4200], journal[4300];
+	int result;
+
+	(void)snprintf(path, sizeof(path), "%s/" MAKING, store->directory);
+	(void)snprintf(journal, sizeof(journal), "%s-journal", path);
+	(void)unlink(journal);
+	(void)unlink(path);
+	result = fill(store, patience, error);
+	if (result == 0)
+		result = publish(store, path, error);
+	(void)unlink(path);
+	return result;
+}
+
+static bool is_missing(const char *path)
+{
+	struct stat status;
+
+	return lstat(path, &status) != 0 && errno == ENOENT;
+}
+
+/* Makes it, if it is missing. */
+static int make(const struct store *store, int patience, struct popgate_error *error)
+{
+	char journal[4200];
+	int lock, result;
+
+	if (!is_missing(store->database.path))
+		return 0;
+	lock = lock_octet(store, PLACE_MAKING, deadline_in(patience), "makes the token store already", error);
+	if (lock < 0)
+		return -1;
+	(void)snprintf(journal, sizeof(journal), "%s-journal", store->database.path);
+	if (!is_missing(store->database.path))
+		result = 0;
+	else if (!is_missing(journal)) /* SQLite would play it back into the new one */
+		result = database_damaged(&store->database, "is missing, though its -journal is there", error);
+	else
+		result = make_alone(store, patience, error);
+	close(lock);
+	return result;
+}
+
+/* ---- opening ---- */
+
+/* *store_r is the caller's to close, whatever the result. */
+static enum database_state open_all(const char *directory, const struct secret *key, int patience,
+				    struct store **store_r, struct popgate_error *error)
+{
+	struct store *store = *store_r = calloc(1, sizeof(*store));
+	enum database_state state;
+
+	if (store == NULL) {
+		(void)fault_set(error, POPGATE_TEMP, "out of memory");
+		return DATABASE_USELESS;
+	}
+	store->lock = -1;
+	store->key = key;
+	if (snprintf(store->directory, sizeof(store->directory), "%s", directory) >= (int)sizeof(store->directory)) {
+		(void)fault_set(error, POPGATE_PERM, "state_directory: its path is too long");
+		return DATABASE_REFUSED;
+	}
+	if (database_name(&store->database, &tokens, store->directory, error) != 0)
+		return DATABASE_REFUSED;
+	(void)snprintf(store->lock_path, sizeof(store->lock_path), "%s/" STORE_LOCK_FILE, store->directory);
+	if (make(store, patience, error) != 0)
+		return DATABASE_USELESS;
+	state = database_open(&store->database, patience, error);
+	return state == DATABASE_GOOD ? prove_key(store, error) : state;
+}
+
+struct store *store_open(const char *directory, const struct secret *key, int patience, struct popgate_error *error)
+{
+	struct store *store;
+
+	if (open_all(directory, key, patience, &store, error) != DATABASE_GOOD)
+		store_close(&store);
+	return store;
+}
+
+enum database_state store_judge(const char *directory, const struct secret *key, int patience,
+				struct popgate_error *error)
+{
+	struct store *store;
+	enum database_state state = open_all(directory, key, patience, &store, error);
+
+	if (state == DATABASE_GOOD && store_look_through(store, error) != 0)
+		state = DATABASE_USELESS;
+	store_close(&store);
+	return state;
+}
+
+int store_look_through(struct store *store, struct popgate_error *error)
+{
+	sqlite3_stmt *statement = database_prepare(&store->database, "PRAGMA quick_check(1)");
+	const int code = statement == NULL ? SQLITE_ERROR : sqlite3_step(statement);
+	const char *said = code == SQLITE_ROW ? (const char *)sqlite3_column_text(statement, 0) : NULL;
+	int result = 0;
+
+	if (code != SQLITE_ROW)
+		result = fail(store, error);
+	else if (said == NULL || strcmp(said, "ok") != 0)
+		result = database_damaged(&store->database, "is damaged", error);
+	sqlite3_finalize(statement);
+	return result;
+}
+
+void store_close(struct store **store)
+{
+	struct store *old = *store;
+
+	*store = NULL;
+	if (old == NULL)
+		return;
+	store_unlock(old);
+	database_close(&old->database);
+	free(old);
 }
 
 /* ---- rows ---- */

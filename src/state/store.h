@@ -8,6 +8,7 @@
 
 #include <popgate/plugin.h>
 
+#include "state/database.h"
 #include "state/token.h"
 
 #define STORE_FILE	"tokens.sqlite"
@@ -17,19 +18,13 @@
 
 struct store;
 
-enum store_state {
-	STORE_GOOD,
-	STORE_REFUSED, /* the key is another, or the file somebody else's: a fault of whoever runs popgate */
-	STORE_USELESS  /* it is damaged, or cannot be read now: a fault that its own accounts alone have to bear */
-};
-
 /* Opens, and makes what is missing, as files that nobody else may use; the directory is there. Proves that the key is
  * the one that the store was made with. patience: milliseconds that others may have it, here and in what follows. NULL
  * with PERM or TEMP and words for the operator; what is damaged stays as it is. */
 struct store *store_open(const char *directory, const struct secret *key, int patience, struct popgate_error *error);
 /* Opens it likewise, looks through all of it, and closes it. error: as above, unless it is good. */
-enum store_state store_judge(const char *directory, const struct secret *key, int patience,
-			     struct popgate_error *error);
+enum database_state store_judge(const char *directory, const struct secret *key, int patience,
+				struct popgate_error *error);
 /* Looks through all of it. 0, or -1: damaged. */
 int store_look_through(struct store *store, struct popgate_error *error);
 void store_close(struct store **store);

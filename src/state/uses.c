@@ -34,7 +34,8 @@ struct uses *uses_open(const char *directory, int patience, struct popgate_error
 
 	if (uses == NULL)
 		(void)fault_set(error, POPGATE_TEMP, "out of memory");
-	else if (database_open(&uses->database, &kind, directory, patience, error) != 0)
+	else if (database_name(&uses->database, &kind, directory, error) != 0 ||
+		 database_open(&uses->database, patience, error) != DATABASE_GOOD)
 		uses_close(&uses);
 	return uses;
 }

@@ -160,9 +160,15 @@ static void file_is_its_owners_alone(void **state)
 	assert_int_equal(status.st_mode & 07777, 0600);
 	uses_close(&uses);
 	assert_int_equal(chmod(path, 0644), 0);
+	assert_int_equal(truncate(path, 100), 0); /* what is not ours is not even read */
 	assert_null(uses_open(folder, 1000, &error));
 	assert_int_equal(error.status, POPGATE_PERM);
 	assert_non_null(strstr(error.text, "chmod 600"));
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(symlink("/nonexistent/file", path), 0);
+	assert_null(uses_open(folder, 1000, &error));
+	assert_int_equal(error.status, POPGATE_PERM);
+	assert_non_null(strstr(error.text, "is no file: move it away"));
 }
 
 static void input_81_damaged_file_is_told_and_kept(void **state)
