@@ -160,10 +160,7 @@ int oauth_begin_store(const struct oauth *oauth, struct conf_report *report)
 
 const struct conf_provider *oauth_provider(const struct oauth *oauth, const char *name)
 {
-	for (size_t i = 0; i < oauth->conf->provider_count; i++)
-		if (strcmp(oauth->conf->providers[i].name, name) == 0)
-			return &oauth->conf->providers[i];
-	return NULL;
+	return conf_provider_find(oauth->conf, name);
 }
 
 const struct oauth_client *oauth_client(const struct oauth *oauth, const struct conf_provider *provider)

@@ -225,6 +225,8 @@ struct conf *conf_from_url(const char *url, const char *listen, const char *ca_f
  * name, limits as they are by default, nothing else. path NULL: an empty section. As conf_read otherwise. */
 struct conf *conf_read_section(const char *path, const char *name, const char *plugin, struct conf_report *report);
 void conf_free(struct conf **conf);
+/* The provider of that name; NULL: there is none. */
+const struct conf_provider *conf_provider_find(const struct conf *conf, const char *name);
 
 /* Checks one backend's section against its plugin's key table. Returns the
  * values, or NULL with faults in report. `name` and `plugin` are the core's

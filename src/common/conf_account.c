@@ -228,13 +228,10 @@ static int check_provider(const struct reading *r)
 	const struct conf_source *source = &r->account->source;
 	struct conf_near near = {.word = source->text};
 
-	if (source->kind != CONF_SOURCE_OAUTH)
+	if (source->kind != CONF_SOURCE_OAUTH || conf_provider_find(r->conf, source->text) != NULL)
 		return 0;
-	for (size_t i = 0; i < r->conf->provider_count; i++) {
-		if (strcmp(r->conf->providers[i].name, source->text) == 0)
-			return 0;
+	for (size_t i = 0; i < r->conf->provider_count; i++)
 		conf_near_offer(&near, r->conf->providers[i].name);
-	}
 	conf_reader_fault(r->reader, member(r, "oauth"),
 			  "`oauth` in " WHAT ": there is no provider `%.64s` in the list `oauth` of %.200s%s%s%s",
 			  source->text, r->conf->source, near.best ? ": did you mean `" : "",

@@ -250,6 +250,14 @@ static int read_provider(const struct conf_reader *reader, config_setting_t *gro
 	return result;
 }
 
+const struct conf_provider *conf_provider_find(const struct conf *conf, const char *name)
+{
+	for (size_t i = 0; i < conf->provider_count; i++)
+		if (strcmp(conf->providers[i].name, name) == 0)
+			return &conf->providers[i];
+	return NULL;
+}
+
 void conf_provider_clear(struct conf_provider *provider)
 {
 	free(provider->name);
