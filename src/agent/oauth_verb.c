@@ -9,12 +9,12 @@
 
 #include "agent/login.h"
 #include "agent/refresh.h"
-#include "state/store.h"
 #include "common/account.h"
 #include "common/deadline.h"
 #include "common/fault.h"
 #include "common/stamp.h"
 #include "common/text.h"
+#include "state/store.h"
 
 #define LOCK_WAIT  90000 /* milliseconds: as long as one who asks for a token may take */
 #define READ_TRIES 4
@@ -62,19 +62,18 @@ static const struct account *find(const struct scene *scene, const char *action)
 
 /* ---- login ---- */
 
-/* The serial number of the token that is there, as far as that can be read; 0. Others who have the store for a while
- * are waited for, a number that is used twice would be taken for what was refused. */
+/* The serial number of the token that is there, as far as that can be read, else one to begin with. Others who have the
+ * store for a while are waited for: a number that is used twice would be taken for what was refused. */
 static uint64_t serial_before(const struct scene *scene, const char *provider, const char *user)
 {
 	struct popgate_error error = {.status = POPGATE_PERM};
 	struct token before = {0};
-	uint64_t serial = 0;
-	int found = store_get(scene->store, provider, user, &before, &error);
+	enum store_row row = store_get(scene->store, provider, user, &before, &error);
+	uint64_t serial;
 
-	for (int tries = 1; found < 0 && error.status == POPGATE_TEMP && tries < READ_TRIES; tries++)
-		found = store_get(scene->store, provider, user, &before, &error);
-	if (found == 0)
-		serial = before.serial;
+	for (int tries = 1; row == STORE_FAILED && error.status == POPGATE_TEMP && tries < READ_TRIES; tries++)
+		row = store_get(scene->store, provider, user, &before, &error);
+	serial = row == STORE_FOUND ? before.serial : token_begin();
 	token_clear(&before);
 	return serial;
 }
@@ -192,15 +191,19 @@ static bool tell(const struct scene *scene, const struct account *account)
 	const char *name = provider->name; /* fanalyzer: find() has seen to it */
 	struct popgate_error error;
 	struct token token = {0};
+	const bool applies = provider->grant == CONF_GRANT_CLIENT_CREDENTIALS;
+	const enum store_row row =
+	    store_get(scene->store, name, refresh_owner(provider, account->user), &token, &error);
 	bool good = false;
-	const int found = store_get(scene->store, name, refresh_owner(provider, account->user), &token, &error);
 
 	printf("%s at %s: ", account->user, provider->name);
-	if (found < 0)
+	if (row == STORE_FAILED || (row == STORE_DAMAGED && !applies))
 		printf("%s", error.text);
-	else if (found > 0 && provider->grant == CONF_GRANT_REFRESH)
+	else if (row == STORE_NONE && !applies)
 		printf("no token: run `popgate oauth login %s`", account->user);
-	else if (found > 0)
+	else if (row == STORE_DAMAGED)
+		printf("the stored token is damaged: the next login asks for another");
+	else if (row == STORE_NONE)
 		printf("no token was asked for yet: `popgate oauth login %s` tries it", account->user);
 	else if (token.revoked)
 		printf("revoked by the provider: run `popgate oauth login %s`", account->user);

@@ -83,19 +83,21 @@ static int judge(const struct refresh *refresh, const struct token *token, struc
 	return 1;
 }
 
-/* Also for an application that never had one. */
+/* Also for an application that never had one, or whose own is damaged: it can ask for another. */
 static int get(struct store *store, const struct refresh *refresh, struct token *token, struct popgate_error *error)
 {
 	const struct conf_provider *provider = refresh->provider;
-	int result = store_get(store, provider->name, refresh_owner(provider, refresh->account), token, error);
+	const bool applies = provider->grant == CONF_GRANT_CLIENT_CREDENTIALS;
+	const enum store_row row =
+	    store_get(store, provider->name, refresh_owner(provider, refresh->account), token, error);
 
-	if (result < 0)
+	if (row == STORE_FAILED || (row == STORE_DAMAGED && !applies))
 		return -1;
-	if (provider->grant == CONF_GRANT_CLIENT_CREDENTIALS)
-		return 0;
-	if (result > 0 || token->refresh.size == 0)
+	if (!applies && (row == STORE_NONE || token->refresh.size == 0))
 		return fault_set(error, POPGATE_PERM, "there is no token yet: `popgate oauth login %.100s` gets one",
 				 refresh->account);
+	if (row != STORE_FOUND)
+		token->serial = token_begin();
 	return 0;
 }
 

@@ -419,24 +419,27 @@ void store_close(struct store **store)
 
 /* ---- rows ---- */
 
-int store_get(struct store *store, const char *provider, const char *account, struct token *token_r,
-	      struct popgate_error *error)
+enum store_row store_get(struct store *store, const char *provider, const char *account, struct token *token_r,
+			 struct popgate_error *error)
 {
 	const struct about about = about_row(provider, account);
 	sqlite3_stmt *statement =
 	    prepare_row(store, "SELECT sealed FROM tokens WHERE provider = ? AND account = ?", &about);
 	const int code = statement == NULL ? SQLITE_ERROR : sqlite3_step(statement);
 	struct secret plain = {0};
-	int result = 0;
+	enum store_row result = STORE_FOUND;
 
-	if (code == SQLITE_DONE)
-		result = 1;
-	else if (code != SQLITE_ROW)
-		result = fail(store, error);
-	else if (unseal(store, statement, &about, &plain) != 0 || token_read(&plain, token_r) != 0)
-		result = fault_set(error, POPGATE_PERM,
-				   "the stored token of %.60s is damaged: `popgate oauth login %.60s` gets a new one",
-				   account, account);
+	if (code == SQLITE_DONE) {
+		result = STORE_NONE;
+	} else if (code != SQLITE_ROW) {
+		(void)fail(store, error);
+		result = STORE_FAILED;
+	} else if (unseal(store, statement, &about, &plain) != 0 || token_read(&plain, token_r) != 0) {
+		(void)fault_set(error, POPGATE_PERM,
+				"the stored token of %.60s is damaged: `popgate oauth login %.60s` gets a new one",
+				account, account);
+		result = STORE_DAMAGED;
+	}
 	sqlite3_finalize(statement);
 	secret_clear(&plain);
 	return result;

@@ -33,9 +33,17 @@ void store_close(struct store **store);
 int store_lock(struct store *store, const char *provider, const char *account, int64_t deadline,
 	       struct popgate_error *error);
 void store_unlock(struct store *store);
-/* 0: *token_r, which is empty, is there, the caller's to clear. 1: there is none. -1: PERM, it is damaged; TEMP. */
-int store_get(struct store *store, const char *provider, const char *account, struct token *token_r,
-	      struct popgate_error *error);
+
+enum store_row {
+	STORE_FOUND,
+	STORE_NONE,
+	STORE_DAMAGED, /* it alone; error has words: PERM */
+	STORE_FAILED   /* likewise: PERM where the store is damaged, or TEMP */
+};
+
+/* FOUND: *token_r, which is empty, becomes the caller's to clear. */
+enum store_row store_get(struct store *store, const char *provider, const char *account, struct token *token_r,
+			 struct popgate_error *error);
 /* On disk when it returns 0; as before when -1. */
 int store_put(struct store *store, const char *provider, const char *account, const struct token *token,
 	      struct popgate_error *error);

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "common/number.h"
 
@@ -29,6 +30,15 @@ void token_clear(struct token *token)
 	secret_clear(&token->access);
 	secret_clear(&token->refresh);
 	*token = (struct token){0};
+}
+
+/* In microseconds: nobody gets tokens so fast, nor has a clock set back to just there. */
+uint64_t token_begin(void)
+{
+	struct timespec now = {0};
+
+	(void)clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
 static const char *text_of(const struct secret *secret)

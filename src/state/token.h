@@ -21,7 +21,7 @@ struct token {
 	bool revoked;		 /* of no use any more */
 	unsigned refused;	 /* what the last failure was, as enum popgate_status; 0: not known */
 	char reason[TOKEN_REASON];
-	uint64_t serial; /* counts access tokens; never 0 once there is one */
+	uint64_t serial; /* counts access tokens from token_begin() on; never 0 once there is one */
 };
 
 /* Whether it can stand in a request and on a line: visible ASCII, 1 to TOKEN_MAX octets. */
@@ -31,6 +31,9 @@ int token_write(const struct token *token, struct secret *text_r);
 /* Reads a text. *token, which is empty, becomes the caller's to clear. 0, or -1: it is none. */
 int token_read(const struct secret *text, struct token *token_r);
 void token_clear(struct token *token);
+/* The serial number before the first, where nothing is known of any: those that follow are none that was there before
+ * in the same place, of what was lost or removed. From the clock. */
+uint64_t token_begin(void);
 
 /* Notes why none was given; a status of 0 forgets it. The words are cut, and made printable ASCII. */
 void token_refuse(struct token *token, unsigned status, const char *words);

@@ -209,6 +209,25 @@ class Damaged(OAuthCase):
         self.assertRegex(self.login("ann"), OK)
         self.gate.stop()
 
+    def test_input_81_flipped_bit_in_the_token_of_an_application(self):
+        """It asks for another."""
+        self.provide(users=("ann", "bob"))
+        self.let_application_ask()
+        self.popgate("oauth", "login", "ann")
+        self.damage_rows()
+        self.gate.start()
+        self.assertRegex(self.login("bob"), OK)
+        self.assertRegex(self.login("ann"), OK)
+        self.assertEqual(len(self.asked("client_credentials")), 2)
+        self.damage_rows()
+        self.assertIn("one is there", self.popgate("oauth", "login", "ann"))
+        self.assertEqual(len(self.asked("client_credentials")), 3)
+        self.damage_rows()
+        self.assertRegex(self.say("oauth", "status"), "(?s)ann .*damaged: the next login.*bob .*damaged: the next login")
+        self.assertIn("forgotten", self.popgate("oauth", "logout", "ann"))
+        self.assertRegex(self.login("ann"), OK)
+        self.gate.stop()
+
     def test_input_81_flipped_bit_in_the_proof_of_the_key(self):
         """The tokens prove it too."""
         self.begin()

@@ -15,7 +15,7 @@ MAIL = {101: b"Subject: first\r\n\r\nbody of the first\r\n"}
 
 
 class Tokens(OAuthCase):
-    def serve(self, movable=False):
+    def serve(self, movable=False, application=False):
         """Takes every token but those in `stale`."""
         self.stale, self.shown = set(), []
 
@@ -31,7 +31,10 @@ class Tokens(OAuthCase):
         self.imap = Server(MAIL, on={"AUTHENTICATE": judge}, capability="IMAP4rev1 SASL-IR UIDPLUS AUTH=OAUTHBEARER")
         self.addCleanup(self.imap.close)
         self.provide(backends=[imap_backend(port=self.imap.port, reconnect_timeout=5)], movable=movable)
-        self.log_in()
+        if application:
+            self.let_application_ask()
+        else:
+            self.log_in()
         self.gate.allow_warning("event=login_failed")
         self.gate.start()
 
@@ -57,6 +60,29 @@ class Tokens(OAuthCase):
         with Client(self.gate.port, timeout=60) as client:
             self.assertRegex(client.login("ann", "local"), rb"^-ERR \[SYS/(PERM|TEMP)\]")
         self.assertLessEqual(len(self.shown), 2)
+
+    def test_a_token_got_anew_is_not_taken_for_the_one_that_was_refused(self):
+        """Of the first nothing is known any more: it was forgotten, or damaged."""
+        for application in (False, True):
+            with self.subTest(application=application):
+                self.serve(application=application)
+                with Client(self.gate.port, timeout=60) as client:
+                    self.assertRegex(client.login("ann", "local"), FINE)
+                    if application:
+                        self.damage_rows()
+                        self.popgate("oauth", "login", "ann")
+                    else:
+                        self.popgate("oauth", "logout", "ann")
+                        self.log_in()
+                    before = len(self.server.asked)
+                    self.stale.add(self.shown[-1])
+                    self.imap.say("", hang_up=True)
+                    self.assertEqual(client.multiline("RETR 1"), MAIL[101])
+                    client.command("QUIT")
+                self.assertEqual(self.shown[0], self.shown[1])
+                self.assertEqual(self.shown[2], self.server.access_tokens[-1])
+                self.assertEqual(len(self.server.asked), before)
+                self.gate.stop()
 
     def revoke(self):
         """At the provider and, some time after the token was made, at the mail server."""

@@ -16,7 +16,7 @@ import urllib.parse
 
 import plugincase
 from gateway import PLUGINS, PROGRAM
-from oauthserver import OAuthServer
+from oauthserver import SECRET, OAuthServer
 from shim import Shim
 from upstreamcase import UpstreamCase
 
@@ -145,6 +145,23 @@ class OAuthCase(UpstreamCase):
             found = database.execute("SELECT provider, account, sealed FROM tokens").fetchall()
         database.close()
         return found
+
+    def damage_rows(self):
+        """A flipped bit in each."""
+        with sqlite3.connect(self.gate.path("state/tokens.sqlite")) as database:
+            for provider, account, sealed in database.execute("SELECT provider, account, sealed FROM tokens").fetchall():
+                database.execute("UPDATE tokens SET sealed = ? WHERE provider = ? AND account = ?",
+                                 (bytes([*sealed[:-1], sealed[-1] ^ 1]), provider, account))
+        database.close()
+
+    def let_application_ask(self):
+        """The provider gives it tokens for all accounts: nobody logs in."""
+        path = self.gate.path("client.secret")
+        with open(path, "w", encoding="ascii") as file:
+            file.write(SECRET + "\n")
+        os.chmod(path, 0o600)
+        self.gate.sections["oauth"][0].update(grant="client_credentials", client_secret_file=path)
+        self.gate.write_config()
 
     def asked(self, grant="refresh_token"):
         """The requests of that kind so far."""

@@ -115,7 +115,8 @@ static void assert_holds(struct store *store, const char *provider, const char *
 	struct popgate_error error;
 	struct token token = {0};
 
-	assert_int_equal(store_get(store, provider, account, &token, &error), refresh == NULL ? 1 : 0);
+	assert_int_equal(store_get(store, provider, account, &token, &error),
+			 refresh == NULL ? STORE_NONE : STORE_FOUND);
 	if (refresh != NULL)
 		assert_string_equal((const char *)token.refresh.data, refresh);
 	token_clear(&token);
