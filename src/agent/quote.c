@@ -53,26 +53,38 @@ static void spread(char *text)
 			*text = ' ';
 }
 
-/* Whether a secret is in a text, which may have been encoded several times. Also where there is no memory. */
+/* Whether what is sought, in which plus signs are spread, is in a text that may have been encoded several times. */
+static bool is_in(char *text, const char *sought)
+{
+	for (int times = 0; times < ENCODED_MOST; times++) {
+		spread(text);
+		if (strstr(text, sought) != NULL)
+			return true;
+		if (!decode(text))
+			break;
+	}
+	return false;
+}
+
+static void drop(char *copy, size_t size)
+{
+	if (copy != NULL)
+		secret_wipe(copy, size);
+	free(copy);
+}
+
+/* Whether a secret is in a text. Also where there is no memory. */
 static bool has(const char *text, const char *secret)
 {
 	char *plain = strdup(text), *sought = strdup(secret);
-	bool found = plain == NULL || sought == NULL;
+	bool found = true;
 
-	if (sought != NULL)
+	if (plain != NULL && sought != NULL) {
 		spread(sought);
-	for (int times = 0; !found && times < ENCODED_MOST; times++) {
-		spread(plain);
-		found = strstr(plain, sought) != NULL;
-		if (!decode(plain))
-			break;
+		found = is_in(plain, sought);
 	}
-	if (plain != NULL)
-		secret_wipe(plain, strlen(text));
-	if (sought != NULL)
-		secret_wipe(sought, strlen(secret));
-	free(plain);
-	free(sought);
+	drop(plain, strlen(text));
+	drop(sought, strlen(secret));
 	return found;
 }
 
@@ -136,14 +148,14 @@ static bool may_be_shown(const char *run, size_t size, const struct quote_secret
 	return size < QUOTE_RUN || ((is_words(run, size) || is_guid(run, size)) && !is_piece(run, size, secrets));
 }
 
-void quote_text(const char *text, const struct quote_secrets *secrets, char *shown, size_t size)
+void quote_text(const char *text, const struct quote_secrets *secrets, char *shown, size_t room)
 {
 	char kept[LONGEST];
-	size_t done = 0;
+	size_t used = 0;
 
 	if (repeats_one(text, secrets))
 		text = "";
-	while (*text != '\0' && done < sizeof(kept)) {
+	while (*text != '\0' && used < sizeof(kept)) {
 		const char *from = text;
 		size_t run = 0;
 
@@ -155,8 +167,8 @@ void quote_text(const char *text, const struct quote_secrets *secrets, char *sho
 			from = "...";
 			run = 3;
 		}
-		for (size_t i = 0; i < run && done < sizeof(kept); i++)
-			kept[done++] = from[i];
+		for (size_t i = 0; i < run && used < sizeof(kept); i++)
+			kept[used++] = from[i];
 	}
-	text_harmless(kept, done, shown, size);
+	text_harmless(kept, used, shown, room);
 }

@@ -23,7 +23,7 @@ struct quote_secrets {
 /* Writes what may be shown of a text, harmless, and cut as text_harmless() does: nothing where one of the secrets is in
  * it, encoded as a form or not. Whatever else could be one (a run of QUOTE_RUN octets or more of those that tokens
  * and encodings are made of) becomes "...", but for words, host names and GUIDs that are no piece of these secrets. */
-void quote_text(const char *text, const struct quote_secrets *secrets, char *shown, size_t size);
+void quote_text(const char *text, const struct quote_secrets *secrets, char *shown, size_t room);
 
 #define QUOTE_RUN 20
 

@@ -28,8 +28,7 @@ static void what_helps_is_kept(void **state)
 {
 	static const char *const texts[] = {
 	    "Token has been expired or revoked.",
-	    "AADSTS700016: Application with identifier '01234567-89ab-cdef-0123-456789ABCDEF' was not found in the "
-	    "directory",
+	    "AADSTS700016: No application has the identifier '01234567-89ab-cdef-0123-456789ABCDEF'",
 	    "Correlation ID: 01234567-89ab-cdef-0123-456789abcdef.",
 	    "unsupported_grant_type: see login.microsoftonline.com/common/oauth or urn:ietf:params:oauth:grant-type:x",
 	    "Timestamp: 2026-01-31 12:34:56Z, 1234567890123456789 of them",
