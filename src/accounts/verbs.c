@@ -122,11 +122,10 @@ static int change_password(struct run *run)
 static bool needs_login(const struct run *run, size_t account)
 {
 	const struct conf_source *source = &run->book.accounts->items[account].source;
+	const struct conf_provider *provider;
 
-	for (size_t i = 0; source->kind == CONF_SOURCE_OAUTH && i < run->conf->provider_count; i++)
-		if (strcmp(run->conf->providers[i].name, source->text) == 0)
-			return run->conf->providers[i].grant == CONF_GRANT_REFRESH;
-	return false;
+	provider = source->kind == CONF_SOURCE_OAUTH ? conf_provider_find(run->conf, source->text) : NULL;
+	return provider != NULL && provider->grant == CONF_GRANT_REFRESH;
 }
 
 static int change_add(struct run *run)
