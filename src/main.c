@@ -168,7 +168,7 @@ static int run_check(const struct options *options)
 	struct conf_report report = {0}, refused = {0};
 	struct process_identity identity;
 	struct conf *conf = check_all(options, &identity, &report, &refused);
-	bool whole = !process_tell_faults(&report), open = !process_tell_faults(&refused);
+	const bool whole = !process_tell_faults(&report) && conf != NULL, open = !process_tell_faults(&refused);
 	char sandbox[128];
 
 	if (whole && open) {

@@ -40,10 +40,12 @@ static char *write_groups(const struct edit *edit, const struct layout *layout, 
 	size_t size, first = layout->nodes[list].first;
 	FILE *stream = open_memstream(&groups, &size);
 
-	for (size_t i = first; stream != NULL && i != LAYOUT_NONE; i = layout->nodes[i].next)
+	if (stream == NULL)
+		return NULL;
+	for (size_t i = first; i != LAYOUT_NONE; i = layout->nodes[i].next)
 		fprintf(stream, "%s%.*s", i == first ? "" : ",\n\t",
 			(int)(layout->nodes[i].end - layout->nodes[i].start), edit->text + layout->nodes[i].start);
-	if (stream != NULL && fclose(stream) == 0)
+	if (fclose(stream) == 0)
 		return groups;
 	free(groups);
 	return NULL;

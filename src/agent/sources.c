@@ -34,7 +34,7 @@ static int look_at_program(const char *path, struct popgate_error *error)
 static bool judge(const struct conf_source *source, const char *file, unsigned line, const char *whose,
 		  struct conf_report *report)
 {
-	struct popgate_error error;
+	struct popgate_error error = {.status = POPGATE_PERM};
 	int result = 0;
 
 	if (source->kind == CONF_SOURCE_FILE)
