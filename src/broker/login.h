@@ -38,6 +38,8 @@ struct login {
 	bool reopening; /* a session with a drop that was kept has been asked */
 	bool anew;	/* and could not */
 	bool trial;	/* it has been asked for the proof alone: the login is to be refused */
+	bool proved;	/* here; else the upstream proves it */
+	bool tokenless; /* its session has asked for a newer token, and there is none to be had by itself */
 	char *folder;	/* that the name asks for, as the client wrote it; NULL: none */
 	/* What was found out about it. */
 	const struct account *account;	     /* NULL: none */
@@ -45,7 +47,6 @@ struct login {
 	const char *nowhere;		     /* why it leads nowhere */
 	const struct account_device *device; /* the account's, whose password it was; NULL: none */
 	const char *lost;		     /* why it will be refused, whatever a helper says; NULL: it will not */
-	bool proved;			     /* here; else the upstream proves it */
 	uint64_t job;			     /* that a worker has of it; 0: none */
 	/* What opens the mailbox. */
 	const struct conf_source *source;
@@ -53,7 +54,6 @@ struct login {
 	enum popgate_secret_kind secret_kind;
 	uint64_t expires; /* as in OPEN */
 	uint64_t serial;  /* of a token, as in FETCHED */
-	bool tokenless;	  /* its session has asked for a newer one, and there is none to be had by itself */
 	/* Where drops are kept: index in conf.backends, and what else names the mailbox. */
 	size_t backend;
 	char *mailbox;

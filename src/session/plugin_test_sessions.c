@@ -184,7 +184,7 @@ static void hear_second(const struct plugin_test *test, const struct other *othe
 
 static void two_at_once(struct plugin_test *test)
 {
-	struct seen seen[SAMPLES_MAX], others[SAMPLES_MAX];
+	struct seen seen[SAMPLES_MAX] = {{0}}, others[SAMPLES_MAX] = {{0}};
 	struct other other = begin_second(test);
 	struct probe *probe = probe_listed(test, 1);
 	size_t count = take_samples(probe);
