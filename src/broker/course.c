@@ -9,6 +9,7 @@
 #include "broker/opening.h"
 #include "broker/proving.h"
 #include "broker/workers.h"
+#include "common/conf_source.h"
 #include "common/deadline.h"
 
 static void open_anew(struct login *login);
@@ -95,13 +96,10 @@ static void describe_source(const struct conf_source *source, char *text, size_t
 		snprintf(text, size, "the account's upstream_secret is refused");
 		return;
 	case CONF_SOURCE_FILE:
-		snprintf(text, size, "the secret from secret_file %.200s is refused", source->text);
-		return;
 	case CONF_SOURCE_CREDENTIAL:
-		snprintf(text, size, "the secret from secret_credential %.200s is refused", source->text);
-		return;
 	case CONF_SOURCE_COMMAND:
-		snprintf(text, size, "the secret from secret_command %.200s is refused", source->text);
+		snprintf(text, size, "the secret from %s %.200s is refused", conf_source_key(source->kind),
+			 source->text);
 		return;
 	case CONF_SOURCE_OAUTH:
 		snprintf(text, size, "the token of %.200s is refused", source->text);

@@ -178,23 +178,22 @@ static enum database_state prove_key(const struct store *store, struct popgate_e
 	const int result = open_first(store, statement, &about);
 	const int code = sqlite3_errcode(store->database.sqlite) & 0xff;
 
-	if (result < 0 && code != SQLITE_OK && code != SQLITE_ROW && code != SQLITE_DONE)
-		(void)fail(store, error);
-	else if (result == 0 || opens_a_token(store)) {
-		sqlite3_finalize(statement);
-		return DATABASE_GOOD;
-	} else if (result > 0)
-		(void)database_damaged(&store->database, "lacks its proof of the key", error);
-	else {
-		(void)fault_set(error, POPGATE_PERM,
-				"the token key is not the one that %.80s was encrypted with: put the old key back, or "
-				"move the store away and have everybody log in anew",
-				store->database.path);
-		sqlite3_finalize(statement);
-		return DATABASE_REFUSED;
-	}
 	sqlite3_finalize(statement);
-	return DATABASE_USELESS;
+	if (result < 0 && code != SQLITE_OK && code != SQLITE_ROW && code != SQLITE_DONE) {
+		(void)fail(store, error);
+		return DATABASE_USELESS;
+	}
+	if (result == 0 || opens_a_token(store))
+		return DATABASE_GOOD;
+	if (result > 0) {
+		(void)database_damaged(&store->database, "lacks its proof of the key", error);
+		return DATABASE_USELESS;
+	}
+	(void)fault_set(error, POPGATE_PERM,
+			"the token key is not the one that %.80s was encrypted with: put the old key back, or "
+			"move the store away and have everybody log in anew",
+			store->database.path);
+	return DATABASE_REFUSED;
 }
 
 /* ---- locks ---- */
